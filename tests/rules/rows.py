@@ -1,0 +1,53 @@
+"""What a test row is. Each ``rows_*.py`` beside this file lists the rows of one chapter of the rules.
+
+A row names the function it is for and calls it through a namespace ``np``, so that the same line runs on
+plain arrays, on Tensors, and on other libraries that spell NumPy's names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One call of one function.
+
+    Attributes
+    ----------
+    func : the function the row is for, a key of RULES or COMPOSITES.
+    call : ``lambda np, x, w: np.func(x, w, axis=0)``; gives an array or a tuple of arrays.
+    inputs : shapes to fill with random numbers from ``domain``, or arrays to take as they are.
+    domain : (low, high), or a callable that turns uniform (0, 1) numbers into valid ones.
+    order : how often the function can be differentiated there (second derivatives are checked by default).
+    jax : whether jax.numpy is an oracle for the call.
+    float32 : the relative agreement asked of float32 gradients, or None where the function is ill-conditioned.
+    """
+
+    func: Callable[..., Any]
+    call: Callable[..., Any]
+    inputs: tuple[Shape | numpy.ndarray, ...]
+    domain: Any = (-2.0, 2.0)
+    order: int = 2
+    jax: bool = True
+    float32: float | None = 1e-3
+    label: str = field(default="")
+
+    def arrays(self, seed: int = 0, dtype: Any = numpy.float64) -> list[numpy.ndarray]:
+        """The inputs: the same numbers on every run."""
+        rng = numpy.random.default_rng(seed)
+        drawn = []
+        for given in self.inputs:
+            if isinstance(given, numpy.ndarray):
+                drawn.append(given.astype(dtype))
+                continue
+            u = rng.uniform(size=given)
+            low_high = self.domain
+            drawn.append(numpy.asarray(low_high(u) if callable(low_high) else low_high[0] + (low_high[1] - low_high[0]) * u).astype(dtype))
+        return drawn

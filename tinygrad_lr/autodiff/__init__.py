@@ -1,0 +1,1 @@
+"""How derivatives work: rules, the graph, Tensor, and derivatives of functions."""

@@ -1,0 +1,164 @@
+"""The computation graph and the backward pass.
+
+A `Node` says how a value was made: the function, its arguments, and the nodes those came from. The
+backward pass walks from the answers to the leaves; a node's turn comes when all its consumers have had
+theirs, so its gradient is complete and each rule runs once. Gradients live in a local dict during the
+walk, never on nodes, and nothing recurses: depth costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+from tinygrad_lr.autodiff.rules import RULES, Aside
+from tinygrad_lr.autodiff.rules.elementwise import astype
+from tinygrad_lr.autodiff.rules.registry import Array, Function
+
+Lift = Callable[[Array, "Node | None"], Array]
+
+
+class Node:
+    """How one value was made, with all that its rules need.
+
+    Attributes
+    ----------
+    func : callable or None
+        The recorded function; None for a leaf.
+    parents : tuple of (Node or None)
+        For each positional argument the node it came from; None for a plain array or a setting.
+    values : tuple or None
+        The positional arguments as plain arrays; None once the backward pass has freed them.
+    kwargs : dict
+        The keyword arguments.
+    value : array or None
+        The answer; None for a leaf and once freed.
+    requires_grad : bool
+        Whether a gradient is to flow through this node.
+    grad : array or None
+        The gradient that `Tensor.backward` left here: on leaves, and with retain_graph on every node.
+    name : str or None
+        What the user calls this value.
+    freed : tuple or None
+        (shape, dtype) of the answer, kept when the rest is freed.
+    """
+
+    __slots__ = ("func", "parents", "values", "kwargs", "value", "requires_grad", "grad", "name", "freed")
+
+    func: Function | None
+    parents: tuple[Node | None, ...]
+    values: Any
+    kwargs: dict[str, Any]
+    value: Array
+    requires_grad: bool
+    grad: Array
+    name: str | None
+    freed: tuple[tuple[int, ...], Any] | None
+
+
+NO_SETTINGS: dict[str, Any] = {}
+new_node = Node.__new__
+
+
+def node_of(func: Function, parents: tuple[Node | None, ...], values: tuple[Any, ...], kwargs: dict[str, Any], value: Array) -> Node:
+    """A node for one recorded call."""
+    node = new_node(Node)
+    node.func, node.parents, node.values, node.kwargs = func, parents, values, kwargs
+    node.value, node.requires_grad = value, True
+    node.grad = node.name = node.freed = None
+    return node
+
+
+def leaf(requires_grad: bool) -> Node:
+    """A node that nothing was computed for: an input or a parameter."""
+    node = new_node(Node)
+    node.func, node.parents, node.values, node.kwargs = None, (), (), NO_SETTINGS
+    node.requires_grad = requires_grad
+    node.value = node.grad = node.name = node.freed = None
+    return node
+
+
+def consumer_counts(roots: Collection[Node]) -> dict[Node, int]:
+    """For every computed node behind ``roots``, how many of its consumers are behind them as well.
+
+    Raises
+    ------
+    RuntimeError
+        If an earlier backward pass freed part of the graph.
+    """
+    pending = {node: 0 for node in roots if node.func is not None}
+    stack = list(pending)
+    while stack:
+        node = stack.pop()
+        if node.freed is not None:
+            raise RuntimeError(
+                "this graph was freed by an earlier backward(); "
+                "call the first one as backward(retain_graph=True), or compute the loss again"
+            )
+        for parent in node.parents:
+            if parent is None or not parent.requires_grad or parent.func is None:
+                continue
+            if parent in pending:
+                pending[parent] += 1
+            else:
+                pending[parent] = 1
+                stack.append(parent)
+    return pending
+
+
+def pull_back(seeds: dict[Node, Array], keep: Collection[Node] | None = (), lift: Lift | None = None, free: bool = False) -> dict[Node, Array]:
+    """Send the gradients of answers back through the graph.
+
+    Parameters
+    ----------
+    seeds : dict
+        For each answer's node the gradient to start with, in the answer's shape.
+    keep : collection of Node, or None
+        The nodes, besides leaves, whose gradient is wanted; None for all.
+    lift : callable, optional
+        Turns a saved value and its node into the Tensor it was. With it the rules are recorded
+        themselves, and so are differentiable again; without it they run on bare arrays.
+    free : bool
+        Whether to let go of each node's saved arrays once its rules have run.
+
+    Returns
+    -------
+    dict
+        Node to gradient, for the leaves and kept nodes that a gradient reached.
+    """
+    pending = consumer_counts(seeds)
+    gradients = dict(seeds)  # what has arrived so far; at the end only leaves are left in it
+    kept: dict[Node, Array] = {}
+    asides: dict[Node, Array] = {}
+    ready = [node for node in seeds if pending.get(node) == 0]
+    while ready:
+        node = ready.pop()
+        g = gradients.pop(node, None)  # None: only arguments that take no gradient were made from it
+        if g is not None and (keep is None or node in keep):
+            kept[node] = g
+        values, y, kwargs = node.values, node.value, node.kwargs
+        if lift is not None:
+            values, y = tuple(map(lift, values, node.parents)), lift(y, node)
+        for parent, value, rule in zip(node.parents, values, RULES[node.func]):
+            if parent is None or not parent.requires_grad:
+                continue
+            if g is not None and rule is not None:
+                if type(rule) is not Aside:
+                    gradient = rule(g, y, *values, **kwargs) if kwargs else rule(g, y, *values)
+                    if gradient.dtype is not value.dtype:
+                        gradient = astype(gradient, value.dtype)
+                    gradients[parent] = gradients[parent] + gradient if parent in gradients else gradient
+                elif keep is None or parent in keep:
+                    aside = rule.rule(g, y, *values, **kwargs)
+                    asides[parent] = asides[parent] + aside if parent in asides else aside
+            if parent.func is not None:
+                pending[parent] -= 1
+                if not pending[parent]:
+                    ready.append(parent)
+        if free:  # let go of the saved arrays; what made what stays on record
+            node.freed = (y.shape, y.dtype)
+            node.value = node.values = None
+    kept.update(gradients)
+    for node, aside in asides.items():
+        kept[node] = kept[node] + aside if node in kept else aside
+    return kept

@@ -1,0 +1,18 @@
+"""How each function sends a gradient back: one aligned line per rule, in plain NumPy.
+
+`elementwise`, `reductions`, `shapes` and `linalg` follow NumPy's own chapters; `network` holds layers and
+losses. Importing this package fills the tables in `registry`.
+"""
+
+from tinygrad_lr.autodiff.rules import elementwise as elementwise
+from tinygrad_lr.autodiff.rules import linalg as linalg
+from tinygrad_lr.autodiff.rules import network as network
+from tinygrad_lr.autodiff.rules import queries as queries
+from tinygrad_lr.autodiff.rules import reductions as reductions
+from tinygrad_lr.autodiff.rules import shapes as shapes
+from tinygrad_lr.autodiff.rules.registry import COMPOSITES as COMPOSITES
+from tinygrad_lr.autodiff.rules.registry import QUERIES as QUERIES
+from tinygrad_lr.autodiff.rules.registry import RULES as RULES
+from tinygrad_lr.autodiff.rules.registry import Aside as Aside
+from tinygrad_lr.autodiff.rules.registry import name_of as name_of
+from tinygrad_lr.autodiff.rules.registry import primitive as primitive

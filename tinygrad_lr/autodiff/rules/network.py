@@ -1,0 +1,119 @@
+"""Rules of whole layers and losses: one node each, so a step of a network is a handful of calls.
+
+The losses reduce their own answer ("mean", "sum" or "none"), because the gradient of the whole is then
+one short formula: for the cross-entropies, prediction minus target.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinygrad_lr.autodiff.rules.elementwise import sigmoid, softplus
+from tinygrad_lr.autodiff.rules.reductions import log_softmax, softmax
+from tinygrad_lr.autodiff.rules.registry import PLAIN, RULES, Array, Aside, dispatching
+
+
+@dispatching
+def linear(x: Array, w: Array, b: Array) -> Array:
+    """A layer's z = x w^T + b; rows of ``x`` are samples, rows of ``w`` are neurons."""
+    return x @ w.T + b
+
+
+def rows(x: Array) -> Array:
+    """``x`` as a matrix of samples, whatever axes they were laid out on."""
+    return x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
+
+
+def reduced(losses: Array, reduction: str) -> Array:
+    """The elementwise losses as the user wants them."""
+    if reduction == "mean":
+        return losses.sum() / losses.size
+    return losses.sum() if reduction == "sum" else losses
+
+
+def share(g: Array, n: int, reduction: str) -> Array:
+    """The part of the incoming gradient that each of ``n`` elementwise losses gets."""
+    return g / n if reduction == "mean" else g
+
+
+log_of_sum = PLAIN[softplus]  # log(1 + exp(z)) of arrays
+
+
+@dispatching
+def bce_with_logits(z: Array, y: Array, reduction: str = "mean") -> Array:
+    """Binary cross-entropy of targets y and probabilities sigmoid(z), as log(1 + exp(z)) - y z."""
+    return reduced(log_of_sum(z) - y * z, reduction)
+
+
+@dispatching
+def bce_of_sigmoid(z: Array, a: Array, y: Array, reduction: str = "mean") -> Array:
+    """`bce_with_logits` for a caller who has a = sigmoid(z) at hand: delta is then (a - y) / m at once."""
+    return reduced(log_of_sum(z) - y * z, reduction)
+
+
+LOG_FLOOR = -100.0  # where torch.nn.BCELoss stops its logarithms, so that a sure and wrong p costs 100 and not infinity
+
+
+@dispatching
+def bce(p: Array, y: Array, reduction: str = "mean") -> Array:
+    """Binary cross-entropy of targets y and plain probabilities p, logarithms stopped at `LOG_FLOOR`."""
+    with np.errstate(divide="ignore"):
+        return reduced(-(y * np.maximum(np.log(p), LOG_FLOOR) + (1 - y) * np.maximum(np.log1p(-p), LOG_FLOOR)), reduction)
+
+
+def bce_probability(g: Array, loss: Array, p: Array, y: Array, reduction: str = "mean") -> Array:
+    """-y/p + (1-y)/(1-p), without the part whose logarithm was stopped."""
+    low, high = p > np.exp(LOG_FLOOR), p < 1
+    return share(g, p.size, reduction) * (np.where(high, (1 - y) / np.where(high, 1 - p, 1), 0) - np.where(low, y / np.where(low, p, 1), 0))
+
+
+def bce_target(g: Array, loss: Array, p: Array, y: Array, reduction: str = "mean") -> Array:
+    """log(1-p) - log(p), with the same floor."""
+    log_p = np.where(p > 0, np.log(np.where(p > 0, p, 1)), LOG_FLOOR)
+    log_q = np.where(p < 1, np.log1p(-np.where(p < 1, p, 0)), LOG_FLOOR)
+    return share(g, p.size, reduction) * (np.maximum(log_q, LOG_FLOOR) - np.maximum(log_p, LOG_FLOOR))
+
+
+@dispatching
+def cross_entropy(z: Array, y: Array, reduction: str = "mean") -> Array:
+    """-log softmax(z)[y] for logits z (..., classes) and integer classes y (...)."""
+    picked = np.take_along_axis(log_softmax(z), np.expand_dims(y, -1), -1)
+    return reduced(-picked[..., 0], reduction)
+
+
+def one_hot(y: Array, like: Array) -> Array:
+    """Rows of zeros with a one in column y."""
+    return (np.expand_dims(y, -1) == np.arange(like.shape[-1])).astype(like.dtype)
+
+
+def cross_entropy_logits(g: Array, loss: Array, z: Array, y: Array, reduction: str = "mean") -> Array:
+    g = share(g, y.size, reduction)
+    return (np.expand_dims(g, -1) if g.ndim else g) * (softmax(z) - one_hot(y, z))
+
+
+@dispatching
+def squared_error(p: Array, y: Array, reduction: str = "mean") -> Array:
+    """(p - y)^2."""
+    return reduced((p - y) ** 2, reduction)
+
+
+def squared_error_input(g: Array, loss: Array, p: Array, y: Array, reduction: str = "mean") -> Array:
+    return share(g, p.size, reduction) * (2 * (p - y))
+
+
+# fmt: off
+RULES.update({
+    linear:           (lambda g, z, x, w, b: g @ w,
+                       lambda g, z, x, w, b: rows(g).T @ rows(x),          # BP4
+                       lambda g, z, x, w, b: rows(g).sum(axis=0)),         # BP3
+    bce_with_logits:  (lambda g, loss, z, y, reduction="mean": share(g, z.size, reduction) * (sigmoid(z) - y),
+                       lambda g, loss, z, y, reduction="mean": share(g, z.size, reduction) * -z),
+    bce_of_sigmoid:   (lambda g, loss, z, a, y, reduction="mean": share(g, z.size, reduction) * (a - y),
+                       Aside(lambda g, loss, z, a, y, reduction="mean": bce_probability(g, loss, a, y, reduction)),
+                       lambda g, loss, z, a, y, reduction="mean": share(g, z.size, reduction) * -z),
+    bce:              (bce_probability, bce_target),
+    cross_entropy:    (cross_entropy_logits, None),
+    squared_error:    (squared_error_input,
+                       lambda g, loss, p, y, reduction="mean": -squared_error_input(g, loss, p, y, reduction)),
+})
+# fmt: on

@@ -1,0 +1,599 @@
+"""`Tensor`: an array that remembers the call that made it.
+
+It implements NumPy's own override protocols, so ``np.exp(t)`` on user code records the graph. Operators
+record directly, past those protocols, because they are the hot path. The library never writes into an
+array: whoever holds ``t.data`` holds a value that stays as it is.
+"""
+
+from __future__ import annotations
+
+import inspect
+import operator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, NoReturn
+
+import numpy as np
+
+from tinygrad_lr.autodiff.graph import NO_SETTINGS, Node, leaf, node_of, pull_back
+from tinygrad_lr.autodiff.rules import COMPOSITES, QUERIES, RULES, name_of
+from tinygrad_lr.autodiff.rules.elementwise import astype, sigmoid
+from tinygrad_lr.autodiff.rules.registry import PLAIN, Array, Each, Function
+from tinygrad_lr.autodiff.rules.shapes import getitem
+
+recording: ContextVar[bool] = ContextVar("recording", default=True)
+
+
+@contextmanager
+def no_grad() -> Iterator[None]:
+    """Compute without recording: results require no gradients. Also serves as a decorator.
+
+    Examples
+    --------
+    >>> import tinygrad_lr as tg
+    >>> w = tg.Tensor([1.0, 2.0], requires_grad=True)
+    >>> with tg.no_grad():
+    ...     print((w * 2).requires_grad)
+    False
+    """
+    token = recording.set(False)
+    try:
+        yield
+    finally:
+        recording.reset(token)
+
+
+class Tensor:
+    """An array in a computation graph.
+
+    Parameters
+    ----------
+    data : array_like
+        Numbers. Arrays are taken as they are, without a copy; so are arrays of other libraries that
+        implement NumPy's protocols (Dask, CuPy).
+    requires_grad : bool
+        Whether `backward` is to leave the gradient in `grad`. Only for floating data.
+    dtype : dtype, optional
+        The type to convert to; as NumPy chooses by default.
+    name : str, optional
+        What drawings and messages call it.
+
+    Raises
+    ------
+    TypeError
+        If gradients are required of data that is not floating.
+
+    Examples
+    --------
+    >>> import numpy as np, tinygrad_lr as tg
+    >>> w = tg.Tensor([1.0, 2.0], requires_grad=True)
+    >>> loss = np.sum(np.log1p(np.exp(w)))
+    >>> loss.backward()
+    >>> print(w.grad)
+    [0.73105858 0.88079708]
+    """
+
+    __slots__ = ("data", "node", "__weakref__")
+
+    data: Array
+    node: Node | None
+
+    def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None, name: str | None = None) -> None:
+        if isinstance(data, Tensor):
+            data = data.data
+        if dtype is not None or not hasattr(data, "__array_function__"):
+            data = np.asarray(data, dtype)
+        self.data = data
+        self.node = None
+        if requires_grad:
+            self.requires_grad = True
+        if name is not None:
+            self.name = name
+
+    # -- what it is ------------------------------------------------------------------------------------
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether gradients flow to or through this Tensor."""
+        return self.node is not None and self.node.requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        if value == self.requires_grad:
+            return
+        if not self.is_leaf:
+            raise RuntimeError("requires_grad can be changed on leaves only; use detach() to cut a computed Tensor out of its graph")
+        if value and not np.issubdtype(self.data.dtype, np.floating):
+            raise TypeError(
+                f"only floating Tensors can require gradients, got dtype {self.data.dtype}: "
+                f"write the numbers as floats or pass dtype=float"
+            )
+        self._leaf().requires_grad = value
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether this is an input: given by the user, not computed from tracked Tensors."""
+        return self.node is None or not self.node.requires_grad or self.node.func is None
+
+    @property
+    def grad(self) -> Array:
+        """The gradient that `backward` accumulated here: an array like `data`, or None."""
+        return None if self.node is None else self.node.grad
+
+    @grad.setter
+    def grad(self, value: Array) -> None:
+        if value is not None and np.shape(value) != self.shape:
+            raise ValueError(f"a gradient of shape {np.shape(value)} cannot belong to a Tensor of shape {self.shape}")
+        self._leaf().grad = value
+
+    @property
+    def name(self) -> str | None:
+        """What drawings and messages call it."""
+        return None if self.node is None else self.node.name
+
+    @name.setter
+    def name(self, value: str | None) -> None:
+        self._leaf().name = value
+
+    def _leaf(self) -> Node:
+        """This Tensor's node, made now if there was none."""
+        if self.node is None:
+            self.node = leaf(requires_grad=False)
+        return self.node
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.data.shape  # type: ignore[no-any-return]
+
+    @property
+    def ndim(self) -> int:
+        return self.data.ndim  # type: ignore[no-any-return]
+
+    @property
+    def size(self) -> int:
+        return self.data.size  # type: ignore[no-any-return]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.data.dtype  # type: ignore[no-any-return]
+
+    @property
+    def nbytes(self) -> int:
+        return self.data.nbytes  # type: ignore[no-any-return]
+
+    # -- derivatives -----------------------------------------------------------------------------------
+
+    def backward(self, grad: Any = None, retain_graph: bool = False) -> None:
+        """Compute the gradient of this Tensor by every leaf behind it, and add it to the leaf's `grad`.
+
+        Parameters
+        ----------
+        grad : array_like, optional
+            The gradient to start with, in this Tensor's shape; 1 for a single number.
+        retain_graph : bool
+            Keep the graph for another pass, and leave the gradient of every computed Tensor in its
+            `grad` as well (the latest pass's, not accumulated). By default saved arrays are freed on
+            the way.
+
+        Raises
+        ------
+        RuntimeError
+            If this Tensor requires no gradients, holds more than one number and no ``grad`` is given,
+            or its graph was freed.
+        ValueError
+            If ``grad`` has another shape.
+
+        Examples
+        --------
+        >>> import tinygrad_lr as tg
+        >>> x = tg.Tensor([1.0, 2.0, 3.0], requires_grad=True)
+        >>> (x * x).backward([1.0, 1.0, 10.0])
+        >>> print(x.grad)
+        [ 2.  4. 60.]
+        """
+        node = self.node
+        if node is None or not node.requires_grad:
+            raise RuntimeError("backward() on a Tensor that requires no gradients: nothing behind it was made with requires_grad=True")
+        kept = pull_back({node: self._seed(grad)}, keep=None if retain_graph else (), free=not retain_graph)
+        mine: set[int] = set()
+        for node, g in kept.items():
+            if node.func is None and node.grad is not None:
+                node.grad = np.asanyarray(node.grad + g) if isinstance(g, np.generic) else node.grad + g
+            else:
+                node.grad = unshared(g, mine)
+
+    def _seed(self, grad: Any) -> Array:
+        """The gradient of the answer by itself, or the one the user starts with, as an array like `data`."""
+        data = self.data
+        if grad is None:
+            if data.size != 1:
+                raise RuntimeError(
+                    f"backward() without a gradient works on a single number, this Tensor has shape {self.shape}: "
+                    f"reduce it first (loss.sum(), loss.mean()) or pass backward(grad)"
+                )
+            return data.dtype.type(1) if data.ndim == 0 else np.ones_like(data)
+        grad = grad.data if isinstance(grad, Tensor) else grad
+        if np.shape(grad) != self.shape:
+            raise ValueError(f"backward(grad) got a gradient of shape {np.shape(grad)} for a Tensor of shape {self.shape}")
+        return grad.astype(data.dtype) if hasattr(grad, "__array_function__") else np.array(grad, data.dtype)
+
+    def zero_grad(self) -> None:
+        """Forget the accumulated gradient."""
+        if self.node is not None:
+            self.node.grad = None
+
+    def detach(self) -> Tensor:
+        """The same data outside the graph."""
+        return Tensor(self.data)
+
+    # -- ways out of the graph -------------------------------------------------------------------------
+
+    def numpy(self) -> np.ndarray[Any, Any]:
+        """The data as a NumPy array (the same memory where it is one already)."""
+        return np.asarray(self.data)
+
+    def item(self) -> Any:
+        """The single number as a Python scalar."""
+        return self.data.item()
+
+    def tolist(self) -> Any:
+        """The data as nested lists of Python scalars."""
+        return self.data.tolist()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        if self.requires_grad:
+            raise TypeError(
+                "turning a tracked Tensor into an array would silently cut it out of its graph: "
+                "say t.numpy() or t.detach() if that is meant, or use a NumPy function that has a rule"
+            )
+        return np.array(self.data, dtype=dtype, copy=copy)
+
+    def __float__(self) -> float:
+        return float(self.data)
+
+    def __int__(self) -> int:
+        return int(self.data)
+
+    def __bool__(self) -> bool:
+        return bool(self.data)
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if self.ndim == 0:
+            raise TypeError("cannot iterate over a 0-d Tensor")
+        return (self[i] for i in range(len(self)))
+
+    def __contains__(self, value: Any) -> bool:
+        return value in self.data
+
+    def __repr__(self) -> str:
+        numbers = np.array2string(np.asarray(self.data), separator=", ", prefix="Tensor(", threshold=100)
+        parts = [numbers]
+        if self.dtype != np.float64:
+            parts.append(f"dtype={self.dtype}")
+        if self.requires_grad:
+            parts.append("requires_grad=True" if self.node.func is None else f"made by {name_of(self.node.func)}")  # type: ignore[union-attr,arg-type]
+        if self.name:
+            parts.append(f"name={self.name!r}")
+        return f"Tensor({', '.join(parts)})"
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec and self.size == 1 else repr(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if not self.is_leaf:
+            raise TypeError("only leaves can be copied or pickled; use detach() to cut a computed Tensor out of its graph")
+        return type(self), (self.data.copy(), self.requires_grad, None, self.name)
+
+    # -- NumPy's protocols -----------------------------------------------------------------------------
+
+    def _record(self, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
+        return record(func, args, kwargs)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if ufunc in QUERIES or not any(map(tracked, inputs)):
+            return wrapped(getattr(ufunc, method)(*map(data_of, inputs), **kwargs))
+        if method == "reduce" and ufunc in REDUCTIONS:
+            return REDUCTIONS[ufunc](*inputs, **{"axis": 0, **kwargs})
+        if method != "__call__" or ufunc not in RULES:
+            no_rule(name_of(ufunc) + ("" if method == "__call__" else "." + method))
+        if kwargs:
+            refuse_settings(ufunc, kwargs)
+        return record(ufunc, inputs)
+
+    def __array_function__(self, func: Function, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if func in COMPOSITES:
+            return COMPOSITES[func](*args, **kwargs)
+        if func in QUERIES or not (any(map(tracked, args)) or any(map(tracked, kwargs.values()))):
+            return wrapped(func(*map(data_of, args), **{key: data_of(value) for key, value in kwargs.items()}))
+        if func not in RULES:
+            no_rule(name_of(func))
+        if any(isinstance(value, Tensor) for value in kwargs.values()):
+            args, kwargs = positional(func, args, kwargs)
+        refuse_settings(func, kwargs)
+        rules = RULES[func]
+        for i, arg in enumerate(args):
+            if tracked(arg) and not isinstance(rules, Each) and i >= len(rules):
+                raise TypeError(f"{name_of(func)} has no rule for its argument {i}, which is a tracked Tensor: pass it as a plain array (t.numpy())")
+        return record(func, args, kwargs)
+
+    # -- operators -------------------------------------------------------------------------------------
+
+    def __add__(self, other: Any) -> Tensor:
+        return binary(np.add, operator.add, self, other)
+
+    def __radd__(self, other: Any) -> Tensor:
+        return binary(np.add, operator.add, other, self)
+
+    def __sub__(self, other: Any) -> Tensor:
+        return binary(np.subtract, operator.sub, self, other)
+
+    def __rsub__(self, other: Any) -> Tensor:
+        return binary(np.subtract, operator.sub, other, self)
+
+    def __mul__(self, other: Any) -> Tensor:
+        return binary(np.multiply, operator.mul, self, other)
+
+    def __rmul__(self, other: Any) -> Tensor:
+        return binary(np.multiply, operator.mul, other, self)
+
+    def __truediv__(self, other: Any) -> Tensor:
+        return binary(np.divide, operator.truediv, self, other)
+
+    def __rtruediv__(self, other: Any) -> Tensor:
+        return binary(np.divide, operator.truediv, other, self)
+
+    def __pow__(self, other: Any) -> Tensor:
+        return binary(np.power, operator.pow, self, other)
+
+    def __rpow__(self, other: Any) -> Tensor:
+        return binary(np.power, operator.pow, other, self)
+
+    def __matmul__(self, other: Any) -> Tensor:
+        return binary(np.matmul, operator.matmul, self, other)
+
+    def __rmatmul__(self, other: Any) -> Tensor:
+        return binary(np.matmul, operator.matmul, other, self)
+
+    def __neg__(self) -> Tensor:
+        return record(np.negative, (self,))
+
+    def __pos__(self) -> Tensor:
+        return record(np.positive, (self,))
+
+    def __abs__(self) -> Tensor:
+        return record(np.absolute, (self,))
+
+    def __getitem__(self, index: Any) -> Tensor:
+        return record(getitem, (self, plain_index(index)))
+
+    def __setitem__(self, index: Any, value: Any) -> NoReturn:
+        raise TypeError("Tensors are not written in place: use np.where(mask, value, t) for a changed copy, or t.data for a leaf's own array")
+
+    # Comparisons answer on the data; equality elementwise as NumPy's, so the hash is by identity.
+
+    def __lt__(self, other: Any) -> Any:
+        return self.data < data_of(other)
+
+    def __le__(self, other: Any) -> Any:
+        return self.data <= data_of(other)
+
+    def __gt__(self, other: Any) -> Any:
+        return self.data > data_of(other)
+
+    def __ge__(self, other: Any) -> Any:
+        return self.data >= data_of(other)
+
+    def __eq__(self, other: Any) -> Any:
+        return self.data == data_of(other)
+
+    def __ne__(self, other: Any) -> Any:
+        return self.data != data_of(other)
+
+    __hash__ = object.__hash__
+
+    # -- ndarray's methods -----------------------------------------------------------------------------
+
+    @property
+    def T(self) -> Tensor:
+        return record(np.transpose, (self,))
+
+    @property
+    def mT(self) -> Tensor:
+        return record(np.swapaxes, (self, -1, -2))
+
+    def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        return record(np.sum, (self,), {"axis": axis, "keepdims": keepdims})
+
+    def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        return record(np.mean, (self,), {"axis": axis, "keepdims": keepdims})
+
+    def max(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        return record(np.max, (self,), {"axis": axis, "keepdims": keepdims})
+
+    def min(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        return record(np.min, (self,), {"axis": axis, "keepdims": keepdims})
+
+    def argmax(self, axis: Any = None, keepdims: bool = False) -> Any:
+        return np.argmax(self.data, axis=axis, keepdims=keepdims)
+
+    def argmin(self, axis: Any = None, keepdims: bool = False) -> Any:
+        return np.argmin(self.data, axis=axis, keepdims=keepdims)
+
+    def reshape(self, *shape: Any) -> Tensor:
+        return record(np.reshape, (self, one_tuple(shape)))
+
+    def ravel(self) -> Tensor:
+        return record(np.ravel, (self,))
+
+    def flatten(self) -> Tensor:
+        return record(np.ravel, (self,))
+
+    def transpose(self, *axes: Any) -> Tensor:
+        return record(np.transpose, (self, one_tuple(axes) if axes else None))
+
+    def swapaxes(self, axis1: int, axis2: int) -> Tensor:
+        return record(np.swapaxes, (self, axis1, axis2))
+
+    def squeeze(self, axis: Any = None) -> Tensor:
+        return record(np.squeeze, (self,), {"axis": axis})
+
+    def clip(self, min: Any = None, max: Any = None) -> Tensor:
+        return record(np.clip, (self, min, max))
+
+    def astype(self, dtype: Any) -> Tensor:
+        """The same numbers in another floating type, in the graph."""
+        if not np.issubdtype(dtype, np.floating) and self.requires_grad:
+            raise TypeError(f"a tracked Tensor has no gradient as {np.dtype(dtype)}: use t.numpy().astype(...)")
+        return record(astype, (self, dtype))
+
+    def copy(self) -> Tensor:
+        return record(np.positive, (self,))
+
+    def dot(self, other: Any) -> Tensor:
+        return np.dot(self, other)  # type: ignore[no-any-return, call-overload]
+
+
+new_tensor: Callable[[type[Tensor]], Tensor] = Tensor.__new__
+
+REDUCTIONS: dict[np.ufunc, Function] = {np.add: np.sum, np.maximum: np.max, np.minimum: np.min}
+
+VIEWS: set[Function] = {np.reshape, np.ravel, np.squeeze, np.expand_dims, np.transpose, np.swapaxes, getitem}
+"""Functions that only lay elements out anew; they commute with any function of single elements."""
+
+OPERANDS = frozenset((float, int, np.ndarray, np.float64, np.float32))
+
+
+def record(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any] = NO_SETTINGS) -> Tensor:
+    """Call ``func`` on the data of ``args``; where a gradient may be asked for, remember how."""
+    values, parents, requires_grad = [], [], False
+    for a in args:
+        if isinstance(a, Tensor):
+            node = a.node
+            values.append(a.data)
+            parents.append(node)
+            if node is not None and node.requires_grad:
+                requires_grad = True
+        else:
+            values.append(a)
+            parents.append(None)
+    tensor = new_tensor(Tensor)
+    tensor.data = value = PLAIN.get(func, func)(*values, **kwargs)
+    if requires_grad and recording.get():
+        tensor.node = node_of(func, tuple(parents), tuple(values), kwargs, value)
+    else:
+        tensor.node = logits_node(func, parents, values, kwargs, value)
+    return tensor
+
+
+def binary(func: np.ufunc, op: Callable[[Array, Array], Array], a: Any, b: Any) -> Tensor:
+    """`record` for an operator, whose own Python form ``op`` is quicker on scalars than the ufunc."""
+    requires_grad = False
+    node_a = node_b = None
+    if isinstance(a, Tensor):
+        node_a, a = a.node, a.data
+        requires_grad = node_a is not None and node_a.requires_grad
+    elif type(a) not in OPERANDS and not hasattr(a, "__array_function__"):
+        a = np.asarray(a)
+    if isinstance(b, Tensor):
+        node_b, b = b.node, b.data
+        requires_grad = requires_grad or (node_b is not None and node_b.requires_grad)
+    elif type(b) not in OPERANDS and not hasattr(b, "__array_function__"):
+        b = np.asarray(b)
+    tensor = new_tensor(Tensor)
+    tensor.data = value = op(a, b)
+    tensor.node = node_of(func, (node_a, node_b), (a, b), NO_SETTINGS, value) if requires_grad and recording.get() else None
+    return tensor
+
+
+def logits_node(func: Function, parents: list[Node | None], values: list[Any], kwargs: dict[str, Any], value: Array) -> Node | None:
+    """What stays on record without gradients: the logits behind a sigmoid, because losses are more exact with them."""
+    if func is sigmoid or (func in VIEWS and parents[0] is not None and parents[0].func is not None):
+        untracked = tuple(None if p is None or p.requires_grad else p for p in parents)
+        node = node_of(func, untracked, tuple(values), kwargs, value)
+        node.requires_grad = False
+        return node
+    return None
+
+
+def lift(value: Array, node: Node | None) -> Array:
+    """A saved value as the Tensor it was; a value without a node as it is."""
+    if node is None:
+        return value
+    tensor = new_tensor(Tensor)
+    tensor.data, tensor.node = value, node
+    return tensor
+
+
+def unshared(g: Array, mine: set[int]) -> Array:
+    """``g`` as an array that no other gradient shares memory with; ``mine`` are the ids handed out so far."""
+    if type(g) is not np.ndarray:
+        return np.asarray(g) if isinstance(g, np.generic) else g
+    if g.base is not None or id(g) in mine:
+        g = g.copy()
+    mine.add(id(g))
+    return g
+
+
+def tracked(x: Any) -> bool:
+    """Whether ``x`` is, or holds, a Tensor that gradients flow through."""
+    if isinstance(x, Tensor):
+        return x.requires_grad and recording.get()
+    return isinstance(x, list | tuple) and any(map(tracked, x))
+
+
+def data_of(x: Any) -> Any:
+    """``x`` with its Tensors replaced by their data."""
+    if isinstance(x, Tensor):
+        return x.data
+    if isinstance(x, list | tuple):
+        return type(x)(map(data_of, x)) if type(x) in (list, tuple) else x
+    return x
+
+
+def wrapped(answer: Any) -> Any:
+    """Floating answers of untracked calls as Tensors; others (masks, indices, shapes) as they are."""
+    return Tensor(answer) if isinstance(answer, np.ndarray | np.generic) and np.issubdtype(answer.dtype, np.floating) else answer
+
+
+def plain_index(index: Any) -> Any:
+    """``index`` without Tensors in it."""
+    return data_of(index) if isinstance(index, Tensor | tuple) else index
+
+
+def one_tuple(args: tuple[Any, ...]) -> Any:
+    """``f(2, 3)`` and ``f((2, 3))`` as the same tuple."""
+    return args[0] if len(args) == 1 and not isinstance(args[0], int | np.integer) else args
+
+
+def positional(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The same call with arguments moved from keywords to positions as far as the signature allows."""
+    bound = inspect.signature(func).bind(*args, **kwargs)
+    return bound.args, bound.kwargs
+
+
+def refuse_settings(func: Function, kwargs: dict[str, Any]) -> None:
+    """Refuse the settings that would write into an array, or that no rule covers."""
+    for key in ("out", "where", "initial"):
+        if kwargs.get(key) is not None:
+            raise TypeError(f"{name_of(func)}({key}=...) on a tracked Tensor: {REFUSED[key]}")
+    if isinstance(func, np.ufunc) and kwargs:
+        raise TypeError(f"{name_of(func)}({', '.join(kwargs)}=...) is not supported on a tracked Tensor: use t.astype(dtype)")
+
+
+REFUSED = {
+    "out": "results are never written in place, because the graph needs what was there; write a = a + t instead of a += t or out=a",
+    "where": "there is no rule for a partial call; use np.where(mask, result, otherwise)",
+    "initial": "there is no rule for a start value; combine it with the result (np.maximum(initial, np.max(t)))",
+}
+
+
+def no_rule(name: str) -> NoReturn:
+    raise TypeError(
+        f"{name} has no rule, so its gradient is unknown. Add one, with a gradient for each argument:\n"
+        f"    tg.primitive({name}, lambda g, y, x: g * ...)   # g: gradient of the answer y, x: the argument\n"
+        f"or call it on t.numpy() if no gradient is wanted."
+    )
