@@ -1,5 +1,6 @@
 """Reverse-mode autodiff on NumPy, small enough to read in an afternoon and good enough to use."""
 
+from tinygrad_lr import nn as nn
 from tinygrad_lr.autodiff.derivatives import grad as grad
 from tinygrad_lr.autodiff.derivatives import gradients as gradients
 from tinygrad_lr.autodiff.derivatives import value_and_grad as value_and_grad

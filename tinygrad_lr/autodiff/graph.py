@@ -1,14 +1,16 @@
 """The computation graph and the backward pass.
 
 A `Node` says how a value was made: the function, its arguments, and the nodes those came from. The
-backward pass walks from the answers to the leaves; a node's turn comes when all its consumers have had
-theirs, so its gradient is complete and each rule runs once. Gradients live in a local dict during the
-walk, never on nodes, and nothing recurses: depth costs nothing.
+backward pass visits nodes from the youngest to the oldest. A value is always younger than what it was
+made from, so when a node's turn comes its gradient is complete, and each rule runs once. Gradients live
+in a local dict during the walk, never on nodes, and nothing recurses: depth costs nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from heapq import heapify, heappop, heappush
+from itertools import count
 from typing import Any
 
 from tinygrad_lr.autodiff.rules import RULES, Aside
@@ -23,6 +25,8 @@ class Node:
 
     Attributes
     ----------
+    age : int
+        Smaller for younger nodes; unique.
     func : callable or None
         The recorded function; None for a leaf.
     parents : tuple of (Node or None)
@@ -43,8 +47,9 @@ class Node:
         (shape, dtype) of the answer, kept when the rest is freed.
     """
 
-    __slots__ = ("func", "parents", "values", "kwargs", "value", "requires_grad", "grad", "name", "freed")
+    __slots__ = ("age", "func", "parents", "values", "kwargs", "value", "requires_grad", "grad", "name", "freed")
 
+    age: int
     func: Function | None
     parents: tuple[Node | None, ...]
     values: Any
@@ -58,52 +63,28 @@ class Node:
 
 NO_SETTINGS: dict[str, Any] = {}
 new_node = Node.__new__
+next_age = count(0, -1).__next__
 
 
-def node_of(func: Function, parents: tuple[Node | None, ...], values: tuple[Any, ...], kwargs: dict[str, Any], value: Array) -> Node:
-    """A node for one recorded call."""
+def node_of(func: Function | None, parents: tuple[Node | None, ...], values: tuple[Any, ...], kwargs: dict[str, Any], value: Array) -> Node:
+    """A node for one recorded call, that gradients flow through."""
     node = new_node(Node)
-    node.func, node.parents, node.values, node.kwargs = func, parents, values, kwargs
-    node.value, node.requires_grad = value, True
+    node.age = next_age()
+    node.func = func
+    node.parents = parents
+    node.values = values
+    node.kwargs = kwargs
+    node.value = value
+    node.requires_grad = True
     node.grad = node.name = node.freed = None
     return node
 
 
 def leaf(requires_grad: bool) -> Node:
     """A node that nothing was computed for: an input or a parameter."""
-    node = new_node(Node)
-    node.func, node.parents, node.values, node.kwargs = None, (), (), NO_SETTINGS
+    node = node_of(None, (), (), NO_SETTINGS, None)
     node.requires_grad = requires_grad
-    node.value = node.grad = node.name = node.freed = None
     return node
-
-
-def consumer_counts(roots: Collection[Node]) -> dict[Node, int]:
-    """For every computed node behind ``roots``, how many of its consumers are behind them as well.
-
-    Raises
-    ------
-    RuntimeError
-        If an earlier backward pass freed part of the graph.
-    """
-    pending = {node: 0 for node in roots if node.func is not None}
-    stack = list(pending)
-    while stack:
-        node = stack.pop()
-        if node.freed is not None:
-            raise RuntimeError(
-                "this graph was freed by an earlier backward(); "
-                "call the first one as backward(retain_graph=True), or compute the loss again"
-            )
-        for parent in node.parents:
-            if parent is None or not parent.requires_grad or parent.func is None:
-                continue
-            if parent in pending:
-                pending[parent] += 1
-            else:
-                pending[parent] = 1
-                stack.append(parent)
-    return pending
 
 
 def pull_back(seeds: dict[Node, Array], keep: Collection[Node] | None = (), lift: Lift | None = None, free: bool = False) -> dict[Node, Array]:
@@ -125,40 +106,51 @@ def pull_back(seeds: dict[Node, Array], keep: Collection[Node] | None = (), lift
     -------
     dict
         Node to gradient, for the leaves and kept nodes that a gradient reached.
+
+    Raises
+    ------
+    RuntimeError
+        If an earlier pass freed part of the graph.
     """
-    pending = consumer_counts(seeds)
     gradients = dict(seeds)  # what has arrived so far; at the end only leaves are left in it
     kept: dict[Node, Array] = {}
     asides: dict[Node, Array] = {}
-    ready = [node for node in seeds if pending.get(node) == 0]
-    while ready:
-        node = ready.pop()
-        g = gradients.pop(node, None)  # None: only arguments that take no gradient were made from it
-        if g is not None and (keep is None or node in keep):
+    youngest_first = [(node.age, node) for node in seeds if node.func is not None]
+    heapify(youngest_first)
+    while youngest_first:
+        _, node = heappop(youngest_first)
+        g = gradients.pop(node)
+        if keep is None or node in keep:
             kept[node] = g
         values, y, kwargs = node.values, node.value, node.kwargs
+        if values is None:
+            raise RuntimeError(
+                "this graph was freed by an earlier backward(); "
+                "call the first one as backward(retain_graph=True), or compute the loss again"
+            )
         if lift is not None:
             values, y = tuple(map(lift, values, node.parents)), lift(y, node)
-        for parent, value, rule in zip(node.parents, values, RULES[node.func]):
-            if parent is None or not parent.requires_grad:
+        for parent, value, rule in zip(node.parents, values, RULES[node.func]):  # type: ignore[index]
+            if parent is None or rule is None or not parent.requires_grad:
                 continue
-            if g is not None and rule is not None:
-                if type(rule) is not Aside:
-                    gradient = rule(g, y, *values, **kwargs) if kwargs else rule(g, y, *values)
-                    if gradient.dtype is not value.dtype:
-                        gradient = astype(gradient, value.dtype)
-                    gradients[parent] = gradients[parent] + gradient if parent in gradients else gradient
-                elif keep is None or parent in keep:
+            if type(rule) is Aside:
+                if keep is None or parent in keep:
                     aside = rule.rule(g, y, *values, **kwargs)
                     asides[parent] = asides[parent] + aside if parent in asides else aside
-            if parent.func is not None:
-                pending[parent] -= 1
-                if not pending[parent]:
-                    ready.append(parent)
+                continue
+            gradient = rule(g, y, *values, **kwargs) if kwargs else rule(g, y, *values)
+            if gradient.dtype is not value.dtype:
+                gradient = astype(gradient, value.dtype)
+            if parent in gradients:
+                gradients[parent] = gradients[parent] + gradient
+            else:
+                gradients[parent] = gradient
+                if parent.func is not None:
+                    heappush(youngest_first, (parent.age, parent))
         if free:  # let go of the saved arrays; what made what stays on record
             node.freed = (y.shape, y.dtype)
             node.value = node.values = None
-    kept.update(gradients)
+    gradients.update(kept)
     for node, aside in asides.items():
-        kept[node] = kept[node] + aside if node in kept else aside
-    return kept
+        gradients[node] = gradients[node] + aside if node in gradients else aside
+    return gradients

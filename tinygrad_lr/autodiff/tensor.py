@@ -359,13 +359,13 @@ class Tensor:
         return binary(np.matmul, operator.matmul, other, self)
 
     def __neg__(self) -> Tensor:
-        return record(np.negative, (self,))
+        return unary(np.negative, self)
 
     def __pos__(self) -> Tensor:
-        return record(np.positive, (self,))
+        return unary(np.positive, self)
 
     def __abs__(self) -> Tensor:
-        return record(np.absolute, (self,))
+        return unary(np.absolute, self)
 
     def __getitem__(self, index: Any) -> Tensor:
         return record(getitem, (self, plain_index(index)))
@@ -399,7 +399,7 @@ class Tensor:
 
     @property
     def T(self) -> Tensor:
-        return record(np.transpose, (self,))
+        return unary(np.transpose, self)
 
     @property
     def mT(self) -> Tensor:
@@ -427,10 +427,10 @@ class Tensor:
         return record(np.reshape, (self, one_tuple(shape)))
 
     def ravel(self) -> Tensor:
-        return record(np.ravel, (self,))
+        return unary(np.ravel, self)
 
     def flatten(self) -> Tensor:
-        return record(np.ravel, (self,))
+        return unary(np.ravel, self)
 
     def transpose(self, *axes: Any) -> Tensor:
         return record(np.transpose, (self, one_tuple(axes) if axes else None))
@@ -451,7 +451,7 @@ class Tensor:
         return record(astype, (self, dtype))
 
     def copy(self) -> Tensor:
-        return record(np.positive, (self,))
+        return unary(np.positive, self)
 
     def dot(self, other: Any) -> Tensor:
         return np.dot(self, other)  # type: ignore[no-any-return, call-overload]
@@ -485,7 +485,21 @@ def record(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any] = NO_SE
     if requires_grad and recording.get():
         tensor.node = node_of(func, tuple(parents), tuple(values), kwargs, value)
     else:
-        tensor.node = logits_node(func, parents, values, kwargs, value)
+        tensor.node = logits_node(func, tuple(parents), tuple(values), kwargs, value)
+    return tensor
+
+
+def unary(func: Function, x: Any) -> Tensor:
+    """`record` for one argument."""
+    if not isinstance(x, Tensor):
+        x = Tensor(x)
+    tensor = new_tensor(Tensor)
+    tensor.data = value = PLAIN.get(func, func)(x.data)
+    node = x.node
+    if node is not None and node.requires_grad and recording.get():
+        tensor.node = node_of(func, (node,), (x.data,), NO_SETTINGS, value)
+    else:
+        tensor.node = logits_node(func, (node,), (x.data,), NO_SETTINGS, value)
     return tensor
 
 
@@ -509,11 +523,11 @@ def binary(func: np.ufunc, op: Callable[[Array, Array], Array], a: Any, b: Any) 
     return tensor
 
 
-def logits_node(func: Function, parents: list[Node | None], values: list[Any], kwargs: dict[str, Any], value: Array) -> Node | None:
+def logits_node(func: Function, parents: tuple[Node | None, ...], values: tuple[Any, ...], kwargs: dict[str, Any], value: Array) -> Node | None:
     """What stays on record without gradients: the logits behind a sigmoid, because losses are more exact with them."""
     if func is sigmoid or (func in VIEWS and parents[0] is not None and parents[0].func is not None):
         untracked = tuple(None if p is None or p.requires_grad else p for p in parents)
-        node = node_of(func, untracked, tuple(values), kwargs, value)
+        node = node_of(func, untracked, values, kwargs, value)
         node.requires_grad = False
         return node
     return None

@@ -14,9 +14,9 @@ from tinygrad_lr.autodiff.rules.registry import PLAIN, RULES, Array, Aside, disp
 
 
 @dispatching
-def linear(x: Array, w: Array, b: Array) -> Array:
+def linear(x: Array, w: Array, b: Array | None = None) -> Array:
     """A layer's z = x w^T + b; rows of ``x`` are samples, rows of ``w`` are neurons."""
-    return x @ w.T + b
+    return x @ w.T if b is None else x @ w.T + b
 
 
 def rows(x: Array) -> Array:
@@ -103,8 +103,8 @@ def squared_error_input(g: Array, loss: Array, p: Array, y: Array, reduction: st
 
 # fmt: off
 RULES.update({
-    linear:           (lambda g, z, x, w, b: g @ w,
-                       lambda g, z, x, w, b: rows(g).T @ rows(x),          # BP4
+    linear:           (lambda g, z, x, w, b=None: g @ w,
+                       lambda g, z, x, w, b=None: rows(g).T @ rows(x),          # BP4
                        lambda g, z, x, w, b: rows(g).sum(axis=0)),         # BP3
     bce_with_logits:  (lambda g, loss, z, y, reduction="mean": share(g, z.size, reduction) * (sigmoid(z) - y),
                        lambda g, loss, z, y, reduction="mean": share(g, z.size, reduction) * -z),

@@ -1,0 +1,137 @@
+"""Layers: `Dense`, activations as thin modules around functions, and `Sequential` to line them up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lr.autodiff.rules.elementwise import relu, sigmoid
+from tinygrad_lr.autodiff.rules.network import linear
+from tinygrad_lr.autodiff.tensor import Tensor, record, unary
+from tinygrad_lr.nn.module import LayerError, Module, Parameter
+
+Seed = np.random.Generator | int | None
+
+
+class Dense(Module):
+    """A layer of neurons, each connected to every input: z = x w^T + b.
+
+    Parameters
+    ----------
+    n_in, n_out : int
+        How many inputs, and how many neurons.
+    bias : bool
+        Whether neurons have a bias.
+    dtype : dtype
+        Floating type of the parameters.
+    rng : numpy.random.Generator or int, optional
+        Where the initial weights come from; an int is a seed.
+
+    Attributes
+    ----------
+    weight : Parameter of shape (n_out, n_in)
+        ``weight[j, k]`` leads from input k to neuron j. Initially uniform within +-sqrt(6 / (n_in + n_out))
+        (Glorot and Bengio 2010, equation 16).
+    bias : Parameter of shape (n_out,), or None
+        Initially 0.
+
+    Raises
+    ------
+    ValueError
+        If a size is not positive; on call, if the last axis of the input has not n_in elements.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tinygrad_lr import nn
+    >>> layer = nn.Dense(3, 2, rng=0)
+    >>> layer, layer(np.ones((5, 3))).shape
+    (Dense(3 -> 2), (5, 2))
+    """
+
+    def __init__(self, n_in: int, n_out: int, bias: bool = True, dtype: Any = np.float64, rng: Seed = None) -> None:
+        if n_in < 1 or n_out < 1:
+            raise ValueError(f"Dense({n_in} -> {n_out}): a layer needs at least one input and one neuron")
+        self.n_in, self.n_out = n_in, n_out
+        bound = np.sqrt(6 / (n_in + n_out))
+        self.weight = Parameter(np.random.default_rng(rng).uniform(-bound, bound, (n_out, n_in)), dtype=dtype, name="weight")
+        self.bias = Parameter(np.zeros(n_out), dtype=dtype, name="bias") if bias else None
+
+    def forward(self, x: Any) -> Tensor:
+        if not hasattr(x, "shape"):
+            x = np.asarray(x)
+        shape = x.shape
+        if not shape or shape[-1] != self.n_in:
+            raise LayerError(self, f"{self!r} got input of shape {shape}: expected (..., {self.n_in})")
+        return record(linear, (x, self.weight, self.bias))
+
+    def settings(self) -> str:
+        return f"{self.n_in} -> {self.n_out}" + ("" if self.bias is not None else ", bias=False")
+
+
+class Sigmoid(Module):
+    """a = 1 / (1 + exp(-z))."""
+
+    def forward(self, z: Any) -> Tensor:
+        return unary(sigmoid, z)
+
+
+class Tanh(Module):
+    """a = tanh(z)."""
+
+    def forward(self, z: Any) -> Tensor:
+        return unary(np.tanh, z)
+
+
+class ReLU(Module):
+    """a = max(z, 0), with derivative 0 at 0."""
+
+    def forward(self, z: Any) -> Tensor:
+        return unary(relu, z)
+
+
+class Sequential(Module):
+    """Layers one after another.
+
+    Parameters
+    ----------
+    *layers : Module
+        The layers, called "0", "1", ...
+    **named : Module
+        Or layers with names of their own.
+
+    Examples
+    --------
+    >>> from tinygrad_lr import nn
+    >>> nn.Sequential(hidden=nn.Dense(2, 3), squash=nn.Tanh(), out=nn.Dense(3, 1))
+    Sequential(
+      hidden: Dense(2 -> 3)
+      squash: Tanh()
+      out: Dense(3 -> 1)
+    )
+    """
+
+    def __init__(self, *layers: Module, **named: Module) -> None:
+        self.layers: dict[str, Module] = {**{str(i): layer for i, layer in enumerate(layers)}, **named}
+        for name, layer in self.layers.items():
+            if not isinstance(layer, Module):
+                raise TypeError(f"Sequential layer {name!r} must be a Module, got {type(layer).__name__}: write a Module around a function")
+
+    def forward(self, x: Any) -> Any:
+        for layer in self.layers.values():
+            x = layer(x)
+        return x
+
+    def members(self) -> Iterator[tuple[str, Parameter | Module]]:
+        yield from self.layers.items()
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def __iter__(self) -> Iterator[Module]:
+        return iter(self.layers.values())
+
+    def __getitem__(self, i: int | str) -> Module:
+        return self.layers[i] if isinstance(i, str) else list(self.layers.values())[i]

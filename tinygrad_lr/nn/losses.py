@@ -1,0 +1,184 @@
+"""Losses: modules of (prediction, target) that give one number, or with ``reduction="none"`` one per element.
+
+Shapes must be equal: a column (n, 1) against a row (n,) would broadcast to n times n differences without a
+word. Each loss is a single node of the graph.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lr.autodiff.rules.elementwise import sigmoid
+from tinygrad_lr.autodiff.rules.network import bce, bce_of_sigmoid, bce_with_logits, cross_entropy, squared_error
+from tinygrad_lr.autodiff.tensor import VIEWS, Tensor, lift, record
+from tinygrad_lr.nn.module import Module
+
+
+class Loss(Module):
+    """What losses share: the reduction, and the check of shapes."""
+
+    def __init__(self, reduction: str = "mean") -> None:
+        if reduction not in ("mean", "sum", "none"):
+            raise ValueError(f'reduction must be "mean", "sum" or "none", got {reduction!r}')
+        self.reduction = reduction
+        self.options = {} if reduction == "mean" else {"reduction": reduction}
+
+    def settings(self) -> str:
+        return "" if self.reduction == "mean" else f"reduction={self.reduction!r}"
+
+    def matched(self, prediction: Any, target: Any) -> tuple[Tensor, Any]:
+        """The prediction as a Tensor, and a target of its shape and floating type."""
+        prediction = prediction if isinstance(prediction, Tensor) else Tensor(prediction)
+        target = target if hasattr(target, "shape") else np.asarray(target)
+        if prediction.data.shape != target.shape:
+            raise ValueError(
+                f"{type(self).__name__} got predictions of shape {prediction.shape} and targets of shape {target.shape}: "
+                f"they must be equal, so reshape one (a column is y.reshape(-1, 1))"
+            )
+        if target.dtype is not prediction.data.dtype and not isinstance(target, Tensor):
+            target = target.astype(np.result_type(prediction.dtype, np.float16))
+        return prediction, target
+
+
+class BCELoss(Loss):
+    """Binary cross-entropy of probabilities p and targets y in [0, 1]: -(y log p + (1 - y) log(1 - p)).
+
+    Where p was computed by a sigmoid, the loss is computed from the logits that the graph recorded, so
+    that it is exact where p itself has rounded to 0 or 1, and its gradient by z is p - y. Plain
+    probabilities have their logarithms stopped at -100, as ``torch.nn.BCELoss`` does.
+
+    Parameters
+    ----------
+    reduction : {"mean", "sum", "none"}
+        What to do with the losses of the elements.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, or a probability is outside [0, 1].
+
+    Examples
+    --------
+    >>> import tinygrad_lr as tg
+    >>> from tinygrad_lr import nn
+    >>> z = tg.Tensor([200.0], requires_grad=True)
+    >>> loss = nn.BCELoss()(tg.sigmoid(z), [0.0])
+    >>> loss.backward()
+    >>> loss.item(), z.grad.item()
+    (200.0, 1.0)
+    >>> nn.BCELoss()([1.0], [0.0]).item()
+    100.0
+    """
+
+    def forward(self, p: Any, y: Any) -> Tensor:
+        p, y = self.matched(p, y)
+        z = logits_of(p)
+        if z is not None:
+            return record(bce_of_sigmoid, (z, p, y), self.options)
+        outside = ~((p >= 0) & (p <= 1))
+        if outside.any():
+            where = tuple(int(i) for i in np.argwhere(outside)[0])
+            raise ValueError(f"BCELoss got the probability {p.data[where]} at index {where}: it must lie in [0, 1] (for logits use BCEWithLogitsLoss)")
+        return record(bce, (p, y), self.options)
+
+
+class BCEWithLogitsLoss(Loss):
+    """Binary cross-entropy of logits z and targets y in [0, 1]: log(1 + exp(z)) - y z.
+
+    Parameters
+    ----------
+    reduction : {"mean", "sum", "none"}
+        What to do with the losses of the elements.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+
+    Examples
+    --------
+    >>> from tinygrad_lr import nn
+    >>> nn.BCEWithLogitsLoss()([200.0, -200.0], [0.0, 0.0]).item()
+    100.0
+    """
+
+    def forward(self, z: Any, y: Any) -> Tensor:
+        return record(bce_with_logits, self.matched(z, y), self.options)
+
+
+class CrossEntropyLoss(Loss):
+    """-log softmax(z)[y] for logits z (..., classes) and integer classes y (...).
+
+    Parameters
+    ----------
+    reduction : {"mean", "sum", "none"}
+        What to do with the losses of the samples.
+
+    Raises
+    ------
+    TypeError
+        If the classes are not integers.
+    ValueError
+        If shapes do not match, or a class is not among the columns of z.
+
+    Examples
+    --------
+    >>> from tinygrad_lr import nn
+    >>> print(f"{nn.CrossEntropyLoss()([[0.0, 0.0], [1000.0, 0.0]], [0, 1]).item():.6f}")
+    500.346574
+    """
+
+    def forward(self, z: Any, y: Any) -> Tensor:
+        if not hasattr(z, "shape"):
+            z = np.asarray(z, dtype=float)
+        y = y.data if isinstance(y, Tensor) else np.asarray(y)
+        if not np.issubdtype(y.dtype, np.integer):
+            raise TypeError(f"CrossEntropyLoss takes classes as integers 0, 1, ..., got targets of dtype {y.dtype}: convert with y.astype(int)")
+        if z.ndim == 0 or z.shape[:-1] != y.shape:
+            raise ValueError(f"CrossEntropyLoss got logits of shape {z.shape} and classes of shape {y.shape}: expected (..., classes) and (...)")
+        classes = z.shape[-1]
+        if y.size and not (0 <= y.min() and y.max() < classes):
+            wrong = y[(y < 0) | (y >= classes)][0]
+            raise ValueError(f"CrossEntropyLoss got class {wrong} for logits of {classes} classes: expected 0 to {classes - 1}")
+        return record(cross_entropy, (z, y), self.options)
+
+
+class MSELoss(Loss):
+    """Squared error (p - y)^2.
+
+    Parameters
+    ----------
+    reduction : {"mean", "sum", "none"}
+        What to do with the errors of the elements.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+
+    Examples
+    --------
+    >>> from tinygrad_lr import nn
+    >>> nn.MSELoss()([1.0, 2.0], [0.0, 0.0]).item()
+    2.5
+    """
+
+    def forward(self, p: Any, y: Any) -> Tensor:
+        return record(squared_error, self.matched(p, y), self.options)
+
+
+def logits_of(p: Tensor) -> Tensor | None:
+    """The logits z that p = sigmoid(z) came from, laid out as p is; None where p came from elsewhere."""
+    layouts = []
+    node = p.node
+    while node is not None and node.func in VIEWS and node.values is not None:
+        layouts.append(node)
+        node = node.parents[0]
+    if node is None or node.func is not sigmoid or node.values is None:
+        return None
+    z = lift(node.values[0], node.parents[0])
+    for node in reversed(layouts):
+        z = record(node.func, (z, *node.values[1:]), node.kwargs)
+    return z if isinstance(z, Tensor) else Tensor(z)

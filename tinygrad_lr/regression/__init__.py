@@ -1,0 +1,1 @@
+"""Logistic regression as statistics: data, and the maximum of the likelihood."""
