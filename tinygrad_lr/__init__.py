@@ -3,7 +3,12 @@
 from tinygrad_lr import nn as nn
 from tinygrad_lr.autodiff.derivatives import grad as grad
 from tinygrad_lr.autodiff.derivatives import gradients as gradients
+from tinygrad_lr.autodiff.derivatives import hessian as hessian
+from tinygrad_lr.autodiff.derivatives import hvp as hvp
+from tinygrad_lr.autodiff.derivatives import jacobian as jacobian
+from tinygrad_lr.autodiff.derivatives import jvp as jvp
 from tinygrad_lr.autodiff.derivatives import value_and_grad as value_and_grad
+from tinygrad_lr.autodiff.derivatives import vjp as vjp
 from tinygrad_lr.autodiff.rules import primitive as primitive
 from tinygrad_lr.autodiff.rules.elementwise import log_sigmoid as log_sigmoid
 from tinygrad_lr.autodiff.rules.elementwise import relu as relu

@@ -7,16 +7,16 @@ so that they nest: a derivative of a derivative is written as it is said.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_lr.autodiff.graph import Node, pull_back
+from tinygrad_lr.autodiff.graph import Node, node_of, pull_back
 from tinygrad_lr.autodiff.rules.registry import Array
-from tinygrad_lr.autodiff.tensor import Tensor, lift, recording
+from tinygrad_lr.autodiff.tensor import Tensor, lift, recorder
+from tinygrad_lr.autodiff.trees import filled, leaves, mapped
 
 
 def gradients(
@@ -76,11 +76,11 @@ def gradients(
             seed = g if isinstance(g, Tensor) else Tensor(seed)
         if y.node is not None and y.node.requires_grad:
             seeds[y.node] = seeds[y.node] + seed if y.node in seeds else seed
-    token = recording.set(create_graph)
+    token = recorder.set(node_of if create_graph else None)
     try:
         kept = pull_back(seeds, keep={x.node for x in xs if x.node is not None}, lift=lift if create_graph else None)
     finally:
-        recording.reset(token)
+        recorder.reset(token)
     return tuple(as_tensor(kept[x.node]) if x.node in kept else Tensor(np.zeros_like(x.data)) for x in xs)
 
 
@@ -100,27 +100,107 @@ def as_tensor(x: Any) -> Tensor:
 nested: ContextVar[bool] = ContextVar("nested", default=False)
 
 
+class Differentiated(NamedTuple):
+    """A function called with Tensors in place of the arguments to differentiate by.
+
+    Attributes
+    ----------
+    answer : what the function gave: Tensors, in whatever structure.
+    arguments : the arguments to differentiate by, with a Tensor for each array in them.
+    variables : those Tensors, in a row.
+    as_tensors : whether results must stay Tensors, because an outer derivative, or the caller, holds Tensors.
+    """
+
+    answer: Any
+    arguments: tuple[Any, ...]
+    variables: list[Tensor]
+    as_tensors: bool
+
+    def gradients(self, outputs: list[Any], seeds: list[Any]) -> Iterator[Tensor]:
+        """The gradients by the variables; outputs that are no Tensors depend on nothing."""
+        pairs = [(y, g) for y, g in zip(outputs, seeds) if isinstance(y, Tensor)]
+        return iter(gradients([y for y, _ in pairs], self.variables, [g for _, g in pairs], create_graph=self.as_tensors))
+
+    def result(self, tree: Any) -> Any:
+        """Tensors as the caller wants them."""
+        return tree if self.as_tensors else mapped(plain, tree)
+
+
+def differentiated(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], indices: tuple[int, ...]) -> Differentiated:
+    """Call ``fn`` with the arguments at ``indices`` as variables."""
+    if max(indices) >= len(args) or min(indices) < -len(args):
+        raise TypeError(f"argnums {indices} needs {max(indices) + 1} positional arguments, got {len(args)}")
+    indices = tuple(i % len(args) for i in indices)
+    given = [leaf for i in indices for leaf in leaves(args[i])]
+    arguments = {i: mapped(variable, args[i]) for i in indices}
+    variables = leaves(tuple(arguments.values()))
+    token, enabled = nested.set(True), recorder.set(node_of)
+    try:
+        answer = fn(*[arguments.get(i, arg) for i, arg in enumerate(args)], **kwargs)
+    finally:
+        nested.reset(token)
+        recorder.reset(enabled)
+    as_tensors = any(isinstance(x, Tensor) for x in given) or (nested.get() and reaches_beyond(leaves(answer), variables))
+    return Differentiated(answer, tuple(arguments.values()), variables, as_tensors)
+
+
+def variable(x: Any) -> Tensor:
+    """A Tensor to differentiate by. One that is tracked already is renewed, so that outer derivatives stay apart from this one."""
+    if isinstance(x, Tensor) and x.requires_grad:
+        return +x
+    return Tensor(x, requires_grad=True)
+
+
+def reaches_beyond(answers: list[Any], variables: list[Tensor]) -> bool:
+    """Whether answers depend on anything tracked besides the variables: what an outer derivative differentiates by."""
+    own = {x.node for x in variables}
+    stack = [y.node for y in answers if isinstance(y, Tensor) and y.node is not None]
+    seen = set(stack)
+    while stack:
+        node = stack.pop()
+        if node in own or not node.requires_grad:
+            continue
+        if node.func is None:
+            return True
+        for parent in node.parents:
+            if parent is not None and parent not in seen:
+                seen.add(parent)
+                stack.append(parent)
+    return False
+
+
+def plain(x: Any) -> Any:
+    """The data of a Tensor, a single number as a NumPy scalar."""
+    return x.data[()] if isinstance(x, Tensor) else x
+
+
+def selected(argnums: int | tuple[int, ...]) -> tuple[int, ...]:
+    return (argnums,) if isinstance(argnums, int) else tuple(argnums)
+
+
 def value_and_grad(fn: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., tuple[Any, Any]]:
     """A function that gives ``fn``'s value and gradient.
 
     Parameters
     ----------
     fn : callable
-        A function of floating arrays (or numbers) written with NumPy, giving a single number.
+        A function written with NumPy that gives a single number. Its arguments to differentiate by are
+        floating arrays or numbers, or nested tuples, lists and dicts of them.
     argnums : int or tuple of int
         The positional arguments to differentiate by.
 
     Returns
     -------
     callable
-        Called as ``fn`` is; gives (value, gradient), the gradient a tuple where ``argnums`` is one.
+        Called as ``fn`` is; gives (value, gradient). The gradient has the structure, shapes and dtypes of
+        the argument; it is a tuple of those where ``argnums`` is a tuple.
 
     Raises
     ------
     TypeError
-        On call, if an argument to differentiate by is not floating, or the answer is no number.
+        On call, if an argument to differentiate by is not floating, or is not there.
     ValueError
-        On call, if the answer holds more than one number.
+        On call, if the answer is not a single number.
 
     Examples
     --------
@@ -128,25 +208,19 @@ def value_and_grad(fn: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -
     >>> value, gradient = tg.value_and_grad(lambda w: np.sum(w**2))(np.array([1.0, 2.0]))
     >>> print(value, gradient)
     5.0 [2. 4.]
+    >>> tg.grad(lambda p: p["w"] ** 2 * p["b"])({"w": 3.0, "b": 2.0})
+    {'w': np.float64(12.0), 'b': np.float64(9.0)}
     """
-    indices = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    indices = selected(argnums)
 
     @functools.wraps(fn)
     def wrapped(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        if max(indices) >= len(args):
-            raise TypeError(f"argnums {argnums} needs {max(indices) + 1} positional arguments, got {len(args)}")
-        inputs = {i: variable(args[i]) for i in indices}
-        outer = nested.get() or any(isinstance(args[i], Tensor) for i in indices)
-        with inside():
-            answer = fn(*[inputs.get(i, arg) for i, arg in enumerate(args)], **kwargs)
-        if np.size(answer) != 1:
-            raise ValueError(f"grad() needs a function with a single number as its answer, got shape {np.shape(answer)}: sum it, or use jacobian()")
-        if not isinstance(answer, Tensor):
-            zeros = tuple(np.zeros_like(x.data) for x in inputs.values())
-            return answer, zeros if isinstance(argnums, tuple) else zeros[0]
-        found = gradients(answer, list(inputs.values()), create_graph=outer)
-        results = [answer, *found] if outer else [plain(t) for t in (answer, *found)]
-        return results[0], tuple(results[1:]) if isinstance(argnums, tuple) else results[1]
+        call = differentiated(fn, args, kwargs, indices)
+        if isinstance(call.answer, dict | list | tuple) or np.size(call.answer) != 1:
+            found = type(call.answer).__name__ if isinstance(call.answer, dict | list | tuple) else f"an array of shape {np.shape(call.answer)}"
+            raise ValueError(f"grad() needs a function that gives a single number, this one gave {found}: sum it, or use jacobian()")
+        found = filled(call.arguments, call.gradients([call.answer], [None]))
+        return call.result(call.answer), call.result(found if isinstance(argnums, tuple) else found[0])
 
     return wrapped
 
@@ -157,8 +231,8 @@ def grad(fn: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable
     Examples
     --------
     >>> import numpy as np, tinygrad_lr as tg
-    >>> tg.grad(np.exp)(0.0), tg.grad(tg.grad(np.sin))(0.0)
-    (np.float64(1.0), np.float64(-0.0))
+    >>> tg.grad(np.exp)(0.0), tg.grad(tg.grad(lambda x: x**3))(2.0)
+    (np.float64(1.0), np.float64(12.0))
     """
     both = value_and_grad(fn, argnums)
 
@@ -169,24 +243,229 @@ def grad(fn: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable
     return wrapped
 
 
-def variable(x: Any) -> Tensor:
-    """A Tensor to differentiate by. One that is tracked already is renewed, so that outer derivatives stay apart from this one."""
-    if isinstance(x, Tensor) and x.requires_grad:
-        return +x
-    return Tensor(x, requires_grad=True)
+def vjp(fn: Callable[..., Any], *xs: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
+    """The value of ``fn`` at ``xs``, and the function that pulls a cotangent of the answer back to the arguments.
+
+    Parameters
+    ----------
+    fn : callable
+        A function written with NumPy; arguments and answer are arrays, numbers, or nested tuples, lists
+        and dicts of them.
+    *xs : array_like
+        Where to differentiate.
+
+    Returns
+    -------
+    y
+        ``fn(*xs)``.
+    pullback : callable
+        ``pullback(g)``, with ``g`` in the structure and shapes of ``y``, gives a tuple with one gradient per
+        argument: g^T J. It can be called any number of times.
+
+    Raises
+    ------
+    TypeError
+        If an argument is not floating.
+    ValueError
+        If the cotangent's structure or shapes are not those of the answer.
+
+    Examples
+    --------
+    >>> import numpy as np, tinygrad_lr as tg
+    >>> y, pullback = tg.vjp(np.multiply, np.array([1.0, 2.0]), 3.0)
+    >>> print(y, *pullback(np.array([1.0, 10.0])))
+    [3. 6.] [ 3. 30.] 21.0
+    """
+    call = differentiated(fn, xs, {}, tuple(range(len(xs))))
+    outputs = leaves(call.answer)
+
+    def pullback(g: Any) -> tuple[Any, ...]:
+        seeds = leaves(g)
+        if len(seeds) != len(outputs):
+            raise ValueError(f"pullback() needs one cotangent per answer: {len(outputs)}, got {len(seeds)}")
+        return call.result(filled(call.arguments, call.gradients(outputs, seeds)))  # type: ignore[no-any-return]
+
+    return call.result(call.answer), pullback
 
 
-@contextmanager
-def inside() -> Any:
-    """While a function is being differentiated: derivatives taken within it must be Tensors."""
-    token, enabled = nested.set(True), recording.set(True)
-    try:
-        yield
-    finally:
-        nested.reset(token)
-        recording.reset(enabled)
+def jvp(fn: Callable[..., Any], xs: Any, vs: Any) -> tuple[Any, Any]:
+    """The value of ``fn`` at ``xs`` and its derivative in the direction ``vs``: J v.
+
+    The pullback u -> u^T J is linear in u, so its own pullback at v is J v (a transposition of the
+    transposed; Townsend 2017, "A new trick for calculating Jacobian vector products").
+
+    Parameters
+    ----------
+    fn : callable
+        A function written with NumPy.
+    xs, vs : tuple, or a single argument
+        The arguments of ``fn``, and a direction of the same structure and shapes.
+
+    Returns
+    -------
+    tuple
+        (value, directional derivative), both in the structure of the answer.
+
+    Raises
+    ------
+    ValueError
+        If the direction's structure or shapes are not those of the arguments.
+
+    Examples
+    --------
+    >>> import numpy as np, tinygrad_lr as tg
+    >>> y, dy = tg.jvp(np.sin, np.array([0.0, 1.0]), np.array([1.0, 0.0]))
+    >>> print(dy)
+    [1. 0.]
+    """
+    xs, vs = as_tuple(xs), as_tuple(vs)
+    call = differentiated(fn, xs, {}, tuple(range(len(xs))))
+    outputs = leaves(call.answer)
+    directions = matching(vs, call.variables, "jvp")
+    cotangents = [variable(np.zeros_like(y.data)) if isinstance(y, Tensor) else None for y in outputs]
+    pulled = list(call._replace(as_tensors=True).gradients(outputs, cotangents))
+    slopes = iter(gradients(pulled, [u for u in cotangents if u is not None], directions, create_graph=call.as_tensors))
+    found = [np.zeros_like(y) if u is None else next(slopes) for y, u in zip(outputs, cotangents)]
+    return call.result(call.answer), call.result(filled(call.answer, iter(found)))
 
 
-def plain(t: Tensor) -> Any:
-    """The data of a result, a single number as a NumPy scalar."""
-    return t.data[()] if t.ndim == 0 else t.data
+def hvp(fn: Callable[..., Any], xs: Any, vs: Any) -> Any:
+    """The Hessian of ``fn`` at ``xs`` times the direction ``vs``, without the Hessian (Pearlmutter 1994).
+
+    Parameters
+    ----------
+    fn : callable
+        A function written with NumPy that gives a single number.
+    xs, vs : tuple, or a single argument
+        The arguments of ``fn``, and a direction of the same structure and shapes.
+
+    Returns
+    -------
+    H v in the structure of ``xs``.
+
+    Raises
+    ------
+    ValueError
+        If the answer is not a single number, or the direction does not match the arguments.
+
+    Examples
+    --------
+    >>> import numpy as np, tinygrad_lr as tg
+    >>> print(tg.hvp(lambda x: np.sum(x**3), np.array([1.0, 2.0]), np.array([1.0, 1.0])))
+    [ 6. 12.]
+    """
+    single = not isinstance(xs, tuple)
+    xs, vs = as_tuple(xs), as_tuple(vs)
+    gradient = grad(fn, argnums=tuple(range(len(xs))))
+
+    call = differentiated(gradient, xs, {}, tuple(range(len(xs))))
+    found = call.result(filled(call.arguments, call.gradients(leaves(call.answer), matching(vs, call.variables, "hvp"))))
+    return found[0] if single else found
+
+
+def jacobian(fn: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
+    """A function that gives the Jacobian of ``fn``, one backward pass per number of the answer.
+
+    Parameters
+    ----------
+    fn : callable
+        A function written with NumPy; arguments and answer are arrays, numbers, or nested tuples, lists
+        and dicts of them.
+    argnums : int or tuple of int
+        The positional arguments to differentiate by.
+
+    Returns
+    -------
+    callable
+        Called as ``fn`` is. For an array answer y and an array argument x it gives an array of shape
+        ``y.shape + x.shape``; otherwise the answer's structure, with the argument's structure in place of
+        each array (a tuple where ``argnums`` is one).
+
+    Raises
+    ------
+    TypeError
+        On call, if an argument to differentiate by is not floating, or is not there.
+
+    Examples
+    --------
+    >>> import numpy as np, tinygrad_lr as tg
+    >>> print(tg.jacobian(lambda x: x**2)(np.array([1.0, 2.0])))
+    [[2. 0.]
+     [0. 4.]]
+    """
+    indices = selected(argnums)
+
+    @functools.wraps(fn)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        call = differentiated(fn, args, kwargs, indices)
+
+        def by_arguments(y: Any) -> Any:
+            rows = [list(call.gradients([y], [seed])) for seed in unit_seeds(y)]
+            blocks = [stacked([row[k] for row in rows], np.shape(y), x) for k, x in enumerate(call.variables)]
+            found = filled(call.arguments, iter(blocks))
+            return found if isinstance(argnums, tuple) else found[0]
+
+        return call.result(mapped(by_arguments, call.answer))
+
+    return wrapped
+
+
+def hessian(fn: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
+    """A function that gives the Hessian of ``fn``: the Jacobian of its gradient.
+
+    Parameters
+    ----------
+    fn : callable
+        A function written with NumPy that gives a single number.
+    argnums : int or tuple of int
+        The positional arguments to differentiate by.
+
+    Returns
+    -------
+    callable
+        Called as ``fn`` is. For an array argument x it gives an array of shape ``x.shape + x.shape``;
+        otherwise the argument's structure twice over.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `grad`.
+
+    Examples
+    --------
+    >>> import numpy as np, tinygrad_lr as tg
+    >>> print(tg.hessian(lambda x: x[0] ** 2 * x[1])(np.array([1.0, 3.0])))
+    [[6. 2.]
+     [2. 0.]]
+    """
+    return jacobian(grad(fn, argnums), argnums)
+
+
+def as_tuple(xs: Any) -> tuple[Any, ...]:
+    """Arguments as a tuple; a single one that is no tuple (or is a named one) stands alone."""
+    return xs if isinstance(xs, tuple) and not hasattr(xs, "_fields") else (xs,)
+
+
+def matching(vs: tuple[Any, ...], variables: list[Tensor], name: str) -> list[Any]:
+    """The directions in a row, one for each variable and of its shape."""
+    directions = leaves(vs)
+    if [np.shape(v) for v in directions] != [x.shape for x in variables]:
+        raise ValueError(f"{name}() needs a direction for each argument, of shapes {[x.shape for x in variables]}, got {[np.shape(v) for v in directions]}")
+    return directions
+
+
+def unit_seeds(y: Any) -> Iterator[Any]:
+    """For each number in ``y`` the cotangent that picks it."""
+    for i in range(np.size(y)):
+        seed = np.zeros(np.size(y), dtype=y.dtype if hasattr(y, "dtype") else float)
+        seed[i] = 1
+        yield seed.reshape(np.shape(y))
+
+
+def stacked(rows: list[Tensor], y_shape: tuple[int, ...], x: Tensor) -> Tensor:
+    """Gradients of single numbers as one block of the Jacobian."""
+    if not rows:
+        return Tensor(np.zeros(y_shape + x.shape, dtype=x.dtype))
+    if any(row.requires_grad for row in rows):
+        return as_tensor(np.reshape(np.stack(rows), y_shape + x.shape))
+    return Tensor(np.stack([row.data for row in rows]).reshape(y_shape + x.shape))

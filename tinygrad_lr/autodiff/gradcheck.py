@@ -35,7 +35,7 @@ def central_differences(fn: Callable[[Floats], Any], x: Any) -> Floats:
     [2. 4.]
     """
     x = np.array(x, dtype=np.float64)
-    gradient = np.zeros_like(x)
+    gradient: Floats = np.zeros_like(x)
     for i in np.ndindex(x.shape):
         size = max(abs(x[i]), 1.0)
         h = 2.0 ** np.round(np.log2(np.finfo(np.float64).eps ** (1 / 3) * size))

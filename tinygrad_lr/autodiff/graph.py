@@ -133,7 +133,7 @@ def pull_back(seeds: dict[Node, Array], keep: Collection[Node] | None = (), lift
         for parent, value, rule in zip(node.parents, values, RULES[node.func]):  # type: ignore[index]
             if parent is None or rule is None or not parent.requires_grad:
                 continue
-            if type(rule) is Aside:
+            if isinstance(rule, Aside):
                 if keep is None or parent in keep:
                     aside = rule.rule(g, y, *values, **kwargs)
                     asides[parent] = asides[parent] + aside if parent in asides else aside

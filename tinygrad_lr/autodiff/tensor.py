@@ -22,7 +22,8 @@ from tinygrad_lr.autodiff.rules.elementwise import astype, sigmoid
 from tinygrad_lr.autodiff.rules.registry import PLAIN, Array, Each, Function
 from tinygrad_lr.autodiff.rules.shapes import getitem
 
-recording: ContextVar[bool] = ContextVar("recording", default=True)
+recorder: ContextVar[Callable[..., Node] | None] = ContextVar("recorder", default=node_of)
+"""What makes a node of a tracked call; None where nothing is recorded."""
 
 
 @contextmanager
@@ -37,11 +38,11 @@ def no_grad() -> Iterator[None]:
     ...     print((w * 2).requires_grad)
     False
     """
-    token = recording.set(False)
+    token = recorder.set(None)
     try:
         yield
     finally:
-        recording.reset(token)
+        recorder.reset(token)
 
 
 class Tensor:
@@ -275,7 +276,7 @@ class Tensor:
         if self.dtype != np.float64:
             parts.append(f"dtype={self.dtype}")
         if self.requires_grad:
-            parts.append("requires_grad=True" if self.node.func is None else f"made by {name_of(self.node.func)}")  # type: ignore[union-attr,arg-type]
+            parts.append("requires_grad=True" if self.node.func is None else f"made by {name_of(self.node.func)}")  # type: ignore[union-attr]
         if self.name:
             parts.append(f"name={self.name!r}")
         return f"Tensor({', '.join(parts)})"
@@ -454,7 +455,7 @@ class Tensor:
         return unary(np.positive, self)
 
     def dot(self, other: Any) -> Tensor:
-        return np.dot(self, other)  # type: ignore[no-any-return, call-overload]
+        return np.dot(self, other)  # type: ignore[no-any-return]
 
 
 new_tensor: Callable[[type[Tensor]], Tensor] = Tensor.__new__
@@ -482,8 +483,8 @@ def record(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any] = NO_SE
             parents.append(None)
     tensor = new_tensor(Tensor)
     tensor.data = value = PLAIN.get(func, func)(*values, **kwargs)
-    if requires_grad and recording.get():
-        tensor.node = node_of(func, tuple(parents), tuple(values), kwargs, value)
+    if requires_grad and (new := recorder.get()):
+        tensor.node = new(func, tuple(parents), tuple(values), kwargs, value)
     else:
         tensor.node = logits_node(func, tuple(parents), tuple(values), kwargs, value)
     return tensor
@@ -496,8 +497,8 @@ def unary(func: Function, x: Any) -> Tensor:
     tensor = new_tensor(Tensor)
     tensor.data = value = PLAIN.get(func, func)(x.data)
     node = x.node
-    if node is not None and node.requires_grad and recording.get():
-        tensor.node = node_of(func, (node,), (x.data,), NO_SETTINGS, value)
+    if node is not None and node.requires_grad and (new := recorder.get()):
+        tensor.node = new(func, (node,), (x.data,), NO_SETTINGS, value)
     else:
         tensor.node = logits_node(func, (node,), (x.data,), NO_SETTINGS, value)
     return tensor
@@ -519,7 +520,10 @@ def binary(func: np.ufunc, op: Callable[[Array, Array], Array], a: Any, b: Any) 
         b = np.asarray(b)
     tensor = new_tensor(Tensor)
     tensor.data = value = op(a, b)
-    tensor.node = node_of(func, (node_a, node_b), (a, b), NO_SETTINGS, value) if requires_grad and recording.get() else None
+    if requires_grad and (new := recorder.get()):
+        tensor.node = new(func, (node_a, node_b), (a, b), NO_SETTINGS, value)
+    else:
+        tensor.node = None
     return tensor
 
 
@@ -555,7 +559,7 @@ def unshared(g: Array, mine: set[int]) -> Array:
 def tracked(x: Any) -> bool:
     """Whether ``x`` is, or holds, a Tensor that gradients flow through."""
     if isinstance(x, Tensor):
-        return x.requires_grad and recording.get()
+        return x.requires_grad and recorder.get() is not None
     return isinstance(x, list | tuple) and any(map(tracked, x))
 
 

@@ -12,8 +12,6 @@ from tinygrad_lr.autodiff.rules.network import linear
 from tinygrad_lr.autodiff.tensor import Tensor, record, unary
 from tinygrad_lr.nn.module import LayerError, Module, Parameter
 
-Seed = np.random.Generator | int | None
-
 
 class Dense(Module):
     """A layer of neurons, each connected to every input: z = x w^T + b.
@@ -51,7 +49,7 @@ class Dense(Module):
     (Dense(3 -> 2), (5, 2))
     """
 
-    def __init__(self, n_in: int, n_out: int, bias: bool = True, dtype: Any = np.float64, rng: Seed = None) -> None:
+    def __init__(self, n_in: int, n_out: int, bias: bool = True, dtype: Any = np.float64, rng: np.random.Generator | int | None = None) -> None:
         if n_in < 1 or n_out < 1:
             raise ValueError(f"Dense({n_in} -> {n_out}): a layer needs at least one input and one neuron")
         self.n_in, self.n_out = n_in, n_out

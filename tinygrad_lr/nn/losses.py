@@ -12,6 +12,7 @@ import numpy as np
 
 from tinygrad_lr.autodiff.rules.elementwise import sigmoid
 from tinygrad_lr.autodiff.rules.network import bce, bce_of_sigmoid, bce_with_logits, cross_entropy, squared_error
+from tinygrad_lr.autodiff.rules.registry import Function
 from tinygrad_lr.autodiff.tensor import VIEWS, Tensor, lift, record
 from tinygrad_lr.nn.module import Module
 
@@ -139,7 +140,7 @@ class CrossEntropyLoss(Loss):
         if z.ndim == 0 or z.shape[:-1] != y.shape:
             raise ValueError(f"CrossEntropyLoss got logits of shape {z.shape} and classes of shape {y.shape}: expected (..., classes) and (...)")
         classes = z.shape[-1]
-        if y.size and not (0 <= y.min() and y.max() < classes):
+        if y.size and (y.min() < 0 or y.max() >= classes):
             wrong = y[(y < 0) | (y >= classes)][0]
             raise ValueError(f"CrossEntropyLoss got class {wrong} for logits of {classes} classes: expected 0 to {classes - 1}")
         return record(cross_entropy, (z, y), self.options)
@@ -171,14 +172,14 @@ class MSELoss(Loss):
 
 def logits_of(p: Tensor) -> Tensor | None:
     """The logits z that p = sigmoid(z) came from, laid out as p is; None where p came from elsewhere."""
-    layouts = []
+    layouts: list[tuple[Function, tuple[Any, ...], dict[str, Any]]] = []
     node = p.node
-    while node is not None and node.func in VIEWS and node.values is not None:
-        layouts.append(node)
+    while node is not None and node.func is not None and node.func in VIEWS and node.values is not None:
+        layouts.append((node.func, node.values[1:], node.kwargs))
         node = node.parents[0]
     if node is None or node.func is not sigmoid or node.values is None:
         return None
     z = lift(node.values[0], node.parents[0])
-    for node in reversed(layouts):
-        z = record(node.func, (z, *node.values[1:]), node.kwargs)
+    for func, settings, kwargs in reversed(layouts):
+        z = record(func, (z, *settings), kwargs)
     return z if isinstance(z, Tensor) else Tensor(z)

@@ -95,6 +95,8 @@ class SGD(Optimizer):
                 v = self.velocities[i]
                 self.velocities[i] = v = g if v is None else momentum * v + g
                 g = g + momentum * v if self.nesterov else v
-            parameter.data = parameter.data - lr * g
+            moved = g * -lr
+            moved += parameter.data  # into memory of its own: arrays handed out earlier stay as they were
+            parameter.data = moved
         if not stepped:
             raise self.missing_gradients()
