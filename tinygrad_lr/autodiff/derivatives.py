@@ -7,6 +7,8 @@ so that they nest: a derivative of a derivative is written as it is said.
 from __future__ import annotations
 
 import functools
+import math
+import operator
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from typing import Any, NamedTuple
@@ -15,7 +17,7 @@ import numpy as np
 
 from tinygrad_lr.autodiff.graph import Node, node_of, pull_back
 from tinygrad_lr.autodiff.rules.registry import Array
-from tinygrad_lr.autodiff.tensor import Tensor, lift, recorder
+from tinygrad_lr.autodiff.tensor import Tensor, lift, recorder, unshared
 from tinygrad_lr.autodiff.trees import filled, leaves, mapped
 
 
@@ -71,6 +73,10 @@ def gradients(
             raise TypeError(f"input {i} of gradients() requires no gradients: make it with Tensor(..., requires_grad=True) before computing from it")
     seeds: dict[Node, Array] = {}
     for y, g in zip(ys, gs, strict=True):
+        if g is None and y.size != 1:
+            raise RuntimeError(
+                f"gradients() of an output of shape {y.shape} needs its gradient to start with in grad_outputs, or to be reduced first"
+            )
         seed = y._seed(None if g is None else g)
         if create_graph:
             seed = g if isinstance(g, Tensor) else Tensor(seed)
@@ -81,7 +87,9 @@ def gradients(
         kept = pull_back(seeds, keep={x.node for x in xs if x.node is not None}, lift=lift if create_graph else None)
     finally:
         recorder.reset(token)
-    return tuple(as_tensor(kept[x.node]) if x.node in kept else Tensor(np.zeros_like(x.data)) for x in xs)
+    mine: set[int] = set()
+    found = (kept[x.node] if x.node in kept else np.zeros_like(x.data) for x in xs)
+    return tuple(g if isinstance(g, Tensor) else Tensor(unshared(g, mine)) for g in found)
 
 
 def listed(tensors: Tensor | Sequence[Tensor], what: str) -> list[Tensor]:
@@ -128,18 +136,19 @@ class Differentiated(NamedTuple):
 
 def differentiated(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], indices: tuple[int, ...]) -> Differentiated:
     """Call ``fn`` with the arguments at ``indices`` as variables."""
-    if max(indices) >= len(args) or min(indices) < -len(args):
-        raise TypeError(f"argnums {indices} needs {max(indices) + 1} positional arguments, got {len(args)}")
+    needed = max(max(indices) + 1, -min(indices))
+    if needed > len(args):
+        raise TypeError(f"argnums {indices} needs {needed} positional arguments, got {len(args)}")
     indices = tuple(i % len(args) for i in indices)
     given = [leaf for i in indices for leaf in leaves(args[i])]
-    arguments = {i: mapped(variable, args[i]) for i in indices}
-    variables = leaves(tuple(arguments.values()))
     token, enabled = nested.set(True), recorder.set(node_of)
     try:
+        arguments = {i: mapped(variable, args[i]) for i in indices}
         answer = fn(*[arguments.get(i, arg) for i, arg in enumerate(args)], **kwargs)
     finally:
         nested.reset(token)
         recorder.reset(enabled)
+    variables = leaves(tuple(arguments.values()))
     as_tensors = any(isinstance(x, Tensor) for x in given) or (nested.get() and reaches_beyond(leaves(answer), variables))
     return Differentiated(answer, tuple(arguments.values()), variables, as_tensors)
 
@@ -174,11 +183,15 @@ def plain(x: Any) -> Any:
     return x.data[()] if isinstance(x, Tensor) else x
 
 
-def selected(argnums: int | tuple[int, ...]) -> tuple[int, ...]:
-    return (argnums,) if isinstance(argnums, int) else tuple(argnums)
+def selected(argnums: int | Sequence[int]) -> tuple[int, ...]:
+    """``argnums`` as a tuple."""
+    indices = tuple(argnums) if isinstance(argnums, Sequence) else (argnums,)
+    if not indices:
+        raise ValueError("argnums is empty: name at least one argument to differentiate by")
+    return tuple(map(operator.index, indices))
 
 
-def value_and_grad(fn: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., tuple[Any, Any]]:
+def value_and_grad(fn: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., tuple[Any, Any]]:
     """A function that gives ``fn``'s value and gradient.
 
     Parameters
@@ -216,16 +229,14 @@ def value_and_grad(fn: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -
     @functools.wraps(fn)
     def wrapped(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
         call = differentiated(fn, args, kwargs, indices)
-        if isinstance(call.answer, dict | list | tuple) or np.size(call.answer) != 1:
-            found = type(call.answer).__name__ if isinstance(call.answer, dict | list | tuple) else f"an array of shape {np.shape(call.answer)}"
-            raise ValueError(f"grad() needs a function that gives a single number, this one gave {found}: sum it, or use jacobian()")
+        check_single_number(call.answer)
         found = filled(call.arguments, call.gradients([call.answer], [None]))
-        return call.result(call.answer), call.result(found if isinstance(argnums, tuple) else found[0])
+        return call.result(call.answer), call.result(found if isinstance(argnums, Sequence) else found[0])
 
     return wrapped
 
 
-def grad(fn: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
+def grad(fn: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
     """A function that gives ``fn``'s gradient; see `value_and_grad`.
 
     Examples
@@ -241,6 +252,14 @@ def grad(fn: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable
         return both(*args, **kwargs)[1]
 
     return wrapped
+
+
+def check_single_number(answer: Any) -> None:
+    """Refuse to take the gradient of anything but a number."""
+    shape = np.shape(answer) if isinstance(answer, Tensor | np.ndarray | np.generic | float | int) else None
+    if shape is None or math.prod(shape) != 1:
+        found = f"{type(answer).__name__}" if shape is None else f"an array of shape {shape}"
+        raise ValueError(f"grad() needs a function that gives a single number, this one gave {found}: sum it, or use jacobian()")
 
 
 def vjp(fn: Callable[..., Any], *xs: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
@@ -363,7 +382,7 @@ def hvp(fn: Callable[..., Any], xs: Any, vs: Any) -> Any:
     return found[0] if single else found
 
 
-def jacobian(fn: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
+def jacobian(fn: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
     """A function that gives the Jacobian of ``fn``, one backward pass per number of the answer.
 
     Parameters
@@ -403,14 +422,14 @@ def jacobian(fn: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Call
             rows = [list(call.gradients([y], [seed])) for seed in unit_seeds(y)]
             blocks = [stacked([row[k] for row in rows], np.shape(y), x) for k, x in enumerate(call.variables)]
             found = filled(call.arguments, iter(blocks))
-            return found if isinstance(argnums, tuple) else found[0]
+            return found if isinstance(argnums, Sequence) else found[0]
 
         return call.result(mapped(by_arguments, call.answer))
 
     return wrapped
 
 
-def hessian(fn: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
+def hessian(fn: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
     """A function that gives the Hessian of ``fn``: the Jacobian of its gradient.
 
     Parameters

@@ -16,6 +16,7 @@ from typing import Any
 from tinygrad_lr.autodiff.rules import RULES, Aside
 from tinygrad_lr.autodiff.rules.elementwise import astype
 from tinygrad_lr.autodiff.rules.registry import Array, Function
+from tinygrad_lr.autodiff.rules.shapes import VIEWS
 
 Lift = Callable[[Array, "Node | None"], Array]
 
@@ -45,9 +46,11 @@ class Node:
         What the user calls this value.
     freed : tuple or None
         (shape, dtype) of the answer, kept when the rest is freed.
+    owner : weakref.ref of Tensor
+        On leaves, the Tensor that holds the numbers; not set elsewhere. Weak, because that Tensor holds the node.
     """
 
-    __slots__ = ("age", "func", "parents", "values", "kwargs", "value", "requires_grad", "grad", "name", "freed")
+    __slots__ = ("age", "func", "parents", "values", "kwargs", "value", "requires_grad", "grad", "name", "freed", "owner")
 
     age: int
     func: Function | None
@@ -59,6 +62,7 @@ class Node:
     grad: Array
     name: str | None
     freed: tuple[tuple[int, ...], Any] | None
+    owner: Callable[[], Any]
 
 
 NO_SETTINGS: dict[str, Any] = {}
@@ -114,7 +118,8 @@ def pull_back(seeds: dict[Node, Array], keep: Collection[Node] | None = (), lift
     """
     gradients = dict(seeds)  # what has arrived so far; at the end only leaves are left in it
     kept: dict[Node, Array] = {}
-    asides: dict[Node, Array] = {}
+    asides: list[tuple[Node, Array]] = []
+    passed_by: list[Node] = []  # nodes that no gradient may reach, at least not from here
     youngest_first = [(node.age, node) for node in seeds if node.func is not None]
     heapify(youngest_first)
     while youngest_first:
@@ -124,19 +129,16 @@ def pull_back(seeds: dict[Node, Array], keep: Collection[Node] | None = (), lift
             kept[node] = g
         values, y, kwargs = node.values, node.value, node.kwargs
         if values is None:
-            raise RuntimeError(
-                "this graph was freed by an earlier backward(); "
-                "call the first one as backward(retain_graph=True), or compute the loss again"
-            )
+            raise RuntimeError("this graph was freed by an earlier backward(); call the first one as backward(retain_graph=True), or compute the loss again")
         if lift is not None:
             values, y = tuple(map(lift, values, node.parents)), lift(y, node)
         for parent, value, rule in zip(node.parents, values, RULES[node.func]):  # type: ignore[index]
-            if parent is None or rule is None or not parent.requires_grad:
+            if parent is None or not parent.requires_grad:
                 continue
-            if isinstance(rule, Aside):
-                if keep is None or parent in keep:
-                    aside = rule.rule(g, y, *values, **kwargs)
-                    asides[parent] = asides[parent] + aside if parent in asides else aside
+            if rule is None or isinstance(rule, Aside):
+                passed_by.append(parent)
+                if rule is not None and (keep is None or keep):
+                    asides.append((parent, rule.rule(g, y, *values, **kwargs)))
                 continue
             gradient = rule(g, y, *values, **kwargs) if kwargs else rule(g, y, *values)
             if gradient.dtype is not value.dtype:
@@ -151,6 +153,31 @@ def pull_back(seeds: dict[Node, Array], keep: Collection[Node] | None = (), lift
             node.freed = (y.shape, y.dtype)
             node.value = node.values = None
     gradients.update(kept)
-    for node, aside in asides.items():
-        gradients[node] = gradients[node] + aside if node in gradients else aside
+    for node, g in asides:
+        add_aside(gradients, node, g, keep, lift)
+    if free:
+        forget(passed_by)
     return gradients
+
+
+def add_aside(gradients: dict[Node, Array], node: Node, g: Array, keep: Collection[Node] | None, lift: Lift | None) -> None:
+    """Add an `Aside` gradient to its node, and to those that it is only a view of, as far as they are wanted."""
+    while True:
+        if keep is None or node in keep:
+            gradients[node] = gradients[node] + g if node in gradients else g
+        if node.func not in VIEWS or not node.requires_grad:
+            return
+        values = node.values if lift is None else tuple(map(lift, node.values, node.parents))
+        (rule,) = RULES[node.func]
+        g = rule(g, None, *values, **node.kwargs)  # type: ignore[operator, misc]
+        node = node.parents[0]  # type: ignore[assignment]
+
+
+def forget(nodes: list[Node]) -> None:
+    """Free what is left behind ``nodes``."""
+    while nodes:
+        node = nodes.pop()
+        if node.func is not None and node.freed is None:
+            node.freed = (node.value.shape, node.value.dtype)
+            node.value = node.values = None
+            nodes += [parent for parent in node.parents if parent is not None]

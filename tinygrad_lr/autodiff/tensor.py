@@ -13,14 +13,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NoReturn
+from weakref import ref
 
 import numpy as np
 
 from tinygrad_lr.autodiff.graph import NO_SETTINGS, Node, leaf, node_of, pull_back
+from tinygrad_lr.autodiff.methods import ArrayMethods
 from tinygrad_lr.autodiff.rules import COMPOSITES, QUERIES, RULES, name_of
 from tinygrad_lr.autodiff.rules.elementwise import astype, sigmoid
+from tinygrad_lr.autodiff.rules.reductions import logaddexp_reduce
 from tinygrad_lr.autodiff.rules.registry import PLAIN, Array, Each, Function
-from tinygrad_lr.autodiff.rules.shapes import getitem
+from tinygrad_lr.autodiff.rules.shapes import VIEWS, getitem
+from tinygrad_lr.autodiff.trees import mapped
 
 recorder: ContextVar[Callable[..., Node] | None] = ContextVar("recorder", default=node_of)
 """What makes a node of a tracked call; None where nothing is recorded."""
@@ -45,7 +49,7 @@ def no_grad() -> Iterator[None]:
         recorder.reset(token)
 
 
-class Tensor:
+class Tensor(ArrayMethods):
     """An array in a computation graph.
 
     Parameters
@@ -106,10 +110,10 @@ class Tensor:
         if not self.is_leaf:
             raise RuntimeError("requires_grad can be changed on leaves only; use detach() to cut a computed Tensor out of its graph")
         if value and not np.issubdtype(self.data.dtype, np.floating):
-            raise TypeError(
-                f"only floating Tensors can require gradients, got dtype {self.data.dtype}: "
-                f"write the numbers as floats or pass dtype=float"
-            )
+            raise TypeError(f"only floating Tensors can require gradients, got dtype {self.data.dtype}: write the numbers as floats or pass dtype=float")
+        if self.node is not None and self.node.func is not None:  # logits kept for losses: a leaf has no past
+            name, self.node = self.node.name, None
+            self.name = name
         self._leaf().requires_grad = value
 
     @property
@@ -124,8 +128,11 @@ class Tensor:
 
     @grad.setter
     def grad(self, value: Array) -> None:
-        if value is not None and np.shape(value) != self.shape:
-            raise ValueError(f"a gradient of shape {np.shape(value)} cannot belong to a Tensor of shape {self.shape}")
+        if value is not None:
+            value = data_of(value)
+            if np.shape(value) != self.shape:
+                raise ValueError(f"a gradient of shape {np.shape(value)} cannot belong to a Tensor of shape {self.shape}")
+            value = value.astype(self.dtype) if hasattr(value, "__array_function__") else np.array(value, self.dtype)
         self._leaf().grad = value
 
     @property
@@ -141,6 +148,7 @@ class Tensor:
         """This Tensor's node, made now if there was none."""
         if self.node is None:
             self.node = leaf(requires_grad=False)
+            self.node.owner = ref(self)
         return self.node
 
     @property
@@ -292,34 +300,51 @@ class Tensor:
     # -- NumPy's protocols -----------------------------------------------------------------------------
 
     def _record(self, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
+        if any(isinstance(value, Tensor) for value in kwargs.values()):
+            args, kwargs = positional(func, args, kwargs)
+        check_rules(func, args)
         return record(func, args, kwargs)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        refuse_tensor_as_out(ufunc, kwargs.get("out"))
         if ufunc in QUERIES or not any(map(tracked, inputs)):
-            return wrapped(getattr(ufunc, method)(*map(data_of, inputs), **kwargs))
-        if method == "reduce" and ufunc in REDUCTIONS:
-            return REDUCTIONS[ufunc](*inputs, **{"axis": 0, **kwargs})
-        if method != "__call__" or ufunc not in RULES:
-            no_rule(name_of(ufunc) + ("" if method == "__call__" else "." + method))
+            answer = getattr(ufunc, method)(*map(data_of, inputs), **data_of(kwargs))
+            return answer if "out" in kwargs else wrapped(answer)
+        if method != "__call__":
+            if (ufunc, method) not in UFUNC_METHODS:
+                no_rule(f"{name_of(ufunc)}.{method}")
+            return UFUNC_METHODS[ufunc, method](*inputs, **{"axis": 0, **kwargs})
         if kwargs:
             refuse_settings(ufunc, kwargs)
+        inputs = tuple(np.asarray(x) if isinstance(x, list | tuple) else x for x in inputs)
+        if ufunc in COMPOSITES:
+            return COMPOSITES[ufunc](*inputs)
+        if ufunc not in RULES:
+            no_rule(name_of(ufunc))
+        check_rules(ufunc, inputs)
         return record(ufunc, inputs)
 
     def __array_function__(self, func: Function, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if func is np.where and len(args) == 1:
+            return np.nonzero(data_of(args[0]))
+        if func in VIEWS and args and isinstance(args[0], Tensor):
+            return record(func, args, kwargs)  # also where untracked: see `logits_node`
+        if func in QUERIES or not (any(map(tracked, args)) or any(map(tracked, kwargs.values()))):
+            refuse_tensor_as_out(func, kwargs.get("out"))
+            answer = func(*map(data_of, args), **data_of(kwargs))
+            return answer if kwargs.get("out") is not None else wrapped(answer)
+        refuse_settings(func, kwargs)
         if func in COMPOSITES:
             return COMPOSITES[func](*args, **kwargs)
-        if func in QUERIES or not (any(map(tracked, args)) or any(map(tracked, kwargs.values()))):
-            return wrapped(func(*map(data_of, args), **{key: data_of(value) for key, value in kwargs.items()}))
         if func not in RULES:
             no_rule(name_of(func))
         if any(isinstance(value, Tensor) for value in kwargs.values()):
             args, kwargs = positional(func, args, kwargs)
-        refuse_settings(func, kwargs)
-        rules = RULES[func]
-        for i, arg in enumerate(args):
-            if tracked(arg) and not isinstance(rules, Each) and i >= len(rules):
-                raise TypeError(f"{name_of(func)} has no rule for its argument {i}, which is a tracked Tensor: pass it as a plain array (t.numpy())")
-        return record(func, args, kwargs)
+        check_rules(func, args)
+        answer = record(func, args, kwargs)
+        if not np.issubdtype(answer.dtype, np.floating):
+            raise TypeError(f"{name_of(func)} turned a tracked Tensor into {answer.dtype}, which has no gradient: use t.numpy() for that")
+        return answer
 
     # -- operators -------------------------------------------------------------------------------------
 
@@ -359,6 +384,18 @@ class Tensor:
     def __rmatmul__(self, other: Any) -> Tensor:
         return binary(np.matmul, operator.matmul, other, self)
 
+    def __floordiv__(self, other: Any) -> Tensor:
+        return binary(np.floor_divide, operator.floordiv, self, other)
+
+    def __rfloordiv__(self, other: Any) -> Tensor:
+        return binary(np.floor_divide, operator.floordiv, other, self)
+
+    def __mod__(self, other: Any) -> Tensor:
+        return binary(np.remainder, operator.mod, self, other)
+
+    def __rmod__(self, other: Any) -> Tensor:
+        return binary(np.remainder, operator.mod, other, self)
+
     def __neg__(self) -> Tensor:
         return unary(np.negative, self)
 
@@ -396,74 +433,25 @@ class Tensor:
 
     __hash__ = object.__hash__
 
-    # -- ndarray's methods -----------------------------------------------------------------------------
-
-    @property
-    def T(self) -> Tensor:
-        return unary(np.transpose, self)
-
-    @property
-    def mT(self) -> Tensor:
-        return record(np.swapaxes, (self, -1, -2))
-
-    def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        return record(np.sum, (self,), {"axis": axis, "keepdims": keepdims})
-
-    def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        return record(np.mean, (self,), {"axis": axis, "keepdims": keepdims})
-
-    def max(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        return record(np.max, (self,), {"axis": axis, "keepdims": keepdims})
-
-    def min(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        return record(np.min, (self,), {"axis": axis, "keepdims": keepdims})
-
-    def argmax(self, axis: Any = None, keepdims: bool = False) -> Any:
-        return np.argmax(self.data, axis=axis, keepdims=keepdims)
-
-    def argmin(self, axis: Any = None, keepdims: bool = False) -> Any:
-        return np.argmin(self.data, axis=axis, keepdims=keepdims)
-
-    def reshape(self, *shape: Any) -> Tensor:
-        return record(np.reshape, (self, one_tuple(shape)))
-
-    def ravel(self) -> Tensor:
-        return unary(np.ravel, self)
-
-    def flatten(self) -> Tensor:
-        return unary(np.ravel, self)
-
-    def transpose(self, *axes: Any) -> Tensor:
-        return record(np.transpose, (self, one_tuple(axes) if axes else None))
-
-    def swapaxes(self, axis1: int, axis2: int) -> Tensor:
-        return record(np.swapaxes, (self, axis1, axis2))
-
-    def squeeze(self, axis: Any = None) -> Tensor:
-        return record(np.squeeze, (self,), {"axis": axis})
-
-    def clip(self, min: Any = None, max: Any = None) -> Tensor:
-        return record(np.clip, (self, min, max))
-
     def astype(self, dtype: Any) -> Tensor:
         """The same numbers in another floating type, in the graph."""
         if not np.issubdtype(dtype, np.floating) and self.requires_grad:
             raise TypeError(f"a tracked Tensor has no gradient as {np.dtype(dtype)}: use t.numpy().astype(...)")
         return record(astype, (self, dtype))
 
-    def copy(self) -> Tensor:
-        return unary(np.positive, self)
-
-    def dot(self, other: Any) -> Tensor:
-        return np.dot(self, other)  # type: ignore[no-any-return]
-
 
 new_tensor: Callable[[type[Tensor]], Tensor] = Tensor.__new__
 
-REDUCTIONS: dict[np.ufunc, Function] = {np.add: np.sum, np.maximum: np.max, np.minimum: np.min}
-
-VIEWS: set[Function] = {np.reshape, np.ravel, np.squeeze, np.expand_dims, np.transpose, np.swapaxes, getitem}
-"""Functions that only lay elements out anew; they commute with any function of single elements."""
+UFUNC_METHODS: dict[tuple[np.ufunc, str], Function] = {
+    (np.add, "reduce"): np.sum,
+    (np.multiply, "reduce"): np.prod,
+    (np.maximum, "reduce"): np.max,
+    (np.minimum, "reduce"): np.min,
+    (np.logaddexp, "reduce"): logaddexp_reduce,
+    (np.add, "accumulate"): np.cumsum,
+    (np.multiply, "accumulate"): np.cumprod,
+}
+"""What a ufunc's methods are called as functions; their axis is 0 unless given."""
 
 OPERANDS = frozenset((float, int, np.ndarray, np.float64, np.float32))
 
@@ -530,8 +518,7 @@ def binary(func: np.ufunc, op: Callable[[Array, Array], Array], a: Any, b: Any) 
 def logits_node(func: Function, parents: tuple[Node | None, ...], values: tuple[Any, ...], kwargs: dict[str, Any], value: Array) -> Node | None:
     """What stays on record without gradients: the logits behind a sigmoid, because losses are more exact with them."""
     if func is sigmoid or (func in VIEWS and parents[0] is not None and parents[0].func is not None):
-        untracked = tuple(None if p is None or p.requires_grad else p for p in parents)
-        node = node_of(func, untracked, values, kwargs, value)
+        node = node_of(func, parents, values, kwargs, value)
         node.requires_grad = False
         return node
     return None
@@ -564,17 +551,19 @@ def tracked(x: Any) -> bool:
 
 
 def data_of(x: Any) -> Any:
-    """``x`` with its Tensors replaced by their data."""
+    """``x`` with the Tensors in it replaced by their data."""
     if isinstance(x, Tensor):
         return x.data
-    if isinstance(x, list | tuple):
-        return type(x)(map(data_of, x)) if type(x) in (list, tuple) else x
+    if type(x) in (list, tuple, dict):
+        return mapped(data_of, x)
     return x
 
 
 def wrapped(answer: Any) -> Any:
     """Floating answers of untracked calls as Tensors; others (masks, indices, shapes) as they are."""
-    return Tensor(answer) if isinstance(answer, np.ndarray | np.generic) and np.issubdtype(answer.dtype, np.floating) else answer
+    if isinstance(answer, list | tuple):
+        return mapped(wrapped, answer)
+    return Tensor(answer) if hasattr(answer, "dtype") and np.issubdtype(answer.dtype, np.floating) else answer
 
 
 def plain_index(index: Any) -> Any:
@@ -582,15 +571,26 @@ def plain_index(index: Any) -> Any:
     return data_of(index) if isinstance(index, Tensor | tuple) else index
 
 
-def one_tuple(args: tuple[Any, ...]) -> Any:
-    """``f(2, 3)`` and ``f((2, 3))`` as the same tuple."""
-    return args[0] if len(args) == 1 and not isinstance(args[0], int | np.integer) else args
-
-
 def positional(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The same call with arguments moved from keywords to positions as far as the signature allows."""
     bound = inspect.signature(func).bind(*args, **kwargs)
     return bound.args, bound.kwargs
+
+
+def check_rules(func: Function, args: tuple[Any, ...]) -> None:
+    """Refuse a tracked Tensor where ``func`` has no rule for it."""
+    rules = RULES[func]
+    if isinstance(rules, Each):
+        return
+    for i, arg in enumerate(args[len(rules) :], start=len(rules)):
+        if tracked(arg):
+            raise TypeError(f"{name_of(func)} has no rule for its argument {i}, which is a tracked Tensor: pass it as a plain array (t.numpy())")
+
+
+def refuse_tensor_as_out(func: Function, out: Any) -> None:
+    """Refuse to write into a Tensor."""
+    if any(isinstance(target, Tensor) for target in (out if isinstance(out, tuple) else (out,))):
+        raise TypeError(f"{name_of(func)}(out=...) into a Tensor: Tensors are never written in place")
 
 
 def refuse_settings(func: Function, kwargs: dict[str, Any]) -> None:
@@ -611,7 +611,9 @@ REFUSED = {
 
 def no_rule(name: str) -> NoReturn:
     raise TypeError(
-        f"{name} has no rule, so its gradient is unknown. Add one, with a gradient for each argument:\n"
-        f"    tg.primitive({name}, lambda g, y, x: g * ...)   # g: gradient of the answer y, x: the argument\n"
+        f"{name} has no rule, so its gradient is unknown. To add one:\n"
+        f"    import tinygrad_lr as tg\n"
+        f"    rule = lambda g, y, x: g * ...  # from the gradient g of the answer y, the gradient of the argument x\n"
+        f"    tg.primitive({name}, rule)      # one rule for each argument\n"
         f"or call it on t.numpy() if no gradient is wanted."
     )

@@ -58,7 +58,7 @@ class Dense(Module):
         self.bias = Parameter(np.zeros(n_out), dtype=dtype, name="bias") if bias else None
 
     def forward(self, x: Any) -> Tensor:
-        if not hasattr(x, "shape"):
+        if not hasattr(x, "__array_function__"):  # lists, data frames
             x = np.asarray(x)
         shape = x.shape
         if not shape or shape[-1] != self.n_in:

@@ -13,7 +13,8 @@ import numpy as np
 from tinygrad_lr.autodiff.rules.elementwise import sigmoid
 from tinygrad_lr.autodiff.rules.network import bce, bce_of_sigmoid, bce_with_logits, cross_entropy, squared_error
 from tinygrad_lr.autodiff.rules.registry import Function
-from tinygrad_lr.autodiff.tensor import VIEWS, Tensor, lift, record
+from tinygrad_lr.autodiff.rules.shapes import VIEWS
+from tinygrad_lr.autodiff.tensor import Tensor, lift, record
 from tinygrad_lr.nn.module import Module
 
 
@@ -32,7 +33,7 @@ class Loss(Module):
     def matched(self, prediction: Any, target: Any) -> tuple[Tensor, Any]:
         """The prediction as a Tensor, and a target of its shape and floating type."""
         prediction = prediction if isinstance(prediction, Tensor) else Tensor(prediction)
-        target = target if hasattr(target, "shape") else np.asarray(target)
+        target = target if hasattr(target, "__array_function__") else np.asarray(target)
         if prediction.data.shape != target.shape:
             raise ValueError(
                 f"{type(self).__name__} got predictions of shape {prediction.shape} and targets of shape {target.shape}: "
@@ -132,8 +133,7 @@ class CrossEntropyLoss(Loss):
     """
 
     def forward(self, z: Any, y: Any) -> Tensor:
-        if not hasattr(z, "shape"):
-            z = np.asarray(z, dtype=float)
+        z = z if isinstance(z, Tensor) else Tensor(z)
         y = y.data if isinstance(y, Tensor) else np.asarray(y)
         if not np.issubdtype(y.dtype, np.integer):
             raise TypeError(f"CrossEntropyLoss takes classes as integers 0, 1, ..., got targets of dtype {y.dtype}: convert with y.astype(int)")
@@ -174,12 +174,14 @@ def logits_of(p: Tensor) -> Tensor | None:
     """The logits z that p = sigmoid(z) came from, laid out as p is; None where p came from elsewhere."""
     layouts: list[tuple[Function, tuple[Any, ...], dict[str, Any]]] = []
     node = p.node
+    if node is not None and node.value is not p.data:
+        return None  # freed, or changed by the user since
     while node is not None and node.func is not None and node.func in VIEWS and node.values is not None:
         layouts.append((node.func, node.values[1:], node.kwargs))
         node = node.parents[0]
     if node is None or node.func is not sigmoid or node.values is None:
         return None
-    z = lift(node.values[0], node.parents[0])
+    z = lift(node.values[0], node.parents[0] if p.requires_grad else None)
     for func, settings, kwargs in reversed(layouts):
         z = record(func, (z, *settings), kwargs)
     return z if isinstance(z, Tensor) else Tensor(z)

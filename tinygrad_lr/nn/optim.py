@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from tinygrad_lr.autodiff.tensor import Tensor
-from tinygrad_lr.nn.module import Module
+from tinygrad_lr.nn.module import Module, Parameter
 
 
 class Optimizer:
@@ -21,9 +21,11 @@ class Optimizer:
         for i, parameter in enumerate(self.parameters):
             if not isinstance(parameter, Tensor) or not parameter.is_leaf:
                 raise TypeError(f"{type(self).__name__} takes Tensors that are leaves; parameter {i} is {parameter!r}")
+            if not parameter.requires_grad and not isinstance(parameter, Parameter):  # a frozen Parameter may thaw
+                raise TypeError(f"{type(self).__name__} takes Tensors to learn; parameter {i} requires no gradients: {parameter!r}")
         if not lr >= 0:
             raise ValueError(f"the learning rate must not be negative, got {lr}")
-        self.lr = lr
+        self.lr = float(lr)  # a NumPy number would make float32 parameters float64
 
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""
@@ -78,7 +80,7 @@ class SGD(Optimizer):
             raise ValueError(f"momentum and weight_decay must not be negative, got {momentum} and {weight_decay}")
         if nesterov and not momentum:
             raise ValueError("nesterov=True needs a momentum above 0")
-        self.momentum, self.nesterov, self.weight_decay = momentum, nesterov, weight_decay
+        self.momentum, self.nesterov, self.weight_decay = float(momentum), nesterov, float(weight_decay)
         self.velocities: list[Any] = [None] * len(self.parameters)
 
     def step(self) -> None:

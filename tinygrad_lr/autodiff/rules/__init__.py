@@ -1,6 +1,6 @@
 """How each function sends a gradient back: one aligned line per rule, in plain NumPy.
 
-`elementwise`, `reductions`, `shapes` and `linalg` follow NumPy's own chapters; `network` holds layers and
+`elementwise`, `reductions`, `statistics`, `shapes` and `linalg` follow NumPy's own chapters; `network` holds layers and
 losses. Importing this package fills the tables in `registry`.
 """
 
@@ -10,6 +10,7 @@ from tinygrad_lr.autodiff.rules import network as network
 from tinygrad_lr.autodiff.rules import queries as queries
 from tinygrad_lr.autodiff.rules import reductions as reductions
 from tinygrad_lr.autodiff.rules import shapes as shapes
+from tinygrad_lr.autodiff.rules import statistics as statistics
 from tinygrad_lr.autodiff.rules.registry import COMPOSITES as COMPOSITES
 from tinygrad_lr.autodiff.rules.registry import QUERIES as QUERIES
 from tinygrad_lr.autodiff.rules.registry import RULES as RULES

@@ -1,41 +1,226 @@
-"""Rules of functions that fold axes away: the gradient is spread back over what was folded."""
+"""Rules of functions that fold axes away or run along them: the gradient is spread back over what was folded.
+
+Equals share the gradient of a maximum or minimum; products never divide, so zeros in the data are as exact
+as other numbers; the standard deviation of equal numbers has gradient 0.
+"""
 
 from __future__ import annotations
 
-import numpy as np
+import math
+from typing import Any
 
-from tinygrad_lr.autodiff.rules.registry import COMPOSITES, RULES, Array, dispatching
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
+
+from tinygrad_lr.autodiff.rules.registry import COMPOSITES, RULES, Array, Rule, dispatching
 
 Axis = int | tuple[int, ...] | None
 
 
-def unfold(g: Array, x: Array, axis: Axis, keepdims: bool) -> Array:
+# -- sums and means ------------------------------------------------------------------------------------
+
+
+def unfold(g: Array, x: Array, axis: Axis) -> Array:
     """``g`` with the axes that a reduction of ``x`` took away put back, of length 1."""
-    if keepdims is True or g.ndim == x.ndim:
+    if g.ndim == x.ndim:
         return g
     if axis is None:
         return g.reshape((1,) * x.ndim)
     return np.expand_dims(g, axis)
 
 
-def spread(g: Array, y: Array, x: Array, axis: Axis = None, dtype: object = None, out: None = None, keepdims: bool = False) -> Array:
+def folded_count(x: Array, y: Array) -> int:
+    """How many elements of ``x`` went into each element of ``y``."""
+    return x.size // max(y.size, 1)  # type: ignore[no-any-return]
+
+
+def spread(g: Array, y: Array, x: Array, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: bool = False) -> Array:
     """Every element counts once: each gets the whole gradient."""
-    return np.broadcast_to(unfold(g, x, axis, keepdims), x.shape)
+    return np.broadcast_to(unfold(g, x, axis), x.shape)
 
 
-def mean_input(g: Array, y: Array, x: Array, axis: Axis = None, dtype: object = None, out: None = None, keepdims: bool = False) -> Array:
+def mean_input(g: Array, y: Array, x: Array, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: bool = False) -> Array:
     """As `spread`, each element counting one n-th."""
-    return np.broadcast_to(unfold(g / (x.size / max(y.size, 1)), x, axis, keepdims), x.shape)
+    return np.broadcast_to(unfold(g / max(folded_count(x, y), 1), x, axis), x.shape)
+
+
+# -- extremes ------------------------------------------------------------------------------------------
 
 
 def extreme_input(g: Array, y: Array, x: Array, axis: Axis = None, out: None = None, keepdims: bool = False) -> Array:
     """Only the largest (or smallest) elements count; equals share the gradient."""
-    chosen = x == unfold(y, x, axis, keepdims)
-    return unfold(g, x, axis, keepdims) * (chosen / chosen.sum(axis=axis, keepdims=True))
+    chosen = x == unfold(y, x, axis)
+    return np.where(chosen, unfold(g, x, axis) / np.maximum(chosen.sum(axis=axis, keepdims=True, dtype=x.dtype), 1), 0)
 
 
 @dispatching
-def softmax(z: Array, axis: int = -1) -> Array:
+def logaddexp_reduce(x: Array, axis: Axis = 0, keepdims: bool = False) -> Array:
+    """log(sum(exp(x))) along ``axis``, shifted by the maximum so that nothing overflows; -inf of nothing.
+
+    Examples
+    --------
+    >>> print(logaddexp_reduce(np.array([1000.0, 1000.0])))
+    1000.6931471805599
+    """
+    top = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
+    top = np.where(np.isfinite(top), top, 0)
+    with np.errstate(divide="ignore"):  # log(0) is the right answer where all are -inf
+        answer = np.log(np.exp(x - top).sum(axis=axis, keepdims=True)) + top
+    return answer if keepdims else np.squeeze(answer, axis)
+
+
+def logaddexp_reduce_input(g: Array, y: Array, x: Array, axis: Axis = 0, keepdims: bool = False) -> Array:
+    """softmax(x), and 0 where all are -inf."""
+    some = unfold(y, x, axis) > -np.inf
+    return unfold(g, x, axis) * np.where(some, softmax(np.where(some, x, 0), axis), 0)
+
+
+# -- deviations ----------------------------------------------------------------------------------------
+
+
+def var_input(
+    g: Array,
+    y: Array,
+    x: Array,
+    axis: Axis = None,
+    dtype: Any = None,
+    out: None = None,
+    ddof: float = 0,
+    keepdims: bool = False,
+    *,
+    mean: Array = None,
+    correction: float | None = None,
+) -> Array:
+    """2 (x - mean) / (n - ddof); that the mean moves along adds nothing, because deviations sum to 0."""
+    ddof = ddof if correction is None else correction
+    centre = x.mean(axis=axis, keepdims=True) if mean is None else mean
+    return unfold(g, x, axis) * (x - centre) * (2 / positive(folded_count(x, y) - ddof))
+
+
+def nanvar_input(
+    g: Array,
+    y: Array,
+    x: Array,
+    axis: Axis = None,
+    dtype: Any = None,
+    out: None = None,
+    ddof: float = 0,
+    keepdims: bool = False,
+    *,
+    mean: Array = None,
+    correction: float | None = None,
+) -> Array:
+    """As `var_input`, of the numbers that are there."""
+    ddof = ddof if correction is None else correction
+    missing = np.isnan(x)
+    found = np.where(missing, 0, x)
+    count = (~missing).sum(axis=axis, keepdims=True, dtype=x.dtype)
+    centre = found.sum(axis=axis, keepdims=True) / np.maximum(count, 1) if mean is None else mean
+    return np.where(missing, 0, unfold(g, x, axis) * (found - centre) * (2 / np.where(count > ddof, count - ddof, np.nan)))
+
+
+def positive(n: float) -> float:
+    """``n``, or nan where too few numbers are left for a variance, which is then nan itself."""
+    return n if n > 0 else math.nan
+
+
+def root_of(variance_input: Rule) -> Rule:
+    """The rule of a standard deviation y from that of its variance: d sqrt(v) = dv / (2 y), and 0 where all numbers are equal."""
+
+    def std_input(g: Array, y: Array, x: Array, axis: Axis = None, *settings: Any, **named: Any) -> Array:
+        if not x.size:
+            return np.zeros_like(x)
+        flat = all_equal(x, axis).reshape(y.shape) if named.get("mean") is None else y == 0
+        return variance_input(np.where(flat, 0, g / (2 * np.where(flat, 1, y))), y, x, axis, *settings, **named)
+
+    return std_input
+
+
+def all_equal(x: Array, axis: Axis) -> Array:
+    """Whether the numbers that fold together are equal, nan apart. (Rounding can give equal numbers a tiny deviation.)"""
+    missing = np.isnan(x)
+    return np.where(missing, -np.inf, x).max(axis=axis, keepdims=True) <= np.where(missing, np.inf, x).min(axis=axis, keepdims=True)
+
+
+# -- products ------------------------------------------------------------------------------------------
+
+
+def folded_axes(x: Array, axis: Axis) -> tuple[int, ...]:
+    """The axes that a reduction takes away, as a tuple."""
+    if axis is None or not x.ndim:
+        return tuple(range(x.ndim))
+    return normalize_axis_tuple(axis, x.ndim)
+
+
+def last(x: Array, axes: tuple[int, ...]) -> Array:
+    """``x`` with ``axes`` as its last ones."""
+    return np.moveaxis(x, axes, range(-len(axes), 0))
+
+
+def lined_up(x: Array, axes: tuple[int, ...]) -> Array:
+    """``x`` with ``axes`` laid out as a single last one."""
+    x = last(x, axes)
+    kept = x.ndim - len(axes)
+    return x.reshape((*x.shape[:kept], math.prod(x.shape[kept:])))
+
+
+def delayed(x: Array) -> Array:
+    """1, then ``x`` without its last element."""
+    return np.concatenate([np.ones_like(x[..., :1]), x[..., :-1]], axis=-1)
+
+
+def before(x: Array) -> Array:
+    """The product of all elements before each one, along the last axis."""
+    return np.cumprod(delayed(x), axis=-1)
+
+
+def turned(x: Array) -> Array:
+    """The last axis from its end to its start."""
+    return np.flip(x, -1)
+
+
+def recurrence(g: Array, x: Array) -> Array:
+    """r[i] = g[i] + x[i] r[i-1] along the last axis.
+
+    Steps are joined in pairs, pairs of pairs and so on: log2(n) passes over whole arrays instead of n steps.
+    """
+    step = 1
+    while step < g.shape[-1]:
+        g = np.concatenate([g[..., :step], g[..., step:] + x[..., step:] * g[..., :-step]], axis=-1)
+        x = np.concatenate([x[..., :step], x[..., step:] * x[..., :-step]], axis=-1)
+        step *= 2
+    return g
+
+
+def prod_input(g: Array, y: Array, x: Array, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: bool = False) -> Array:
+    """The product of all others: of those before, times those after."""
+    axes = folded_axes(x, axis)
+    row = lined_up(x, axes)
+    others = (before(row) * turned(before(turned(row)))).reshape(last(x, axes).shape)
+    return unfold(g, x, axis) * np.moveaxis(others, range(-len(axes), 0), axes)
+
+
+def cumprod_input(g: Array, y: Array, x: Array, axis: int | None = None, dtype: Any = None, out: None = None) -> Array:
+    """The product of those before, times what is made of it from here on: r[i] = g[i] + x[i+1] r[i+1]."""
+    if axis is None or not x.ndim:
+        return cumprod_input(g, y, x.reshape(-1), 0).reshape(x.shape)
+    row, g = x.swapaxes(axis, -1), g.swapaxes(axis, -1)
+    after = turned(recurrence(turned(g), delayed(turned(row))))
+    return (before(row) * after).swapaxes(axis, -1)
+
+
+def cumsum_input(g: Array, y: Array, x: Array, axis: int | None = None, dtype: Any = None, out: None = None) -> Array:
+    """Each element counts in all sums from its own on."""
+    if axis is None or not x.ndim:
+        return cumsum_input(g, y, x.reshape(-1), 0).reshape(x.shape)
+    return np.flip(np.cumsum(np.flip(g, axis), axis), axis)
+
+
+# -- shares of a whole ---------------------------------------------------------------------------------
+
+
+@dispatching
+def softmax(z: Array, axis: Axis = -1) -> Array:
     """exp(z) / sum(exp(z)) along ``axis``, shifted by the maximum so that nothing overflows.
 
     Examples
@@ -48,7 +233,7 @@ def softmax(z: Array, axis: int = -1) -> Array:
 
 
 @dispatching
-def log_softmax(z: Array, axis: int = -1) -> Array:
+def log_softmax(z: Array, axis: Axis = -1) -> Array:
     """log(softmax(z)) along ``axis``, right where the softmax itself would round to 0.
 
     Examples
@@ -62,15 +247,25 @@ def log_softmax(z: Array, axis: int = -1) -> Array:
 
 # fmt: off
 RULES.update({
-    np.sum:       (spread,),
-    np.mean:      (mean_input,),
-    np.max:       (extreme_input,),
-    np.min:       (extreme_input,),
-    softmax:      (lambda g, y, z, axis=-1: y * (g - (g * y).sum(axis=axis, keepdims=True)),),
-    log_softmax:  (lambda g, y, z, axis=-1: g - np.exp(y) * g.sum(axis=axis, keepdims=True),),
+    np.sum:            (spread,),
+    np.mean:           (mean_input,),
+    np.max:            (extreme_input,),
+    np.min:            (extreme_input,),
+    np.nanmax:         (extreme_input,),
+    np.nanmin:         (extreme_input,),
+    np.prod:           (prod_input,),
+    np.cumsum:         (cumsum_input,),
+    np.cumprod:        (cumprod_input,),
+    np.var:            (var_input,),
+    np.std:            (root_of(var_input),),
+    np.nanvar:         (nanvar_input,),
+    np.nanstd:         (root_of(nanvar_input),),
+    logaddexp_reduce:  (logaddexp_reduce_input,),
+    softmax:           (lambda g, y, z, axis=-1: y * (g - (g * y).sum(axis=axis, keepdims=True)),),
+    log_softmax:       (lambda g, y, z, axis=-1: g - np.exp(y) * g.sum(axis=axis, keepdims=True),),
 })
 COMPOSITES.update({
-    np.amax: np.max,
-    np.amin: np.min,
+    np.amax:           np.max,
+    np.amin:           np.min,
 })
 # fmt: on

@@ -57,11 +57,11 @@ PLAIN: dict[Function, Function] = {}
 
 
 def dispatching(func: Function) -> Function:
-    """Let ``func`` be recorded when a Tensor is among its positional arguments."""
+    """Let ``func`` be recorded when a Tensor is among its arguments."""
 
     @functools.wraps(func)
     def call(*args: Any, **kwargs: Any) -> Any:
-        for a in args:
+        for a in (*args, *kwargs.values()) if kwargs else args:
             if type(a) is not np.ndarray and hasattr(a, "_record"):
                 return a._record(call, args, kwargs)
         return func(*args, **kwargs)
@@ -125,6 +125,10 @@ def checked(rule: Rule | Aside, i: int, func: Function) -> Rule | Aside:
     @functools.wraps(rule)
     def call(g: Array, y: Array, *args: Any, **kwargs: Any) -> Array:
         gradient = rule(g, y, *args, **kwargs)
+        if not hasattr(gradient, "dtype"):
+            gradient = np.asarray(gradient)
+        elif any(gradient is value for value in (y, *args)):
+            gradient = +gradient  # a gradient shares no memory with what was given
         if np.shape(gradient) != np.shape(args[i]):
             raise ValueError(
                 f"the rule of {name_of(func)} for argument {i} gave a gradient of shape {np.shape(gradient)}, "
@@ -145,8 +149,9 @@ def name_of(func: Function) -> str:
     name: str = getattr(func, "__name__", repr(func))
     if not is_numpy(func):
         return name
-    module = "numpy" if isinstance(func, np.ufunc) else func.__module__
-    return module.replace("numpy", "np", 1) + "." + name
+    if isinstance(func, np.ufunc):
+        return f"np.{name}" if getattr(np, name, None) is func else name
+    return func.__module__.replace("numpy", "np", 1) + "." + name
 
 
 def like(g: Array, x: Array) -> Array:

@@ -1,0 +1,386 @@
+"""Tensors in NumPy code that knows nothing of them: operators, functions, ufunc methods, and clear refusals."""
+
+from __future__ import annotations
+
+import operator
+
+import numpy as np
+import pytest
+
+import tinygrad_lr as tg
+
+A = np.array([[1.0, 2.0, 0.5], [3.0, 0.25, 1.5]])
+B = np.array([2.0, 0.5, 4.0])
+
+
+def variable(data=A):
+    return tg.Tensor(data, requires_grad=True)
+
+
+def no_rule(name):
+    return (
+        f"{name} has no rule, so its gradient is unknown. To add one:\n"
+        f"    import tinygrad_lr as tg\n"
+        f"    rule = lambda g, y, x: g * ...  # from the gradient g of the answer y, the gradient of the argument x\n"
+        f"    tg.primitive({name}, rule)      # one rule for each argument\n"
+        f"or call it on t.numpy() if no gradient is wanted."
+    )
+
+
+# -- users' own NumPy code -----------------------------------------------------------------------------
+
+
+def test_a_tensor_in_users_numpy_code():
+    def softplus(t):
+        return np.mean(np.log1p(np.exp(t)))
+
+    t = variable()
+    y = softplus(t)
+    assert type(y) is tg.Tensor
+    assert y.item() == softplus(A)
+    y.backward()
+    np.testing.assert_allclose(t.grad, 1 / (1 + np.exp(-A)) / 6, rtol=1e-15)
+
+
+def test_a_longer_piece_of_users_code():
+    def log_likelihood(w, X, y):
+        z = np.dot(X, w[1:]) + w[0]
+        p = 1.0 / (1.0 + np.exp(-z))
+        return np.sum(np.where(y == 1, np.log(p), np.log(1 - p)))
+
+    rng = np.random.default_rng(0)
+    X, y, w = rng.normal(size=(20, 3)), rng.integers(0, 2, 20), rng.normal(size=4)
+    t = variable(w)
+    value = log_likelihood(t, X, y)
+    value.backward()
+    assert value.item() == log_likelihood(w, X, y)
+    p = 1 / (1 + np.exp(-(X @ w[1:] + w[0])))
+    np.testing.assert_allclose(t.grad, np.hstack([np.ones((20, 1)), X]).T @ (y - p), rtol=1e-12)
+
+
+# -- operators -----------------------------------------------------------------------------------------
+
+BINARY = [operator.add, operator.sub, operator.mul, operator.truediv, operator.pow]
+OPERANDS = {
+    "array": A + 1,
+    "row": B,
+    "column": np.array([[2.0], [3.0]]),
+    "0-d array": np.array(2.0),
+    "np.float64": np.float64(2.0),
+    "float": 2.5,
+    "int": 3,
+    "integers": np.array([1, 2, 3]),
+    "list": [1.0, 2.0, 3.0],
+    "nested list": [[1, 2, 3], [4, 5, 6]],
+    "tuple": (1.0, 2.0, 3.0),
+    "Tensor": tg.Tensor(B),
+}
+
+
+@pytest.mark.parametrize("op", BINARY)
+@pytest.mark.parametrize("other", OPERANDS.values(), ids=OPERANDS.keys())
+def test_operands_on_both_sides(op, other):
+    plain = np.asarray(other)
+    for swap in (False, True):
+
+        def fn(x, y, swap=swap):
+            return op(y, x) if swap else op(x, y)
+
+        t = variable()
+        y = fn(t, other)
+        assert type(y) is tg.Tensor
+        np.testing.assert_array_equal(y.data, fn(A, plain), strict=True)
+        np.sum(y).backward()
+        both = tg.Tensor(np.broadcast_to(plain, A.shape).astype(float), requires_grad=True)
+        fn(u := variable(), both).backward(np.ones(A.shape))
+        np.testing.assert_allclose(t.grad, u.grad, rtol=1e-15)
+        step = 1e-6
+        np.testing.assert_allclose(t.grad, (fn(A + step, plain) - fn(A - step, plain)) / (2 * step), rtol=1e-8)
+
+
+@pytest.mark.parametrize("matrix", [np.arange(6.0).reshape(3, 2), [[1, 2], [3, 4], [5, 6]], np.array([1.0, 2.0, 3.0])], ids=["array", "list", "vector"])
+def test_matmul_on_both_sides(matrix):
+    plain = np.asarray(matrix)
+    t = variable()
+    y = t @ matrix
+    np.testing.assert_array_equal(y.data, A @ plain)
+    y.backward(np.ones(y.shape))
+    np.testing.assert_allclose(t.grad, np.broadcast_to(plain.reshape(3, -1).sum(axis=1), (2, 3)), rtol=1e-15)
+    t = variable()
+    y = plain.T @ t.T if isinstance(matrix, np.ndarray) else plain.T.tolist() @ t.T
+    assert type(y) is tg.Tensor
+    np.testing.assert_array_equal(y.data, plain.T @ A.T)
+    y.backward(np.ones(y.shape))
+    np.testing.assert_allclose(t.grad, np.broadcast_to(plain.reshape(3, -1).sum(axis=1), (2, 3)), rtol=1e-15)
+
+
+@pytest.mark.parametrize("op, slope", [(operator.neg, -1.0), (operator.pos, 1.0), (abs, np.sign(A - 1))])
+def test_unary_operators(op, slope):
+    t = variable(A - 1)
+    y = op(t)
+    np.testing.assert_array_equal(y.data, op(A - 1))
+    np.sum(y).backward()
+    np.testing.assert_array_equal(t.grad, np.broadcast_to(slope, A.shape))
+
+
+@pytest.mark.parametrize("op", [operator.mod, operator.floordiv])
+@pytest.mark.parametrize("swap", [False, True])
+def test_remainder_and_floor_division(op, swap):
+    t = variable()
+    y = op(B, t) if swap else op(t, B)
+    np.testing.assert_array_equal(y.data, op(B, A) if swap else op(A, B))
+    y = op(2.0, t) if swap else op(t, 2.0)
+    np.testing.assert_array_equal(y.data, op(2.0, A) if swap else op(A, 2.0))
+
+
+@pytest.mark.parametrize("other", ["a", None, {}])
+def test_operands_that_are_no_numbers(other):
+    for op in BINARY:
+        with pytest.raises(TypeError):
+            op(variable(), other)
+
+
+# -- methods and functions -----------------------------------------------------------------------------
+
+METHODS = {
+    "sum": (lambda t: t.sum(axis=0), lambda t: np.sum(t, axis=0)),
+    "sum keepdims": (lambda t: t.sum(axis=(0, 1), keepdims=True), lambda t: np.sum(t, axis=(0, 1), keepdims=True)),
+    "mean": (lambda t: t.mean(axis=-1), lambda t: np.mean(t, axis=-1)),
+    "max": (lambda t: t.max(axis=1), lambda t: np.max(t, axis=1)),
+    "min": (lambda t: t.min(), lambda t: np.min(t)),
+    "reshape": (lambda t: t.reshape(3, 2), lambda t: np.reshape(t, (3, 2))),
+    "reshape of a tuple": (lambda t: t.reshape((3, -1)), lambda t: np.reshape(t, (3, 2))),
+    "reshape of one number": (lambda t: t.reshape(-1), lambda t: np.reshape(t, -1)),
+    "ravel": (lambda t: t.ravel(), lambda t: np.ravel(t)),
+    "flatten": (lambda t: t.flatten(), lambda t: np.ravel(t)),
+    "transpose": (lambda t: t.transpose(), lambda t: np.transpose(t)),
+    "transpose of axes": (lambda t: t.transpose(1, 0), lambda t: np.transpose(t, (1, 0))),
+    "transpose of a tuple": (lambda t: t.transpose((1, 0)), lambda t: np.transpose(t, (1, 0))),
+    "T": (lambda t: t.T, lambda t: np.transpose(t)),
+    "mT": (lambda t: t.mT, lambda t: np.swapaxes(t, -1, -2)),
+    "swapaxes": (lambda t: t.swapaxes(0, 1), lambda t: np.swapaxes(t, 0, 1)),
+    "squeeze": (lambda t: t[:1].squeeze(), lambda t: np.squeeze(t[:1])),
+    "squeeze of an axis": (lambda t: t[:1].squeeze(0), lambda t: np.squeeze(t[:1], axis=0)),
+    "clip": (lambda t: t.clip(0.5, 2), lambda t: np.clip(t, 0.5, 2)),
+    "dot": (lambda t: t.dot(B), lambda t: np.dot(t, B)),
+    "copy": (lambda t: t.copy(), lambda t: +t),
+}
+
+
+@pytest.mark.parametrize("method, function", METHODS.values(), ids=METHODS.keys())
+def test_methods_are_the_functions(method, function):
+    t, u = variable(), variable()
+    y, z = method(t), function(u)
+    np.testing.assert_array_equal(y.data, z.data, strict=True)
+    np.testing.assert_array_equal(y.data, function(A), strict=True)
+    seed = np.random.default_rng(0).normal(size=y.shape)
+    y.backward(seed)
+    z.backward(seed)
+    np.testing.assert_array_equal(t.grad, u.grad, strict=True)
+
+
+def test_copy_is_a_copy():
+    for t in (variable(), tg.Tensor(A)):
+        assert not np.shares_memory(t.copy().data, t.data)
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        0,
+        -1,
+        (1, 2),
+        slice(None, None, -1),
+        (slice(None), 1),
+        ...,
+        (..., None),
+        [1, 0, 1],
+        np.array([1, 1]),
+        A > 1,
+        (np.array([0, 1, 1]), np.array([2, 0, 0])),
+        tg.Tensor([1, 0]),
+    ],
+    ids=str,
+)
+def test_every_index(index):
+    plain = index.data if isinstance(index, tg.Tensor) else index
+    t = variable()
+    y = t[index]
+    np.testing.assert_array_equal(y.data, A[plain])
+    seed = np.random.default_rng(0).normal(size=y.shape)
+    y.backward(seed)
+    want = np.zeros(A.shape)
+    np.add.at(want, plain, seed)
+    np.testing.assert_array_equal(t.grad, want)
+
+
+# -- questions about the data --------------------------------------------------------------------------
+
+QUESTIONS = {
+    "isnan": np.isnan,
+    "argmax": np.argmax,
+    "argsort": lambda t: np.argsort(t, axis=0),
+    "shape": np.shape,
+    "size": np.size,
+    "any": lambda t: np.any(t > 2),
+    "count_nonzero": np.count_nonzero,
+    "greater": lambda t: np.greater(t, 1),
+    "allclose": lambda t: np.allclose(t, A),
+    "array_equal": lambda t: np.array_equal(t, A),
+    "t.argmax": lambda t: t.argmax(axis=1),
+    "t.argmin": lambda t: t.argmin(),
+}
+
+
+@pytest.mark.parametrize("ask", QUESTIONS.values(), ids=QUESTIONS.keys())
+def test_answers_about_the_data_are_plain(ask):
+    for t in (variable(), tg.Tensor(A)):
+        got, want = ask(t), ask(A)
+        assert type(got) is type(want)
+        np.testing.assert_array_equal(got, want)
+
+
+def test_like_functions_give_plain_numbers_to_start_from():
+    t = variable()
+    for make, number in [(np.zeros_like, 0.0), (np.ones_like, 1.0), (lambda t: np.full_like(t, 7), 7.0)]:
+        y = make(t)
+        assert not getattr(y, "requires_grad", False)
+        np.testing.assert_array_equal(tg.Tensor(y).data, np.full(A.shape, number))
+
+
+@pytest.mark.parametrize("fn", [np.exp, np.cumsum, np.fft.fft, np.sum, np.sort, lambda t: np.concatenate([t, t]), lambda t: np.add.outer(t, B)])
+def test_untracked_tensors_need_no_rules(fn):
+    t = tg.Tensor(A)
+    got = fn(t)
+    np.testing.assert_array_equal(getattr(got, "data", got), fn(A))
+    assert not getattr(got, "requires_grad", False)
+
+
+def test_under_no_grad_nothing_needs_a_rule():
+    t = variable()
+    with tg.no_grad():
+        np.testing.assert_array_equal(np.fft.fft(t), np.fft.fft(A))
+        assert not np.exp(t).requires_grad
+
+
+# -- ufunc methods -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ufunc, function", [(np.add, np.sum), (np.maximum, np.max), (np.minimum, np.min)])
+@pytest.mark.parametrize("settings", [{}, {"axis": 1}, {"axis": None}, {"axis": 0, "keepdims": True}])
+def test_reduce_is_the_reduction(ufunc, function, settings):
+    t, u = variable(), variable()
+    y, z = ufunc.reduce(t, **settings), function(u, **{"axis": 0, **settings})
+    np.testing.assert_array_equal(y.data, ufunc.reduce(A, **settings), strict=True)
+    y.backward(np.ones(y.shape))
+    z.backward(np.ones(y.shape))
+    np.testing.assert_array_equal(t.grad, u.grad)
+
+
+UFUNC_METHODS = {
+    "np.add.outer": lambda t: np.add.outer(t, B),
+    "np.logaddexp.accumulate": lambda t: np.logaddexp.accumulate(t),
+    "np.multiply.reduceat": lambda t: np.multiply.reduceat(t, [0, 1]),
+    "np.add.at": lambda t: np.add.at(np.zeros((2, 3)), (0, 0), t[0, 0]),
+}
+
+
+@pytest.mark.parametrize("name", UFUNC_METHODS)
+def test_ufunc_methods_without_a_rule_say_so(name):
+    with pytest.raises(TypeError, match=f"^{name} has no rule"):
+        UFUNC_METHODS[name](variable())
+
+
+# -- what has no rule ----------------------------------------------------------------------------------
+
+NO_RULES = {
+    "np.fft.fft": np.fft.fft,
+    "np.spacing": np.spacing,
+    "np.unwrap": np.unwrap,
+    "np.i0": np.i0,
+}
+
+
+@pytest.mark.parametrize("name", NO_RULES)
+def test_a_function_without_a_rule(name):
+    for t in (variable(), variable() * 2):
+        with pytest.raises(TypeError) as caught:
+            NO_RULES[name](t)
+        assert str(caught.value) == no_rule(name)
+
+
+def test_the_advice_given_for_a_missing_rule_works(monkeypatch):
+    from tinygrad_lr.autodiff.rules import RULES
+
+    monkeypatch.setitem(RULES, np.i0, ())
+    assert tg.primitive(np.i0, lambda g, y, x: g * np.interp(x, [0, 1], [0, 0.5])) is np.i0
+    t = variable([0.5])
+    np.i0(t).backward()
+    assert t.grad == 0.25
+
+
+def test_ufuncs_of_other_libraries_go_by_their_own_name():
+    special = pytest.importorskip("scipy.special")
+    with pytest.raises(TypeError) as caught:
+        special.expit(variable())
+    assert str(caught.value).startswith(("expit has no rule", "scipy.special.expit has no rule"))
+
+
+# -- nothing is written in place -----------------------------------------------------------------------
+
+IN_PLACE = "results are never written in place, because the graph needs what was there; write a = a + t instead of a += t or out=a"
+PARTIAL = "there is no rule for a partial call; use np.where(mask, result, otherwise)"
+START = "there is no rule for a start value; combine it with the result (np.maximum(initial, np.max(t)))"
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda t: np.exp(t, out=np.zeros((2, 3))), f"np.exp(out=...) on a tracked Tensor: {IN_PLACE}"),
+        (lambda t: np.add(t, 1, out=np.zeros((2, 3))), f"np.add(out=...) on a tracked Tensor: {IN_PLACE}"),
+        (lambda t: np.sum(t, axis=0, out=np.zeros(3)), f"np.sum(out=...) on a tracked Tensor: {IN_PLACE}"),
+        (lambda t: np.exp(t, where=A > 1), f"np.exp(where=...) on a tracked Tensor: {PARTIAL}"),
+        (lambda t: np.sum(t, where=A > 1), f"np.sum(where=...) on a tracked Tensor: {PARTIAL}"),
+        (lambda t: np.max(t, initial=2.0), f"np.max(initial=...) on a tracked Tensor: {START}"),
+        (lambda t: np.exp(t, dtype=np.float32), "np.exp(dtype=...) is not supported on a tracked Tensor: use t.astype(dtype)"),
+    ],
+    ids=["ufunc out", "binary out", "sum out", "ufunc where", "sum where", "max initial", "ufunc dtype"],
+)
+def test_settings_that_no_rule_covers(call, message):
+    with pytest.raises(TypeError) as caught:
+        call(variable())
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("op, name", [(operator.iadd, "add"), (operator.isub, "subtract"), (operator.imul, "multiply"), (operator.itruediv, "divide")])
+def test_an_array_does_not_swallow_a_tracked_tensor(op, name):
+    array = np.ones((2, 3))
+    with pytest.raises(TypeError) as caught:
+        op(array, variable())
+    assert str(caught.value) == f"np.{name}(out=...) on a tracked Tensor: {IN_PLACE}"
+    np.testing.assert_array_equal(array, np.ones((2, 3)))
+
+
+def test_an_array_takes_an_untracked_tensor_and_stays_an_array():
+    array = kept = np.ones((2, 3))
+    array += tg.Tensor(A)
+    assert array is kept
+    np.testing.assert_array_equal(array, 1 + A)
+
+
+@pytest.mark.parametrize("make", [variable, lambda: tg.Tensor(A.copy())], ids=["tracked", "untracked"])
+def test_results_are_not_written_into_tensors(make):
+    t = make()
+    with pytest.raises(TypeError, match="in place"):
+        np.add(A, A, out=t)
+    np.testing.assert_array_equal(t.data, A)
+
+
+@pytest.mark.parametrize(
+    "write", [lambda a, t: np.copyto(a, t), lambda a, t: np.put(a, [0], t[0, :1]), lambda a, t: np.place(a, a > 0, t[0])], ids=["copyto", "put", "place"]
+)
+def test_numpy_does_not_write_a_tracked_tensor_into_an_array(write):
+    array = np.ones((2, 3))
+    with pytest.raises(TypeError):
+        write(array, variable())
+    np.testing.assert_array_equal(array, np.ones((2, 3)))

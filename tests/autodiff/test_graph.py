@@ -1,0 +1,515 @@
+"""The graph and the backward pass: depth, sharing, several answers, memory, higher orders, and what goes wrong."""
+
+from __future__ import annotations
+
+import gc
+import math
+import tracemalloc
+import weakref
+
+import numpy as np
+import pytest
+
+import tinygrad_lr as tg
+from tinygrad_lr import nn
+
+FREED = "this graph was freed by an earlier backward(); call the first one as backward(retain_graph=True), or compute the loss again"
+
+
+def variable(data):
+    return tg.Tensor(data, requires_grad=True)
+
+
+# -- depth and sharing ---------------------------------------------------------------------------------
+
+
+def chain(x, length):
+    y = x
+    for _ in range(length):
+        y = 1.0 - y
+    return y
+
+
+def test_a_chain_of_a_million_operations():
+    x = variable(0.25)
+    y = chain(x, 1_000_000)
+    assert y.item() == 0.25
+    y.backward()
+    assert x.grad == 1
+    del y  # the last reference to a million nodes, each held by the next
+
+
+def test_a_long_chain_that_was_never_differentiated_can_be_let_go():
+    x = variable(0.25)
+    y = chain(x, 300_001)
+    assert y.item() == 0.75
+    del y
+    assert x.grad is None
+
+
+def test_a_long_chain_can_be_differentiated_again():
+    x = variable(1.0)
+    y = x
+    for _ in range(20_000):
+        y = y * x
+    (dy,) = tg.gradients(y, x, create_graph=True)
+    (d2y,) = tg.gradients(dy, x)
+    assert (dy.item(), d2y.item()) == (20_001, 20_001 * 20_000)
+
+
+def test_a_tower_of_diamonds_is_walked_once():
+    x = variable(3.0)
+    y = x
+    for _ in range(60):
+        y = y + y  # 2^60 paths
+    y.backward()
+    assert x.grad == 2.0**60
+
+
+def test_each_rule_runs_once_and_with_its_whole_gradient():
+    seen = []
+
+    def rule(g, y, x):
+        seen.append(g)
+        return g * 2
+
+    double = tg.primitive(lambda x: 2 * x, rule)
+    x = variable(5.0)
+    middle = double(x)
+    left, right = middle * 3, np.exp(middle * 0)
+    (left + right * 4 + middle).backward()
+    assert seen == [3 + 0 + 1]
+    assert x.grad == 8
+
+
+def test_an_older_value_may_be_used_late():
+    x = variable(2.0)
+    early = x * x
+    late = np.exp(chain(x, 10) * 0) * early + early
+    late.backward()
+    assert x.grad == 8
+
+
+USED_TWICE = {
+    "x + x": (lambda x: x + x, lambda x: np.full(3, 2.0)),
+    "x - x": (lambda x: x - x, lambda x: np.zeros(3)),
+    "x * x": (lambda x: x * x, lambda x: 2 * x),
+    "x / x": (lambda x: x / x, lambda x: np.zeros(3)),
+    "x**x": (lambda x: x**x, lambda x: x**x * (np.log(x) + 1)),
+    "x @ x": (lambda x: x @ x, lambda x: 2 * x),
+    "maximum(x, x)": (lambda x: np.maximum(x, x), lambda x: np.ones(3)),
+    "stack([x, x])": (lambda x: np.stack([x, x, x]), lambda x: np.full(3, 3.0)),
+    "where(c, x, x)": (lambda x: np.where([True, False, True], x, x), lambda x: np.ones(3)),
+    "x[i, i]": (lambda x: x[[0, 0, 2]], lambda x: np.array([2.0, 0.0, 1.0])),
+}
+
+
+@pytest.mark.parametrize("fn, slope", USED_TWICE.values(), ids=USED_TWICE.keys())
+def test_a_tensor_used_twice(fn, slope):
+    x = variable([0.5, 1.5, 2.0])
+    np.sum(fn(x)).backward()
+    np.testing.assert_allclose(x.grad, slope(x.data), rtol=1e-14, atol=1e-15)
+
+
+# -- gradients() ---------------------------------------------------------------------------------------
+
+
+def test_gradients_touches_no_grad():
+    x = variable([1.0, 2.0])
+    h = x * x
+    loss = np.sum(h * 3)
+    x.grad = np.array([7.0, 7.0])
+    gx, gh = tg.gradients(loss, [x, h])
+    np.testing.assert_array_equal(gx.data, [6.0, 12.0])
+    np.testing.assert_array_equal(gh.data, [3.0, 3.0])
+    np.testing.assert_array_equal(x.grad, [7.0, 7.0])
+    assert h.grad is loss.grad is None
+    np.testing.assert_array_equal(tg.gradients(loss, x)[0].data, [6.0, 12.0])  # the graph is still there
+
+
+def test_gradients_are_arrays_of_their_own():
+    a, b = variable([1.0, 2.0]), variable([3.0, 4.0])
+    ga, gb = tg.gradients(np.sum(a + b), [a, b])
+    assert not np.shares_memory(ga.data, gb.data)
+    assert ga.data.flags.writeable
+    assert gb.data.flags.writeable
+
+
+def test_unused_inputs_give_zeros_of_their_shape_and_type():
+    x, unused, single = variable([1.0, 2.0]), variable(np.ones((2, 3), np.float32)), variable(5.0)
+    for create_graph in (False, True):
+        gx, gu, gs = tg.gradients(np.sum(x), [x, unused, single], create_graph=create_graph)
+        np.testing.assert_array_equal(gx.data, [1.0, 1.0])
+        np.testing.assert_array_equal(gu.data, np.zeros((2, 3), np.float32), strict=True)
+        assert (gs.shape, gs.item()) == ((), 0.0)
+
+
+def test_an_input_cut_off_by_detach_gives_zeros():
+    x = variable([1.0, 2.0])
+    (gx,) = tg.gradients(np.sum(x.detach() * 3) + 0 * x[0], x)
+    np.testing.assert_array_equal(gx.data, [0.0, 0.0])
+
+
+def test_an_output_that_is_an_input():
+    x = variable([1.0, 2.0])
+    y = x * 3
+    for inputs, expected in [(y, [1.0, 10.0]), (x, [3.0, 30.0])]:
+        (g,) = tg.gradients(y, inputs, grad_outputs=[1.0, 10.0])
+        np.testing.assert_array_equal(g.data, expected)
+    (g,) = tg.gradients(x, x, grad_outputs=[1.0, 10.0])
+    np.testing.assert_array_equal(g.data, [1.0, 10.0])
+
+
+def test_gradients_by_tensors_on_the_way():
+    w, x = variable([[0.5, -1.0]]), np.array([[1.0, 2.0], [3.0, 4.0]])
+    z = x @ w.T
+    a = np.tanh(z)
+    loss = np.sum(a**2)
+    ga, gz, gw = tg.gradients(loss, [a, z, w])
+    np.testing.assert_allclose(ga.data, 2 * a.data, rtol=1e-15)
+    np.testing.assert_allclose(gz.data, ga.data * (1 - a.data**2), rtol=1e-14)
+    np.testing.assert_allclose(gw.data, gz.data.T @ x, rtol=1e-14)
+
+
+def test_several_outputs():
+    x = variable([1.0, 2.0])
+    square, total = x * x, np.sum(x)
+    (g,) = tg.gradients([square, total], x, grad_outputs=[[1.0, 10.0], None])
+    np.testing.assert_array_equal(g.data, [2.0 + 1, 40.0 + 1])
+    (g,) = tg.gradients([total, total, np.sum(square)], x)
+    np.testing.assert_array_equal(g.data, [2.0 + 2, 2.0 + 4])
+
+
+def test_an_output_behind_another():
+    x = variable(3.0)
+    y = x * x
+    z = y * 5
+    gx, gy = tg.gradients([z, y], [x, y])
+    assert (gx.item(), gy.item()) == (36.0, 6.0)
+
+
+def test_grad_outputs_stay_in_the_graph():
+    x, v = variable([1.0, 2.0]), variable([3.0, 5.0])
+    (g,) = tg.gradients(x**3, x, grad_outputs=v, create_graph=True)
+    by_x, by_v = tg.gradients(np.sum(g), [x, v])
+    np.testing.assert_array_equal(g.data, 3 * x.data**2 * v.data)
+    np.testing.assert_array_equal(by_x.data, 6 * x.data * v.data)
+    np.testing.assert_array_equal(by_v.data, 3 * x.data**2)
+
+
+def test_gradients_under_no_grad():
+    x = variable(2.0)
+    y = x**3
+    with tg.no_grad():
+        (plain,) = tg.gradients(y, x)
+        (dy,) = tg.gradients(y, x, create_graph=True)
+    assert not plain.requires_grad
+    assert tg.gradients(dy, x)[0].item() == 12.0
+
+
+# -- a loss on a sigmoid: by the logits, and by the activation -----------------------------------------
+
+LAYOUTS = {
+    "itself": lambda a: a,
+    "a.reshape": lambda a: a.reshape(-1),
+    "np.reshape": lambda a: np.reshape(a, (2, 2)),
+    "a.T": lambda a: a.T,
+    "a[:, 0]": lambda a: a[:, 0],
+    "squeeze": lambda a: a.squeeze(),
+    "np.squeeze": np.squeeze,
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS.keys())
+def test_bce_by_the_activation(layout):
+    """dL/da = (a - y) / (a (1 - a)) / m stands beside dL/dz = (a - y) / m and is not counted twice."""
+    z, y = variable([[-1.0], [0.5], [2.0], [0.0]]), np.array([[0.0], [1.0], [0.0], [1.0]])
+    a = tg.sigmoid(z)
+    p = layout(a)
+    loss = nn.BCELoss()(p, layout(y))
+    ga, gz, gp = tg.gradients(loss, [a, z, p])
+    np.testing.assert_allclose(ga.data, (a.data - y) / (a.data * (1 - a.data)) / 4, rtol=1e-14)
+    np.testing.assert_allclose(gp.data, layout(ga.data), rtol=1e-14)
+    np.testing.assert_allclose(gz.data, (a.data - y) / 4, rtol=1e-14)
+    np.testing.assert_allclose(tg.gradients(loss, z)[0].data, (a.data - y) / 4, rtol=1e-14)
+
+    loss.backward(retain_graph=True)
+    np.testing.assert_allclose(p.grad, gp.data, rtol=1e-14)
+    np.testing.assert_allclose(z.grad, (a.data - y) / 4, rtol=1e-14)
+
+
+def test_bce_beside_another_use_of_the_activation():
+    z, y = variable([-1.0, 0.5]), np.array([0.0, 1.0])
+    a = tg.sigmoid(z)
+    s = a.data
+    loss = nn.BCELoss(reduction="sum")(a, y) + np.sum(a * 3)
+    ga, gz = tg.gradients(loss, [a, z])
+    np.testing.assert_allclose(ga.data, (s - y) / (s * (1 - s)) + 3, rtol=1e-14)
+    np.testing.assert_allclose(gz.data, (s - y) + 3 * s * (1 - s), rtol=1e-14)
+
+
+def test_bce_twice_by_the_logits():
+    """d2L/dz2 = a (1 - a) / m, through a loss that holds z and a both."""
+    z, y = variable([-1.0, 0.5, 3.0]), np.array([0.0, 1.0, 1.0])
+    a = tg.sigmoid(z)
+    (gz,) = tg.gradients(nn.BCELoss()(a, y), z, create_graph=True)
+    (g2,) = tg.gradients(np.sum(gz), z)
+    np.testing.assert_allclose(g2.data, a.data * (1 - a.data) / 3, rtol=1e-14)
+
+
+def test_bce_of_changed_activations_is_of_the_changed_ones():
+    a = tg.sigmoid(variable([3.0]))
+    a.data = np.array([0.5])
+    assert nn.BCELoss()(a, [1.0]).item() == math.log(2)
+
+
+# -- memory --------------------------------------------------------------------------------------------
+
+FORGETS = {
+    "product": lambda h: np.sum(h * h),
+    "activations": lambda h: np.mean(np.tanh(h) ** 2),
+    "layers": lambda h: np.sum(nn.Dense(50, 3, rng=0)(h)),
+    "BCELoss of a sigmoid": lambda h: nn.BCELoss()(tg.sigmoid(h), np.ones(h.shape)),
+    "BCELoss of a reshaped sigmoid": lambda h: nn.BCELoss()(tg.sigmoid(h).reshape(-1), np.ones(h.size)),
+    "BCELoss": lambda h: nn.BCELoss()(h / 10, np.ones(h.shape)),
+    "CrossEntropyLoss": lambda h: nn.CrossEntropyLoss()(h, np.zeros(40, int)),
+    "a function without a slope": lambda h: np.sum(np.sign(h) * h),
+    "nothing but functions without a slope": lambda h: np.sum(np.round(h * 2)),
+    "an argument without a rule": lambda h: np.sum(np.copysign(2.0, h)),
+}
+
+
+@pytest.mark.parametrize("loss_of", FORGETS.values(), ids=FORGETS.keys())
+def test_backward_frees_what_was_saved(loss_of):
+    x = variable(np.linspace(-1, 1, 2000).reshape(40, 50))
+    h = np.exp(x)
+    saved = weakref.ref(h.data)
+    loss = loss_of(h)
+    del h
+    assert saved() is not None
+    loss.backward()
+    assert saved() is None, "the loss still holds an array that only backward needed"
+    assert np.isfinite(loss.item())
+
+
+def test_retain_graph_keeps_what_was_saved():
+    x = variable(np.ones(10))
+    h = np.exp(x)
+    saved = weakref.ref(h.data)
+    loss = np.sum(h * h)
+    del h
+    loss.backward(retain_graph=True)
+    assert saved() is not None
+    loss.backward()
+    assert saved() is None
+
+
+@pytest.mark.parametrize("fn", [np.exp, tg.sigmoid, lambda x: tg.sigmoid(x).reshape(10, 1).T], ids=["exp", "sigmoid", "reshaped sigmoid"])
+def test_without_gradients_nothing_piles_up(fn):
+    """A sigmoid's answer holds its logits for a loss, but not what those came from."""
+    for x in (variable(np.zeros(10)), tg.Tensor(np.zeros(10))):
+        with tg.no_grad():
+            h = fn(x)
+            early = weakref.ref(h.data)
+            assert early() is not None
+            for _ in range(3):
+                h = fn(h)
+        assert early() is None
+
+
+def test_a_tensor_that_the_user_holds_keeps_its_data():
+    x = variable(np.ones(10))
+    h = np.exp(x)
+    np.sum(h * h).backward()
+    np.testing.assert_array_equal(h.data, np.full(10, np.e))
+
+
+def test_backward_frees_as_it_goes():
+    """Of thirty saved arrays not many are left at the end, and no thirty gradients stand beside them."""
+    size = 1_000_000
+    x = variable(np.ones(size // 8))
+    tracemalloc.start()
+    try:
+        y = x
+        for _ in range(30):
+            y = np.tanh(y)
+        loss = np.sum(y)
+        del y
+        forward, _ = tracemalloc.get_traced_memory()
+        tracemalloc.reset_peak()
+        loss.backward()
+        after, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert forward > 29 * size
+    assert peak < forward + 5 * size
+    assert after < 2 * size
+
+
+def test_the_graph_holds_no_reference_cycles():
+    x = variable(np.ones(1000))
+    gc.collect()
+    gc.disable()
+    try:
+        y = nn.BCELoss()(tg.sigmoid(np.exp(x) * x), np.ones(1000))
+        answer, logits = weakref.ref(y), weakref.ref(y.node.parents[0].value)
+        assert logits() is not None
+        del y
+        assert answer() is None
+        assert logits() is None
+    finally:
+        gc.enable()
+
+
+# -- freed graphs --------------------------------------------------------------------------------------
+
+
+def test_a_second_backward():
+    x = variable(2.0)
+    y = x * x
+    y.backward()
+    for again in (y.backward, lambda: tg.gradients(y, x), lambda: (y * 2).backward()):
+        with pytest.raises(RuntimeError) as caught:
+            again()
+        assert str(caught.value) == FREED
+    assert x.grad == 4  # as the first one left it
+
+
+def test_a_shared_part_is_freed_for_all():
+    x = variable(2.0)
+    h = x * x
+    one, other = h * 3, h * 5
+    one.backward()
+    with pytest.raises(RuntimeError) as caught:
+        other.backward()
+    assert str(caught.value) == FREED
+
+
+def test_a_shared_part_can_be_retained():
+    x = variable(2.0)
+    h = x * x
+    one, other = h * 3, h * 5
+    one.backward(retain_graph=True)
+    other.backward()
+    assert x.grad == 4 * 3 + 4 * 5
+
+
+def test_a_failing_rule_leaves_gradients_as_they_were():
+    def rule(g, y, x):
+        raise ArithmeticError
+
+    broken = tg.primitive(lambda x: x, rule)
+    w, x = variable(1.0), variable(2.0)
+    w.grad = np.array(7.0)
+    with pytest.raises(ArithmeticError):
+        (w * 3 + broken(x)).backward()
+    assert w.grad == 7
+    assert x.grad is None
+
+
+# -- higher orders -------------------------------------------------------------------------------------
+
+
+def derivatives(fn, x, order):
+    """fn and its first derivatives at single numbers, one graph on top of the other."""
+    found = [fn(x)]
+    for _ in range(order):
+        found += tg.gradients(np.sum(found[-1]), x, create_graph=True)
+    return [y.data for y in found]
+
+
+s = tg.sigmoid
+CLOSED_FORMS = {
+    "x^5": (lambda x: x**5, [lambda x: 5 * x**4, lambda x: 20 * x**3, lambda x: 60 * x**2]),
+    "exp(2x)": (lambda x: np.exp(2 * x), [lambda x: 2 * np.exp(2 * x), lambda x: 4 * np.exp(2 * x), lambda x: 8 * np.exp(2 * x)]),
+    "log(x)": (np.log, [lambda x: 1 / x, lambda x: -1 / x**2, lambda x: 2 / x**3]),
+    "1/x": (lambda x: 1 / x, [lambda x: -1 / x**2, lambda x: 2 / x**3, lambda x: -6 / x**4]),
+    "sin(x)": (np.sin, [np.cos, lambda x: -np.sin(x), lambda x: -np.cos(x)]),
+    "sqrt(x)": (np.sqrt, [lambda x: x**-0.5 / 2, lambda x: -(x**-1.5) / 4, lambda x: 3 * x**-2.5 / 8]),
+    "tanh(x)": (
+        np.tanh,
+        [lambda x: 1 - np.tanh(x) ** 2, lambda x: -2 * np.tanh(x) / np.cosh(x) ** 2, lambda x: (4 * np.tanh(x) ** 2 - 2 / np.cosh(x) ** 2) / np.cosh(x) ** 2],
+    ),
+    "sigmoid(x)": (
+        s,
+        [lambda x: s(x) * (1 - s(x)), lambda x: s(x) * (1 - s(x)) * (1 - 2 * s(x)), lambda x: s(x) * (1 - s(x)) * (1 - 6 * s(x) + 6 * s(x) ** 2)],
+    ),
+    "softplus(x)": (tg.softplus, [s, lambda x: s(x) * (1 - s(x)), lambda x: s(x) * (1 - s(x)) * (1 - 2 * s(x))]),
+    "x sin(x)": (
+        lambda x: x * np.sin(x),
+        [lambda x: np.sin(x) + x * np.cos(x), lambda x: 2 * np.cos(x) - x * np.sin(x), lambda x: -3 * np.sin(x) - x * np.cos(x)],
+    ),
+}
+
+
+@pytest.mark.parametrize("fn, slopes", CLOSED_FORMS.values(), ids=CLOSED_FORMS.keys())
+def test_third_order(fn, slopes):
+    x = np.array([0.3, 0.7, 1.9])
+    for got, want in zip(derivatives(fn, variable(x), 3), [fn, *slopes], strict=True):
+        np.testing.assert_allclose(got, want(x), rtol=1e-12)
+
+
+def test_tenth_order():
+    x = variable(0.5)
+    for k, got in enumerate(derivatives(lambda x: x**10, x, 10)):
+        assert got == pytest.approx(math.perm(10, k) * 0.5 ** (10 - k), rel=1e-12)
+
+
+def test_mixed_derivatives():
+    x, y = variable(2.0), variable(3.0)
+    gx, gy = tg.gradients(x**2 * y**3, [x, y], create_graph=True)
+    rows = [[g.item() for g in tg.gradients(first, [x, y])] for first in (gx, gy)]
+    assert rows == [[2 * 27, 2 * 2 * 3 * 9], [2 * 2 * 3 * 9, 4 * 6 * 3]]
+
+
+def test_backward_through_a_gradient():
+    """A penalty on the gradient: .grad gets the derivative of both parts."""
+    w = variable([1.0, 2.0])
+    loss = np.sum(w**3)
+    (g,) = tg.gradients(loss, w, create_graph=True)
+    (loss + np.sum(g**2)).backward()
+    np.testing.assert_array_equal(w.grad, 3 * w.data**2 + 36 * w.data**3)
+
+
+# -- what gradients() refuses --------------------------------------------------------------------------
+
+
+def refusals():
+    x = variable([1.0, 2.0])
+    y = x * x
+    constant = tg.Tensor([1.0, 2.0])
+    return {
+        "input without gradients": (
+            lambda: tg.gradients(np.sum(y), [x, constant]),
+            TypeError,
+            "input 1 of gradients() requires no gradients: make it with Tensor(..., requires_grad=True) before computing from it",
+        ),
+        "input that is an array": (lambda: tg.gradients(np.sum(y), [x.data]), TypeError, "inputs of gradients() must be Tensors, number 0 is ndarray"),
+        "output that is a number": (lambda: tg.gradients([np.sum(y), 1.0], x), TypeError, "outputs of gradients() must be Tensors, number 1 is float"),
+        "too few grad_outputs": (
+            lambda: tg.gradients([y, y], x, [[1.0, 1.0]]),
+            ValueError,
+            "gradients() got 2 outputs and 1 grad_outputs: one per output is needed",
+        ),
+    }
+
+
+@pytest.mark.parametrize("call, error, message", refusals().values(), ids=refusals().keys())
+def test_gradients_refuses(call, error, message):
+    with pytest.raises(error) as caught:
+        call()
+    assert str(caught.value) == message
+
+
+def test_gradients_of_many_numbers_names_grad_outputs():
+    x = variable([1.0, 2.0])
+    with pytest.raises(RuntimeError, match=r"shape \(2,\).*grad_outputs"):
+        tg.gradients(x * x, x)
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+@pytest.mark.parametrize("wrap", [np.asarray, tg.Tensor], ids=["array", "Tensor"])
+def test_grad_outputs_of_the_wrong_shape(wrap, create_graph):
+    x = variable([1.0, 2.0])
+    with pytest.raises(ValueError, match=r"gradient of shape \(3,\) for a Tensor of shape \(2,\)"):
+        tg.gradients(x * x, x, grad_outputs=wrap([1.0, 1.0, 1.0]), create_graph=create_graph)

@@ -1,0 +1,208 @@
+"""`primitive`: users' own functions with their own rules."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import tinygrad_lr as tg
+from tinygrad_lr.autodiff.rules import RULES
+
+X = np.array([0.5, 1.0, 2.0])
+
+
+def variable(data=X):
+    return tg.Tensor(data, requires_grad=True)
+
+
+# -- rules that work -----------------------------------------------------------------------------------
+
+
+def test_a_function_of_ones_own():
+    cube = tg.primitive(lambda x: x**3, lambda g, y, x: g * 3 * x**2)
+    t = variable()
+    y = cube(t)
+    np.testing.assert_array_equal(y.data, X**3)
+    y.backward(np.ones(3))
+    np.testing.assert_array_equal(t.grad, 3 * X**2)
+
+
+def test_on_arrays_it_is_the_function():
+    cube = tg.primitive(lambda x: x**3, lambda g, y, x: g * 3 * x**2)
+    assert cube(2) == 8
+    assert type(cube(2)) is int
+    assert type(cube(X)) is np.ndarray
+    assert type(cube(tg.Tensor(X))) is tg.Tensor
+    assert not cube(tg.Tensor(X)).requires_grad
+
+
+def test_the_name_and_docstring_stay():
+    def cube(x):
+        """x^3."""
+        return x**3
+
+    again = tg.primitive(cube, lambda g, y, x: g * 3 * x**2)
+    assert (again.__name__, again.__doc__) == ("cube", "x^3.")
+    assert repr(again(variable([1.0]))) == "Tensor([1.], made by cube)"
+
+
+def test_as_a_nodes_function_sees_plain_arrays():
+    seen = []
+
+    def forward(x):
+        seen.append(type(x))
+        return x * 2
+
+    def rule(g, y, x):
+        seen.extend([type(g), type(y), type(x)])
+        return g * 2
+
+    tg.primitive(forward, rule)(variable()).backward(np.ones(3))
+    assert seen == [np.ndarray] * 4
+
+
+def test_rules_of_numpy_functions_can_be_differentiated_again():
+    cube = tg.primitive(lambda x: x**3, lambda g, y, x: g * 3 * x**2)
+    from_answer = tg.primitive(np.vectorize(lambda x: float(np.exp(x))), lambda g, y, x: g * y)
+    assert tg.grad(tg.grad(tg.grad(cube)))(2.0) == 6
+    assert tg.grad(tg.grad(from_answer))(np.array(1.0)) == pytest.approx(np.e, rel=1e-15)
+
+
+def test_several_arguments_and_settings():
+    scaled = tg.primitive(
+        lambda a, b, *, power=1: a * b**power,
+        lambda g, y, a, b, *, power=1: g * b**power,
+        lambda g, y, a, b, *, power=1: g * a * power * b ** (power - 1),
+    )
+    a, b = variable(X), variable(X + 1)
+    scaled(a, b, power=3).backward(np.ones(3))
+    np.testing.assert_array_equal(a.grad, (X + 1) ** 3)
+    np.testing.assert_array_equal(b.grad, X * 3 * (X + 1) ** 2)
+    a = variable(X)
+    scaled(a, X).backward(np.ones(3))
+    np.testing.assert_array_equal(a.grad, X)
+    assert tg.grad(scaled, (0, 1))(2.0, 3.0, power=2) == (9.0, 12.0)
+
+
+def test_none_stops_the_gradient():
+    gate = tg.primitive(lambda x, mask: x * mask, lambda g, y, x, mask: g * mask, None)
+    x, mask = variable(), variable(np.array([1.0, 0.0, 1.0]))
+    gate(x, mask).backward(np.ones(3))
+    np.testing.assert_array_equal(x.grad, [1.0, 0.0, 1.0])
+    assert mask.grad is None
+
+
+def test_a_straight_through_rule():
+    rounded = tg.primitive(lambda x: np.round(x), lambda g, y, x: g)
+    np.testing.assert_array_equal(tg.grad(lambda x: np.sum(rounded(x) * X))(X), X)
+
+
+def test_a_numpy_function_gets_a_rule(monkeypatch):
+    monkeypatch.setitem(RULES, np.i0, ())
+    assert tg.primitive(np.i0, lambda g, y, x: g * np.exp(x)) is np.i0
+    t = variable()
+    np.i0(t).backward(np.ones(3))
+    np.testing.assert_array_equal(t.grad, np.exp(X))
+    np.testing.assert_array_equal(np.i0(X), np.i0(tg.Tensor(X)).data)
+
+
+def test_a_ufunc_gets_a_rule(monkeypatch):
+    monkeypatch.setitem(RULES, np.spacing, ())
+    assert tg.primitive(np.spacing, lambda g, y, x: g * 0) is np.spacing
+    np.testing.assert_array_equal(tg.grad(lambda x: np.sum(np.spacing(x) + x))(X), np.ones(3))
+
+
+def test_a_ufunc_of_another_library_gets_a_rule(monkeypatch):
+    special = pytest.importorskip("scipy.special")
+    monkeypatch.setitem(RULES, special.erf, ())
+    tg.primitive(special.erf, lambda g, y, x: g * 2 / np.sqrt(np.pi) * np.exp(-(x**2)))
+    assert tg.grad(tg.grad(special.erf))(0.5) == pytest.approx(-2 / np.sqrt(np.pi) * np.exp(-0.25), rel=1e-14)
+
+
+@pytest.mark.parametrize("slope", [0, 2.0, np.float64(2.0), np.array(2.0)], ids=["int", "float", "np.float64", "array"])
+def test_a_rule_may_give_any_kind_of_number(slope):
+    line = tg.primitive(lambda x: slope * x, lambda g, y, x: slope)
+    assert tg.grad(line)(3.0) == slope
+    t = variable(3.0)
+    line(t).backward()
+    assert (t.grad, t.grad.dtype) == (slope, np.float64)
+
+
+def test_a_rule_may_give_a_list():
+    total = tg.primitive(lambda x: np.sum(x), lambda g, y, x: [g, g, g])
+    np.testing.assert_array_equal(tg.grad(total)(X), np.ones(3))
+
+
+def test_a_rule_in_another_type_is_brought_to_the_arguments():
+    double = tg.primitive(lambda x: 2 * x, lambda g, y, x: np.full(x.shape, 2.0))
+    t = variable(X.astype(np.float32))
+    double(t).backward(np.ones(3))
+    np.testing.assert_array_equal(t.grad, np.full(3, 2, np.float32), strict=True)
+
+
+@pytest.mark.parametrize("call", [lambda fn, a, b: fn(a, b=b), lambda fn, a, b: fn(a=a, b=b), lambda fn, a, b: fn(b=b, a=a)], ids=["one", "both", "swapped"])
+def test_tensors_by_keyword_count(call):
+    """The rules are not the function's own derivative here, so that they are seen to be used."""
+    fn = tg.primitive(lambda a, b: a * b, lambda g, y, a, b: g * 100, lambda g, y, a, b: g * 1000)
+    a, b = variable(2.0), variable(3.0)
+    y = call(fn, a, b)
+    assert y.item() == 6.0
+    assert [g.item() for g in tg.gradients(y, [a, b])] == [100.0, 1000.0]
+
+
+# -- wrong rules ---------------------------------------------------------------------------------------
+
+
+def sums(x, y):
+    return np.sum(x * y)
+
+
+@pytest.mark.parametrize(
+    "rule, shape",
+    [(lambda g, y, a, b: g, "()"), (lambda g, y, a, b: g * np.ones((2, 3)), "(2, 3)"), (lambda g, y, a, b: [1.0, 2.0], "(2,)")],
+    ids=["scalar", "matrix", "list"],
+)
+def test_a_gradient_of_another_shape(rule, shape):
+    fn = tg.primitive(sums, lambda g, y, a, b: g * b, rule)
+    with pytest.raises(ValueError) as caught:
+        tg.grad(fn, (0, 1))(X, X)
+    assert str(caught.value) == (
+        f"the rule of sums for argument 1 gave a gradient of shape {shape}, but the argument has shape (3,): sum over the axes along which it was broadcast"
+    )
+
+
+def test_a_gradient_that_is_none():
+    fn = tg.primitive(sums, lambda g, y, a, b: None, None)
+    with pytest.raises((TypeError, ValueError), match="rule of sums for argument 0"):
+        tg.grad(fn)(X, X)
+
+
+def test_more_arguments_than_rules():
+    """Without a word the gradient by the second argument would be 0."""
+    fn = tg.primitive(sums, lambda g, y, a, b: g * b)
+    np.testing.assert_array_equal(tg.grad(fn)(X, X + 1), X + 1)
+    with pytest.raises(TypeError) as caught:
+        tg.grad(fn, 1)(X, X)
+    assert str(caught.value) == "sums has no rule for its argument 1, which is a tracked Tensor: pass it as a plain array (t.numpy())"
+
+
+def test_more_arguments_than_rules_of_a_numpy_function(monkeypatch):
+    monkeypatch.setitem(RULES, np.i0, ())
+    monkeypatch.setitem(RULES, np.copysign, ())
+    tg.primitive(np.copysign, lambda g, y, a, b: g * np.sign(a * b))
+    with pytest.raises(TypeError) as caught:
+        np.copysign(X, variable())
+    assert str(caught.value) == "np.copysign has no rule for its argument 1, which is a tracked Tensor: pass it as a plain array (t.numpy())"
+
+
+def test_what_is_no_function():
+    with pytest.raises(TypeError) as caught:
+        tg.primitive(3.0, lambda g, y: g)
+    assert str(caught.value) == "primitive() needs a function first, got 3.0"
+
+
+@pytest.mark.parametrize("rules", [(), (3.0,), (lambda g, y, x: g, "g")])
+def test_what_is_no_rule(rules):
+    with pytest.raises(TypeError) as caught:
+        tg.primitive(sums, *rules)
+    assert str(caught.value) == "primitive(sums, ...) needs one rule per argument: lambda g, y, *args: gradient"

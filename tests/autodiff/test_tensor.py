@@ -1,0 +1,646 @@
+"""`Tensor` as a value: what it is, whose memory is whose, when it records, and what it refuses."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import operator
+import pickle
+import threading
+
+import numpy as np
+import pytest
+
+import tinygrad_lr as tg
+from tinygrad_lr import nn
+
+NUMBERS = np.array([[1.0, -2.0, 3.0], [0.5, 0.0, -1.5]])
+
+
+def tensor(data=NUMBERS, **settings):
+    return tg.Tensor(data, requires_grad=True, **settings)
+
+
+# -- what it is ----------------------------------------------------------------------------------------
+
+
+def test_attributes():
+    array = np.arange(6.0).reshape(2, 3)
+    t = tg.Tensor(array, requires_grad=True, name="w")
+    assert t.data is array
+    assert (t.shape, t.ndim, t.size, t.dtype, t.nbytes, len(t)) == ((2, 3), 2, 6, np.float64, 48, 2)
+    assert (t.requires_grad, t.grad, t.is_leaf, t.name) == (True, None, True, "w")
+    assert t.tolist() == array.tolist()
+    assert t.T.shape == (3, 2)
+    np.testing.assert_array_equal(t.T.data, array.T)
+
+
+def test_a_tensor_of_a_tensor_has_its_data_and_not_its_graph():
+    t = tensor()
+    again = tg.Tensor(t * 2)
+    np.testing.assert_array_equal(again.data, 2 * NUMBERS)
+    assert again.is_leaf
+    assert not again.requires_grad
+
+
+@pytest.mark.parametrize(
+    "data, dtype", [(1, np.int64), (1.5, np.float64), ([1, 2], np.int64), (np.float32(1), np.float32), ([True], np.bool), ([[1.0]], np.float64)]
+)
+def test_dtype_is_numpys_choice(data, dtype):
+    t = tg.Tensor(data)
+    assert t.dtype == np.asarray(data).dtype == dtype
+    assert t.shape == np.shape(data)
+    assert tg.Tensor(data, dtype=np.float32).dtype == np.float32
+
+
+def test_is_leaf():
+    w, c = tensor(), tg.Tensor(NUMBERS)
+    assert w.is_leaf
+    assert c.is_leaf
+    assert (c * 2).is_leaf  # nothing tracked went in
+    assert not (w * 2).is_leaf
+    assert (w * 2).detach().is_leaf
+
+
+def test_name_can_be_set_on_every_tensor():
+    for t in (tg.Tensor(NUMBERS), tensor(), tensor() * 2, tg.sigmoid(tg.Tensor(NUMBERS))):
+        assert t.name is None
+        t.name = "z"
+        assert t.name == "z"
+
+
+def test_detach_shares_data_and_leaves_the_graph():
+    t = tensor() * 2
+    d = t.detach()
+    assert d.data is t.data
+    assert not d.requires_grad
+    assert d.grad is None
+    assert not (d * 2).requires_grad
+
+
+def test_numpy_is_the_same_memory():
+    t = tensor()
+    assert t.numpy() is t.data
+    assert type((t.sum()).numpy()) is np.ndarray
+
+
+def test_item_is_a_python_number():
+    assert type(tensor(2.5).item()) is float
+    assert tensor([[2.5]]).item() == 2.5
+    assert type(tg.Tensor(3).item()) is int
+    with pytest.raises(ValueError, match="size 1"):
+        tensor().item()
+
+
+def test_conversions_of_single_numbers():
+    t = tensor(2.75)
+    assert (float(t), int(t), bool(t), bool(tensor(0.0))) == (2.75, 2, True, False)
+    assert f"{t:.1f}" == "2.8"
+    with pytest.raises(ValueError, match="ambiguous"):
+        bool(tensor())
+
+
+def test_hash_is_by_identity():
+    a, b = tg.Tensor([1.0]), tg.Tensor([1.0])
+    assert hash(a) == hash(a)
+    assert {a: "a", b: "b"}[b] == "b"
+    assert len({a, b, a}) == 2
+
+
+@pytest.mark.parametrize("compare", [operator.lt, operator.le, operator.gt, operator.ge, operator.eq, operator.ne])
+@pytest.mark.parametrize(
+    "other",
+    [0.5, np.array([1.0, 0.0, 3.0]), [1.0, 0.0, 3.0], tg.Tensor([1.0, 0.0, 3.0]), np.float64(0.5)],
+    ids=["scalar", "array", "list", "Tensor", "np.float64"],
+)
+def test_comparisons_are_elementwise_and_plain(compare, other):
+    plain = np.asarray(other)
+    for t in (tensor(), tg.Tensor(NUMBERS)):
+        for got, want in [(compare(t, other), compare(NUMBERS, plain)), (compare(other, t), compare(plain, NUMBERS))]:
+            assert type(got) is np.ndarray
+            np.testing.assert_array_equal(got, want)
+
+
+def test_iteration_and_membership():
+    t = tensor()
+    rows = list(t)
+    assert [row.shape for row in rows] == [(3,), (3,)]
+    (rows[0].sum() + 2 * rows[1].sum()).backward()
+    np.testing.assert_array_equal(t.grad, [[1, 1, 1], [2, 2, 2]])
+    assert 0.5 in t
+    assert 7 not in t
+    with pytest.raises(TypeError) as caught:
+        iter(tensor(1.0))
+    assert str(caught.value) == "cannot iterate over a 0-d Tensor"
+
+
+@pytest.mark.parametrize(
+    "make, text",
+    [
+        (lambda: tg.Tensor(3.0), "Tensor(3.)"),
+        (lambda: tg.Tensor([1.0, 2.0]), "Tensor([1., 2.])"),
+        (lambda: tg.Tensor([1, 2]), "Tensor([1, 2], dtype=int64)"),
+        (lambda: tensor([1.0, 2.0]), "Tensor([1., 2.], requires_grad=True)"),
+        (lambda: tensor([1.0], name="w"), "Tensor([1.], requires_grad=True, name='w')"),
+        (lambda: np.exp(tensor([0.0])), "Tensor([1.], made by np.exp)"),
+        (lambda: tensor([0.0]) + 1, "Tensor([1.], made by np.add)"),
+        (lambda: tg.sigmoid(tensor([0.0])), "Tensor([0.5], made by sigmoid)"),
+        (lambda: tensor(np.ones((2, 2), np.float32)), "Tensor([[1., 1.],\n        [1., 1.]], dtype=float32, requires_grad=True)"),
+        (lambda: tg.Tensor(np.arange(1000.0)), "Tensor([  0.,   1.,   2., ..., 997., 998., 999.])"),
+    ],
+)
+def test_repr(make, text):
+    assert repr(make()) == text
+    assert str(make()) == text
+
+
+# -- types of numbers ----------------------------------------------------------------------------------
+
+KEEPS_FLOAT32 = {
+    "t + 1": lambda t: t + 1,
+    "1 - t": lambda t: 1 - t,
+    "t * 2.5": lambda t: t * 2.5,
+    "t / 3": lambda t: t / 3,
+    "3 / t": lambda t: 3.0 / t,
+    "t**2": lambda t: t**2,
+    "2.0**t": lambda t: 2.0**t,
+    "-t": lambda t: -t,
+    "abs(t)": abs,
+    "t @ t.T": lambda t: t @ t.T,
+    "t[0]": lambda t: t[0],
+    "exp": np.exp,
+    "log1p(exp)": lambda t: np.log1p(np.exp(t)),
+    "maximum(t, 0)": lambda t: np.maximum(t, 0),
+    "where": lambda t: np.where(t > 1, t, 0.0),
+    "sigmoid": tg.sigmoid,
+    "softplus": tg.softplus,
+    "relu": tg.relu,
+    "log_softmax": tg.log_softmax,
+    "mean over rows": lambda t: t.mean(axis=0),
+    "max over rows": lambda t: t.max(axis=0),
+}
+
+
+@pytest.mark.parametrize("fn", KEEPS_FLOAT32.values(), ids=KEEPS_FLOAT32.keys())
+def test_float32_stays_float32(fn):
+    t = tg.Tensor(np.abs(NUMBERS) + 1, requires_grad=True, dtype=np.float32)
+    y = fn(t)
+    loss = np.mean(y)
+    assert y.dtype == loss.dtype == np.float32
+    loss.backward()
+    assert t.grad.dtype == np.float32
+
+
+@pytest.mark.parametrize("swap", [False, True])
+@pytest.mark.parametrize("op", [operator.add, operator.sub, operator.mul, operator.truediv, lambda a, b: a @ b.T, np.maximum, np.hypot])
+def test_mixed_types_give_each_leaf_a_gradient_of_its_own(op, swap):
+    single, double = tensor(NUMBERS.astype(np.float32)), tensor(NUMBERS + 4)
+    y = op(double, single + 4) if swap else op(single + 4, double)
+    assert y.dtype == np.float64
+    np.sum(y).backward()
+    assert (single.grad.dtype, double.grad.dtype) == (np.float32, np.float64)
+
+
+def test_a_float32_leaf_used_in_both_types():
+    single = tensor(np.ones(2, np.float32))
+    (np.sum(single * 2) + np.sum(single * np.array([3.0, 4.0]))).backward()
+    assert single.grad.dtype == np.float32
+    np.testing.assert_array_equal(single.grad, [5.0, 6.0])
+
+
+@pytest.mark.parametrize("data", [1, [1, 2], [True, False], np.arange(3, dtype=np.uint8), [1j]])
+def test_gradients_are_for_floating_numbers(data):
+    for ask in (lambda: tg.Tensor(data, requires_grad=True), lambda: setattr(tg.Tensor(data), "requires_grad", True)):
+        with pytest.raises(TypeError) as caught:
+            ask()
+        dtype = np.asarray(data).dtype
+        assert str(caught.value) == f"only floating Tensors can require gradients, got dtype {dtype}: write the numbers as floats or pass dtype=float"
+    if dtype.kind != "c":
+        assert tg.Tensor(data, requires_grad=True, dtype=float).requires_grad
+
+
+def test_astype_is_recorded():
+    t = tensor(NUMBERS.astype(np.float32))
+    y = t.astype(np.float64)
+    assert y.dtype == np.float64
+    (y * 2).sum().backward()
+    np.testing.assert_array_equal(t.grad, np.full((2, 3), 2, np.float32), strict=True)
+    with pytest.raises(TypeError) as caught:
+        t.astype(int)
+    assert str(caught.value) == "a tracked Tensor has no gradient as int64: use t.numpy().astype(...)"
+
+
+# -- requires_grad -------------------------------------------------------------------------------------
+
+
+def test_requires_grad_can_be_switched_on_leaves():
+    t = tg.Tensor([2.0])
+    t.requires_grad = True
+    (t * 3).backward()
+    assert t.grad == 3
+    t.requires_grad = False
+    assert not (t * 3).requires_grad
+
+
+def test_requires_grad_cannot_be_switched_on_computed_tensors():
+    y = tensor() * 2
+    with pytest.raises(RuntimeError) as caught:
+        y.requires_grad = False
+    assert str(caught.value) == "requires_grad can be changed on leaves only; use detach() to cut a computed Tensor out of its graph"
+    y.requires_grad = True  # as it is already
+
+
+@pytest.mark.parametrize("fn", [lambda t: t * 2, tg.sigmoid, lambda t: tg.sigmoid(t).reshape(-1)], ids=["product", "sigmoid", "reshaped sigmoid"])
+def test_an_untracked_answer_can_become_a_leaf(fn):
+    a = fn(tg.Tensor([0.0, 1.0]))
+    a.requires_grad = True
+    assert a.is_leaf
+    np.sum(a * 3).backward()
+    np.testing.assert_array_equal(a.grad, [3.0, 3.0])
+
+
+# -- gradients -----------------------------------------------------------------------------------------
+
+
+def test_gradients_accumulate_until_cleared():
+    w = tensor([1.0, 2.0])
+    np.sum(w * w).backward()
+    first = w.grad
+    np.testing.assert_array_equal(first, [2.0, 4.0])
+    np.sum(w * 10).backward()
+    np.testing.assert_array_equal(w.grad, [12.0, 14.0])
+    np.testing.assert_array_equal(first, [2.0, 4.0])  # whoever kept the first gradient still has it
+    w.zero_grad()
+    assert w.grad is None
+    np.sum(w * 10).backward()
+    np.testing.assert_array_equal(w.grad, [10.0, 10.0])
+
+
+def test_accumulating_keeps_type_and_shape():
+    for w in (tensor(np.float32(2)), tensor(np.ones((2, 1), np.float32))):
+        for _ in range(3):
+            np.sum(w * 2).backward()
+            assert type(w.grad) is np.ndarray
+            assert (w.grad.dtype, w.grad.shape) == (np.float32, w.shape)
+
+
+def test_backward_from_a_leaf():
+    w = tensor([1.0, 2.0])
+    w.backward([3, 4])
+    np.testing.assert_array_equal(w.grad, np.array([3.0, 4.0]), strict=True)
+
+
+def test_backward_takes_lists_arrays_and_tensors():
+    for grad in ([1, 2], (1.0, 2.0), np.array([1, 2]), np.array([1, 2], np.float32), tg.Tensor([1.0, 2.0])):
+        w = tensor([5.0, 6.0])
+        (w * w).backward(grad)
+        np.testing.assert_array_equal(w.grad, np.array([10.0, 24.0]), strict=True)
+
+
+def test_backward_leaves_untracked_tensors_alone():
+    w, c = tensor(), tg.Tensor(NUMBERS)
+    np.sum(w * c).backward()
+    assert c.grad is None
+
+
+def test_grad_set_by_hand_is_an_array_like_the_data():
+    w = tensor(np.ones(2, np.float32))
+    w.grad = [1, 2]
+    np.testing.assert_array_equal(w.grad, np.array([1, 2], np.float32), strict=True)
+
+
+def test_rebinding_data_does_not_change_what_was_recorded():
+    w, x = tensor([2.0, 3.0]), np.array([5.0, 7.0])
+    loss = np.sum(w**2 * x)
+    w.data = np.array([100.0, 100.0])
+    (by_gradients,) = tg.gradients(loss, w, create_graph=True)
+    loss.backward()
+    np.testing.assert_array_equal(w.grad, [20.0, 42.0])
+    np.testing.assert_array_equal(by_gradients.data, [20.0, 42.0])
+
+
+def test_retain_graph_leaves_gradients_on_intermediate_tensors():
+    w = tensor([1.0, 2.0])
+    h = w * 3
+    loss = np.sum(h * h)
+    loss.backward(retain_graph=True)
+    np.testing.assert_array_equal(w.grad, [18.0, 36.0])
+    np.testing.assert_array_equal(h.grad, [6.0, 12.0])
+    assert loss.grad == 1
+    loss.backward(retain_graph=True)
+    np.testing.assert_array_equal(w.grad, [36.0, 72.0])  # leaves accumulate
+    np.testing.assert_array_equal(h.grad, [6.0, 12.0])  # the rest holds the latest
+    loss.backward()
+    np.testing.assert_array_equal(w.grad, [54.0, 108.0])
+    with pytest.raises(RuntimeError, match="retain_graph=True"):
+        loss.backward()
+
+
+def test_without_retain_graph_intermediate_tensors_have_none():
+    w = tensor()
+    h = w * 3
+    np.sum(h * h).backward()
+    assert h.grad is None
+
+
+# -- whose memory is whose -----------------------------------------------------------------------------
+
+PAIRS = {
+    "a + b": lambda a, b: a + b,
+    "a - b": lambda a, b: a - b,
+    "+a + b": lambda a, b: +a + b,
+    "a * b": lambda a, b: a * b,
+    "(a + b).T": lambda a, b: (a + b).T,
+    "reshape": lambda a, b: a.reshape(-1) + b.reshape(-1),
+    "views of each": lambda a, b: a[:, ::-1] + b[::-1],
+    "concatenate": lambda a, b: np.concatenate([a, b]),
+    "stack": lambda a, b: np.stack([a, b, a]),
+    "where": lambda a, b: np.where(NUMBERS > 0, a, b),
+    "sums": lambda a, b: np.sum(a) + np.sum(b),
+    "sums of rows": lambda a, b: np.sum(a, axis=0) + np.sum(b, axis=0),
+    "means": lambda a, b: a.mean() + b.mean(),
+    "broadcast": lambda a, b: np.broadcast_to(a, (4, 2, 3)) + b,
+    "maximum": np.maximum,
+    "exp": lambda a, b: np.exp(a) + b,
+}
+
+
+@pytest.mark.parametrize("fn", PAIRS.values(), ids=PAIRS.keys())
+def test_gradients_share_no_memory(fn):
+    a, b = tensor(NUMBERS.copy()), tensor(NUMBERS + 1)
+    y = fn(a, b)
+    seed = np.ones(y.shape)
+    for _ in range(2):
+        y.backward(seed, retain_graph=True)
+        grads = [a.grad, b.grad, y.grad]
+        for i, grad in enumerate(grads):
+            assert grad.flags.writeable
+            assert grad.flags.owndata
+            assert not any(np.shares_memory(grad, other) for other in [*grads[:i], a.data, b.data, y.data, seed])
+
+
+def test_gradients_of_single_numbers_share_no_memory():
+    a, b = tensor(1.0), tensor(2.0)
+    (a + b).backward()
+    assert type(a.grad) is type(b.grad) is np.ndarray
+    assert not np.shares_memory(a.grad, b.grad)
+    a.grad += 1
+    assert (a.grad, b.grad) == (2, 1)
+
+
+def test_a_leafs_gradient_is_not_the_one_passed_in():
+    seed = np.array([1.0, 2.0])
+    w = tensor([5.0, 6.0])
+    w.backward(seed)
+    (+w).backward(seed)
+    assert not np.shares_memory(w.grad, seed)
+    np.testing.assert_array_equal(seed, [1.0, 2.0])
+
+
+def test_a_users_rule_may_give_back_its_argument():
+    half_square = tg.primitive(lambda x: 0.5 * np.sum(x * x), lambda g, y, x: x)
+    x = tensor([1.0, 2.0])
+    half_square(x).backward()
+    assert not np.shares_memory(x.grad, x.data)
+
+
+def test_inputs_are_never_written():
+    """A training step, higher derivatives and passed-in gradients on arrays that cannot be written."""
+
+    def frozen(*shape):
+        array = np.random.default_rng(0).normal(size=shape)
+        array.flags.writeable = False
+        return array
+
+    X, y, seed = frozen(5, 3), frozen(5, 1) > 0, frozen(5, 1)
+    y.flags.writeable = False
+    model = nn.Sequential(nn.Dense(3, 2), nn.Tanh(), nn.Dense(2, 1), nn.Sigmoid())
+    for parameter in model.parameters():
+        parameter.data = frozen(*parameter.shape)
+    optimizer = nn.SGD(model.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.1)
+    for _ in range(3):
+        loss = nn.BCELoss()(model(X), y)
+        loss.backward(retain_graph=True)
+        loss.backward()
+        for parameter in model.parameters():
+            parameter.grad.flags.writeable = False
+        optimizer.step()
+    model(X).backward(seed)
+    w = tensor(frozen(3))
+    (first,) = tg.gradients(np.sum(np.tanh(X @ w) ** 3), w, create_graph=True)
+    (second,) = tg.gradients(first, w, grad_outputs=frozen(3))
+    assert np.isfinite(second.data).all()
+
+
+# -- copies --------------------------------------------------------------------------------------------
+
+
+def copies():
+    return {"copy": copy.copy, "deepcopy": copy.deepcopy} | {
+        f"pickle {p}": lambda t, p=p: pickle.loads(pickle.dumps(t, p)) for p in range(pickle.HIGHEST_PROTOCOL + 1)
+    }
+
+
+@pytest.mark.parametrize("copied", copies().values(), ids=copies().keys())
+def test_leaves_can_be_copied(copied):
+    for t in (tensor(name="w"), tg.Tensor(NUMBERS.astype(np.float32)), nn.Parameter(NUMBERS, requires_grad=False), tg.Tensor([1, 2]), tensor(3.0)):
+        again = copied(t)
+        assert type(again) is type(t)
+        assert (again.requires_grad, again.name, again.is_leaf) == (t.requires_grad, t.name, True)
+        np.testing.assert_array_equal(again.data, t.data, strict=True)
+        assert not np.shares_memory(again.data, t.data)
+
+
+@pytest.mark.parametrize("copied", copies().values(), ids=copies().keys())
+def test_computed_tensors_cannot_be_copied(copied):
+    with pytest.raises(TypeError) as caught:
+        copied(tensor() * 2)
+    assert str(caught.value) == "only leaves can be copied or pickled; use detach() to cut a computed Tensor out of its graph"
+    copied((tensor() * 2).detach())
+
+
+def test_a_copied_model_learns_on_its_own():
+    model = nn.Sequential(nn.Dense(2, 1, rng=0), nn.Sigmoid())
+    for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        before = model.state_dict()
+        np.sum(twin(np.ones((1, 2)))).backward()
+        assert model[0].weight.grad is None
+        nn.SGD(twin.parameters(), lr=1.0).step()
+        np.testing.assert_array_equal(model[0].weight.data, before["0.weight"])
+        assert (twin[0].weight != model[0].weight).all()
+
+
+# -- no_grad -------------------------------------------------------------------------------------------
+
+
+def test_no_grad_as_context():
+    w = tensor()
+    with tg.no_grad():
+        assert not (w * 2).requires_grad
+        assert not np.exp(w).requires_grad
+        with tg.no_grad():
+            pass
+        assert not (w * 2).requires_grad
+    assert (w * 2).requires_grad
+    assert w.requires_grad
+
+
+def test_no_grad_ends_with_an_exception():
+    w = tensor()
+    with pytest.raises(KeyError), tg.no_grad():
+        raise KeyError
+    assert (w * 2).requires_grad
+
+
+def test_no_grad_as_decorator():
+    w = tensor()
+
+    @tg.no_grad()
+    def predict():
+        return w * 2
+
+    for _ in range(2):
+        assert not predict().requires_grad
+        assert (w * 2).requires_grad
+
+
+def test_no_grad_is_of_its_thread_alone():
+    w, inside, done, found = tensor(), threading.Event(), threading.Event(), {}
+
+    def quiet():
+        with tg.no_grad():
+            inside.set()
+            done.wait(10)
+            found["quiet"] = (w * 2).requires_grad
+
+    def loud():
+        inside.wait(10)
+        found["loud"] = (w * 2).requires_grad
+        done.set()
+
+    threads = [threading.Thread(target=target) for target in (quiet, loud)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert found == {"quiet": False, "loud": True}
+
+
+def test_no_grad_is_of_its_task_alone():
+    w, found = tensor(), []
+
+    async def quiet():
+        with tg.no_grad():
+            for _ in range(3):
+                await asyncio.sleep(0)
+                found.append(("quiet", (w * 2).requires_grad))
+
+    async def loud():
+        for _ in range(3):
+            await asyncio.sleep(0)
+            found.append(("loud", (w * 2).requires_grad))
+
+    async def both():
+        await asyncio.gather(quiet(), loud())
+
+    asyncio.run(both())
+    assert found == [("quiet", False), ("loud", True)] * 3
+
+
+def test_threads_train_side_by_side():
+    losses = {}
+
+    def train(seed):
+        model = nn.Sequential(nn.Dense(2, 1, rng=0), nn.Sigmoid())
+        rng = np.random.default_rng(seed)
+        X, y = rng.normal(size=(20, 2)), rng.integers(0, 2, size=(20, 1))
+        optimizer = nn.SGD(model.parameters(), lr=0.1)
+        for _ in range(50):
+            optimizer.zero_grad()
+            loss = nn.BCELoss()(model(X), y)
+            loss.backward()
+            optimizer.step()
+        return loss.item()
+
+    threads = [threading.Thread(target=lambda seed=seed: losses.update({seed: train(seed)})) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert losses == {seed: train(seed) for seed in range(4)}
+
+
+# -- what it refuses -----------------------------------------------------------------------------------
+
+TO_ARRAY = (
+    "turning a tracked Tensor into an array would silently cut it out of its graph: "
+    "say t.numpy() or t.detach() if that is meant, or use a NumPy function that has a rule"
+)
+
+
+@pytest.mark.parametrize("convert", [np.asarray, np.array, lambda t: np.asarray(t, dtype=np.float32), lambda t: np.array([t, t])])
+@pytest.mark.parametrize("make", [tensor, lambda: tensor() * 2, lambda: tensor(1.0)], ids=["leaf", "computed", "single"])
+def test_a_tracked_tensor_is_no_array(convert, make):
+    with pytest.raises(TypeError) as caught:
+        convert(make())
+    assert str(caught.value) == TO_ARRAY
+
+
+def test_an_untracked_tensor_is_an_array():
+    t = tg.Tensor(NUMBERS)
+    assert np.asarray(t) is NUMBERS
+    assert np.array(t) is not NUMBERS
+    assert np.asarray(t, dtype=np.float32).dtype == np.float32
+    np.testing.assert_array_equal(np.array([t, t]), [NUMBERS, NUMBERS])
+
+
+def test_backward_of_many_numbers_needs_a_gradient():
+    with pytest.raises(RuntimeError) as caught:
+        (tensor() * 2).backward()
+    assert str(caught.value) == (
+        "backward() without a gradient works on a single number, this Tensor has shape (2, 3): reduce it first (loss.sum(), loss.mean()) or pass backward(grad)"
+    )
+
+
+@pytest.mark.parametrize("make", [lambda: tg.Tensor(1.0), lambda: tg.Tensor(1.0) * 2, lambda: tg.sigmoid(tg.Tensor(1.0)), lambda: tensor(1.0).detach()])
+def test_backward_where_nothing_requires_gradients(make):
+    with pytest.raises(RuntimeError) as caught:
+        make().backward()
+    assert str(caught.value) == "backward() on a Tensor that requires no gradients: nothing behind it was made with requires_grad=True"
+
+
+def test_backward_under_no_grad_says_the_same():
+    with tg.no_grad(), pytest.raises(RuntimeError, match="requires no gradients"):
+        np.sum(tensor() * 2).backward()
+
+
+@pytest.mark.parametrize("grad", [1.0, [1.0, 2.0], np.ones((3, 2)), np.ones((1, 2, 3))])
+def test_gradients_of_the_wrong_shape(grad):
+    t = tensor()
+    with pytest.raises(ValueError) as caught:
+        (t * 2).backward(grad)
+    assert str(caught.value) == f"backward(grad) got a gradient of shape {np.shape(grad)} for a Tensor of shape (2, 3)"
+    with pytest.raises(ValueError) as caught:
+        t.grad = grad
+    assert str(caught.value) == f"a gradient of shape {np.shape(grad)} cannot belong to a Tensor of shape (2, 3)"
+    assert t.grad is None
+
+
+@pytest.mark.parametrize("make", [tensor, lambda: tg.Tensor(NUMBERS.copy())], ids=["tracked", "untracked"])
+def test_elements_cannot_be_set(make):
+    t = make()
+    with pytest.raises(TypeError) as caught:
+        t[0] = 1
+    assert str(caught.value) == "Tensors are not written in place: use np.where(mask, value, t) for a changed copy, or t.data for a leaf's own array"
+    np.testing.assert_array_equal(t.data, NUMBERS)
+
+
+def test_augmented_assignment_makes_a_new_tensor():
+    w = tensor()
+    t = w
+    t += 1
+    t *= 2
+    np.testing.assert_array_equal(t.data, 2 * (NUMBERS + 1))
+    np.testing.assert_array_equal(w.data, NUMBERS)
+    t.backward(np.ones((2, 3)))
+    np.testing.assert_array_equal(w.grad, np.full((2, 3), 2.0))

@@ -1,0 +1,266 @@
+"""`Module`: its parameters by path, its state, its modes, its repr, and how errors name the layer."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import tinygrad_lr as tg
+from tinygrad_lr import nn
+
+X = np.ones((6, 2))
+
+
+class Branches(nn.Module):
+    """Layers in a list, in a dict and as attributes, parameters of its own between them."""
+
+    def __init__(self):
+        self.scale = nn.Parameter(np.ones(3))
+        self.stages = [nn.Dense(2, 3, rng=0), nn.Sequential(nn.Tanh(), nn.Dense(3, 3, rng=1))]
+        self.heads = {"mean": nn.Dense(3, 1, rng=2), "spread": (nn.Dense(3, 1, bias=False, rng=3),)}
+        self.offset = nn.Parameter(0.5, name="offset")
+        self.label = "not a part"
+
+    def forward(self, x):
+        for stage in self.stages:
+            x = stage(x)
+        x = x * self.scale
+        return self.heads["mean"](x) + self.heads["spread"][0](x) + self.offset
+
+
+PATHS = [
+    "scale",
+    "offset",
+    "stages.0.weight",
+    "stages.0.bias",
+    "stages.1.1.weight",
+    "stages.1.1.bias",
+    "heads.mean.weight",
+    "heads.mean.bias",
+    "heads.spread.0.weight",
+]
+
+
+# -- parameters ----------------------------------------------------------------------------------------
+
+
+def test_a_parameter_is_a_tensor_that_learns():
+    p = nn.Parameter([1, 2], dtype=np.float32, name="w")
+    assert isinstance(p, tg.Tensor)
+    assert (p.requires_grad, p.is_leaf, p.name, p.dtype) == (True, True, "w", np.float32)
+    assert not nn.Parameter([1.0], requires_grad=False).requires_grad
+    with pytest.raises(TypeError, match=r"^only floating Tensors can require gradients, got dtype int64"):
+        nn.Parameter([1, 2])
+
+
+def test_parameters_are_found_by_path_in_the_order_they_were_set():
+    model = Branches()
+    assert [path for path, _ in model.named_parameters()] == PATHS
+    assert [id(p) for p in model.parameters()] == [id(p) for _, p in model.named_parameters()]
+    assert dict(model.named_parameters())["stages.1.1.weight"] is model.stages[1][1].weight
+
+
+def test_modules_are_found_by_path():
+    model = Branches()
+    found = dict(model.named_modules())
+    assert list(found) == ["", "stages.0", "stages.1", "stages.1.0", "stages.1.1", "heads.mean", "heads.spread.0"]
+    assert found[""] is model
+    assert found["heads.mean"] is model.heads["mean"]
+
+
+def test_a_shared_part_counts_once():
+    layer = nn.Dense(2, 2, rng=0)
+    model = nn.Sequential(layer, nn.Tanh(), layer)
+    assert [path for path, _ in model.named_parameters()] == ["0.weight", "0.bias"]
+    tied = nn.Sequential(nn.Dense(2, 2, rng=0), nn.Dense(2, 2, rng=1))
+    tied[1].weight = tied[0].weight
+    assert [path for path, _ in tied.named_parameters()] == ["0.weight", "0.bias", "1.bias"]
+    np.sum(model(X)).backward()
+    once, twice = layer.weight.grad, nn.Sequential(nn.Dense(2, 2), nn.Tanh(), nn.Dense(2, 2))
+    twice.load_state_dict({f"{i}.{name}": value for i in (0, 2) for name, value in layer.state_dict().items()})
+    np.sum(twice(X)).backward()
+    np.testing.assert_allclose(once, twice[0].weight.grad + twice[2].weight.grad, rtol=1e-14)
+
+
+def test_a_module_that_knows_its_parent():
+    model = nn.Sequential(nn.Dense(2, 1, rng=0))
+    model[0].parent = model
+    assert [path for path, _ in model.named_parameters()] == ["0.weight", "0.bias"]
+
+
+def test_parts_may_be_added_replaced_and_removed():
+    model = Branches()
+    model.extra = nn.Dense(1, 1)
+    del model.heads
+    model.stages[1] = nn.Tanh()
+    assert [path for path, _ in model.named_parameters()] == ["scale", "offset", "stages.0.weight", "stages.0.bias", "extra.weight", "extra.bias"]
+
+
+def test_zero_grad():
+    model = Branches()
+    np.sum(model(X)).backward()
+    assert all(p.grad is not None for p in model.parameters())
+    model.zero_grad()
+    assert all(p.grad is None for p in model.parameters())
+
+
+def test_every_parameter_gets_the_gradient_that_differences_give():
+    model = Branches()
+    np.sum(model(X) ** 2).backward()
+    for _, p in model.named_parameters():
+        kept, step = p.data, 1e-6
+        for i in np.ndindex(p.shape):
+            sides = []
+            for sign in (1, -1):
+                moved = kept.copy()
+                moved[i] += sign * step
+                p.data = moved
+                sides.append(np.sum(model(X) ** 2).item())
+            p.data = kept
+            assert p.grad[i] == pytest.approx((sides[0] - sides[1]) / (2 * step), rel=1e-6, abs=1e-7)
+
+
+def test_forward_is_for_the_user_to_write():
+    class Empty(nn.Module):
+        pass
+
+    with pytest.raises(NotImplementedError) as caught:
+        Empty()(X)
+    assert str(caught.value) == "Empty needs a forward method: def forward(self, x): ..."
+
+
+def test_forward_may_take_several_inputs():
+    class Sum(nn.Module):
+        def forward(self, a, b, c):
+            return a + b * c
+
+    assert Sum()(1.0, 2.0, 3.0) == 7.0
+
+
+# -- modes ---------------------------------------------------------------------------------------------
+
+
+def test_train_and_eval_reach_all_parts():
+    model = Branches()
+    assert all(m.training for _, m in model.named_modules())
+    assert model.eval() is model
+    assert not any(m.training for _, m in model.named_modules())
+    assert model.train() is model
+    assert all(m.training for _, m in model.named_modules())
+    model.train(False)
+    assert not model.heads["mean"].training
+    assert nn.Dense(1, 1).training  # others keep their mode
+
+
+# -- state ---------------------------------------------------------------------------------------------
+
+
+def test_state_goes_from_one_model_to_another():
+    model, other = Branches(), Branches()
+    for p in other.parameters():
+        p.data = p.data + 1
+    other.load_state_dict(model.state_dict())
+    np.testing.assert_array_equal(other(X).data, model(X).data)
+    assert list(model.state_dict()) == PATHS
+
+
+def test_state_is_copied_both_ways():
+    model = nn.Dense(2, 1, rng=0)
+    state = model.state_dict()
+    assert not np.shares_memory(state["weight"], model.weight.data)
+    model.load_state_dict(state)
+    assert not np.shares_memory(state["weight"], model.weight.data)
+    state["weight"][:] = 7
+    assert (model.weight != 7).all()
+
+
+def test_state_may_be_lists_numbers_and_tensors_and_keeps_the_models_type():
+    model = nn.Dense(2, 1, dtype=np.float32)
+    model.load_state_dict({"weight": [[1, 2]], "bias": tg.Tensor([3.0])})
+    np.testing.assert_array_equal(model.weight.data, np.array([[1, 2]], np.float32), strict=True)
+    np.testing.assert_array_equal(model.bias.data, np.array([3], np.float32), strict=True)
+    assert model.weight.requires_grad
+
+
+def test_state_that_does_not_fit_is_named_in_full_and_changes_nothing():
+    model = nn.Sequential(nn.Dense(2, 3, rng=0), nn.Tanh(), nn.Dense(3, 1, rng=1))
+    before = model.state_dict()
+    state = {"2.bias": np.zeros(2), "0.weight": np.zeros((2, 3)), "0.bias": np.ones(3), "3.weight": np.zeros(1), "bias": 0.0}
+    with pytest.raises(ValueError) as caught:
+        model.load_state_dict(state)
+    assert str(caught.value) == (
+        "state does not fit Sequential: missing '2.weight'; unexpected '3.weight'; unexpected 'bias'; "
+        "'0.weight' has shape (2, 3), expected (3, 2); '2.bias' has shape (2,), expected (1,)"
+    )
+    for path, value in model.state_dict().items():
+        np.testing.assert_array_equal(value, before[path])
+
+
+def test_state_that_is_no_numbers_changes_nothing():
+    model = nn.Dense(1, 1, rng=0)
+    before = model.state_dict()
+    with pytest.raises(ValueError, match="could not convert string to float"):
+        model.load_state_dict({"weight": [[5.0]], "bias": ["five"]})
+    np.testing.assert_array_equal(model.weight.data, before["weight"])
+
+
+# -- how it shows itself -------------------------------------------------------------------------------
+
+
+def test_repr():
+    assert repr(nn.Tanh()) == "Tanh()"
+    assert repr(nn.Sequential(nn.Dense(2, 3), nn.Sequential(nn.ReLU(), nn.Dense(3, 1, bias=False)))) == (
+        "Sequential(\n  0: Dense(2 -> 3)\n  1: Sequential(\n    0: ReLU()\n    1: Dense(3 -> 1, bias=False)\n  )\n)"
+    )
+    assert repr(Branches()).startswith("Branches(\n  stages.0: Dense(2 -> 3)\n  stages.1: Sequential(\n    0: Tanh()")
+
+
+# -- errors name the layer -----------------------------------------------------------------------------
+
+
+class Holder(nn.Module):
+    def __init__(self, part):
+        self.part = part
+
+    def forward(self, x):
+        part = self.part
+        while not isinstance(part, nn.Module):
+            part = next(iter(part.values())) if isinstance(part, dict) else part[0]
+        return part(x)
+
+
+WRONG = {
+    "alone": (lambda d: d, ""),
+    "in a Sequential": (lambda d: nn.Sequential(nn.Tanh(), d), "layer '1': "),
+    "named": (lambda d: nn.Sequential(squash=nn.Tanh(), out=d), "layer 'out': "),
+    "in nested Sequentials": (lambda d: nn.Sequential(nn.Tanh(), hidden=nn.Sequential(nn.Sequential(d), nn.Tanh())), "layer 'hidden.0.0': "),
+    "in an attribute": (lambda d: Holder(d), "layer 'part': "),
+    "in a list": (lambda d: Holder([d]), "layer 'part.0': "),
+    "in a dict": (lambda d: Holder({"left": d}), "layer 'part.left': "),
+    "in lists of dicts": (lambda d: Holder([{"left": (d,)}]), "layer 'part.0.left.0': "),
+    "in all of them": (lambda d: nn.Sequential(nn.Tanh(), Holder({"left": [nn.Sequential(Holder(d))]})), "layer '1.part.left.0.0.part': "),
+}
+
+
+@pytest.mark.parametrize("build, where", WRONG.values(), ids=WRONG.keys())
+def test_an_input_of_the_wrong_shape_names_the_layer(build, where):
+    model = build(nn.Dense(3, 1))
+    for _ in range(2):  # the error keeps no memory of the first time
+        with pytest.raises(ValueError) as caught:
+            model(X)
+        assert str(caught.value) == f"{where}Dense(3 -> 1) got input of shape (6, 2): expected (..., 3)"
+
+
+def test_the_second_layer_is_named_where_it_is_the_wrong_one():
+    model = nn.Sequential(nn.Dense(2, 4), nn.Tanh(), nn.Dense(3, 1))
+    with pytest.raises(ValueError) as caught:
+        model(X)
+    assert str(caught.value) == "layer '2': Dense(3 -> 1) got input of shape (6, 4): expected (..., 3)"
+
+
+def test_a_caught_error_does_not_stick_to_the_layer():
+    layer = nn.Dense(3, 1)
+    one, other = nn.Sequential(a=layer), nn.Sequential(nn.Sequential(b=layer))
+    for model, path in [(one, "a"), (other, "0.b"), (one, "a")]:
+        with pytest.raises(ValueError, match=f"^layer '{path}': "):
+            model(X)

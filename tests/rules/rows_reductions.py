@@ -1,0 +1,129 @@
+"""Rows of reductions, running sums and products, statistics and slopes."""
+
+import numpy
+
+from tests.rules.rows import Row
+from tinygrad_lr.autodiff.rules.reductions import log_softmax, logaddexp_reduce, softmax
+
+ZEROS = numpy.array([[0.0, 2.0, -3.0, 0.5], [1.5, 0.0, 0.0, -1.0], [2.0, 1.0, -0.5, 3.0], [0.0, 0.0, 0.0, 0.0]])
+HOLES = numpy.array([[0.3, numpy.nan, -1.2, 2.0], [1.0, 0.5, -0.7, 1.9], [numpy.nan, 2.2, 0.1, numpy.nan]])
+WEIGHTS = (0.5, 2.0)
+PLACES = numpy.array([0.0, 0.5, 2.0, 2.25])
+METHODS = (
+    "inverted_cdf", "averaged_inverted_cdf", "closest_observation", "interpolated_inverted_cdf", "hazen", "weibull", "linear",
+    "median_unbiased", "normal_unbiased", "lower", "higher", "midpoint", "nearest",
+)  # fmt: skip
+
+
+def squared(func, shape, *args, domain=(-2.0, 2.0), jax=True, **kwargs):
+    """A row of ``func(x, *args, **kwargs) ** 2``, whose second derivative needs the rule a second time."""
+    label = ", ".join([str(shape)[:20], *map(repr, args), *(f"{key}={value!r}" for key, value in kwargs.items())])
+    return Row(func, lambda np, x: getattr(np, func.__name__)(x, *args, **kwargs) ** 2, (shape,), domain=domain, jax=jax, label=label)
+
+
+def with_holes(func, *args, jax=True, **kwargs):
+    """A row of ``func`` on data of which some are nan, whatever the input."""
+    label = ", ".join([*map(repr, args), *(f"{key}={value!r}" for key, value in kwargs.items())])
+
+    def call(np, x):
+        return getattr(np, func.__name__)(np.where(numpy.isnan(HOLES), numpy.nan, x), *args, **kwargs) ** 2
+
+    return Row(func, call, ((3, 4),), jax=jax, label=label)
+
+
+AXES = (None, 0, -1, (0, 2), (-1, 0), (0, 1, 2), ())
+
+# fmt: off
+ROWS = [
+    # every axis form, with and without keepdims
+    *[squared(func, (2, 3, 4), axis=axis, keepdims=keepdims)
+      for func in (numpy.sum, numpy.mean, numpy.max, numpy.prod) for axis in AXES for keepdims in (False, True)],
+    *[squared(func, (2, 3, 4), axis=axis, keepdims=keepdims)
+      for func in (numpy.min, numpy.amax, numpy.amin, numpy.ptp, numpy.var, numpy.std) for axis, keepdims in ((None, True), (1, False), ((-1, 0), True))],
+    *[squared(func, (3, 2), 0, None, None, True, jax=False)  # jax takes no out by position
+      for func in (numpy.sum, numpy.mean, numpy.prod)],
+    *[squared(func, (), *args) for func in (numpy.sum, numpy.mean, numpy.max, numpy.min, numpy.prod) for args in ((), (None,))],
+    *[squared(func, (1,)) for func in (numpy.sum, numpy.mean, numpy.max, numpy.prod, numpy.median)],
+    *[squared(func, (0, 3), axis=axis) for func in (numpy.sum, numpy.prod) for axis in (None, 0, 1)],
+    *[squared(func, (2, 3), dtype=numpy.float64) for func in (numpy.sum, numpy.mean, numpy.prod, numpy.cumsum, numpy.cumprod, numpy.var)],
+
+    # deviations
+    squared(numpy.var, (2, 3), ddof=1, axis=1),
+    squared(numpy.var, (2, 3), None, None, None, 1, True, jax=False),  # jax takes no out by position
+    squared(numpy.var, (2, 3), correction=1),
+    Row(numpy.var, lambda np, x: np.var(x, 0, mean=np.full((1, 2), 0.5), keepdims=True) ** 2, ((3, 2),), label="mean"),
+    squared(numpy.std, (2, 3), ddof=1, axis=1),
+    squared(numpy.std, (2, 3), (0, 1), ddof=0.5, keepdims=True),
+    *[with_holes(func, axis=axis, ddof=ddof) for func in (numpy.nanvar, numpy.nanstd) for axis, ddof in ((None, 0), (0, 0), (1, 0), ((0, 1), 1))],
+    Row(numpy.nanvar, lambda np, x: np.nanvar(x, axis=0, mean=np.full((1, 2), 0.5), keepdims=True) ** 2, ((3, 2),), label="mean"),
+    squared(numpy.nanstd, (3, 2), 0, keepdims=True),
+
+    # products, with zeros in the data as well
+    *[squared(numpy.prod, ZEROS, axis=axis) for axis in (None, 0, 1)],
+    *[squared(numpy.cumprod, ZEROS, axis=axis) for axis in (None, 0, 1)],
+    Row(numpy.prod, lambda np, x: np.prod(x), (numpy.array([0.0, 2.0, 0.0]),), label="two zeros"),
+    Row(numpy.prod, lambda np, x: np.prod(x), (numpy.array([3.0, 2.0, 0.0]),), label="one zero"),
+    squared(numpy.nanprod, (2, 3), axis=1),
+
+    # running sums and products
+    *[squared(func, shape, *axis) for func in (numpy.cumsum, numpy.cumprod)
+      for shape, axis in (((7,), ()), ((2, 3), ()), ((2, 3), (1,)), ((2, 3, 2), (-2,)), ((), ()), ((1,), (0,)), ((2, 0), (1,)))],
+
+    # some missing
+    *[with_holes(func, axis=axis) for func in (numpy.nansum, numpy.nanprod, numpy.nanmean, numpy.nanmax, numpy.nanmin, numpy.nanmedian)
+      for axis in (None, 0, 1, (0, 1))],
+    *[with_holes(func, 1, keepdims=True) for func in (numpy.nansum, numpy.nanmean, numpy.nanmax, numpy.nanmedian)],
+    *[with_holes(func, axis=axis) for func in (numpy.nancumsum, numpy.nancumprod) for axis in (None, 1)],
+    *[with_holes(numpy.nanquantile, q, axis=axis, keepdims=keepdims)
+      for q, axis, keepdims in ((0.3, None, False), (numpy.array([0.1, 0.5, 1.0]), 0, True), (0.7, 1, False))],
+    with_holes(numpy.nanpercentile, 30, axis=1),
+    with_holes(numpy.nanquantile, 0.4, axis=1, method="hazen", jax=False),  # jax knows five of the methods
+    squared(numpy.nanquantile, (3, 2), 0.4, 0),
+
+    # quantiles
+    *[squared(numpy.median, shape, axis=axis, keepdims=keepdims)
+      for shape in ((3, 4), (5, 3)) for axis, keepdims in ((None, False), (0, True), (-1, False), ((0, 1), True))],
+    *[squared(numpy.quantile, (5, 3), q, axis=axis, keepdims=keepdims)
+      for q in (0.3, numpy.array([0.25, 0.9])) for axis, keepdims in ((None, False), (0, True), ((1, 0), True), (1, False))],
+    *[squared(numpy.quantile, (5, 3), q, axis=1, jax=False)  # jax wants floats along one axis at most
+      for q in (0, 1, numpy.array([[0.5], [0.1]]))],
+    *[squared(numpy.quantile, (6,), numpy.array([0.0, 0.1, 0.45, 1.0]), method=method, jax=method in ("linear", "lower", "higher", "midpoint", "nearest"))
+      for method in METHODS],
+    squared(numpy.quantile, (), 0.5),
+    squared(numpy.quantile, (2, 0), 0.5, axis=0),
+    squared(numpy.percentile, (4, 3), 30, 0),
+    squared(numpy.percentile, (4, 3), numpy.array([10, 95]), axis=1),
+
+    # averages
+    squared(numpy.average, (2, 3)),
+    squared(numpy.average, (2, 3), 1, keepdims=True),
+    Row(numpy.average, lambda np, x, w: np.average(x, weights=w) ** 2, ((2, 3), (2, 3)), domain=WEIGHTS, label="weights"),
+    Row(numpy.average, lambda np, x, w: np.average(x, -1, w) ** 2, ((2, 3), (3,)), domain=WEIGHTS, label="weights of an axis"),
+    Row(numpy.average, lambda np, x, w: np.average(x, (2, 0), w, keepdims=True) ** 2, ((2, 3, 4), (4, 2)), domain=WEIGHTS, label="weights of two axes",
+        jax=False),  # jax takes weights of one axis only
+    Row(numpy.average, lambda np, x, w: np.average(x, axis=0, weights=w, returned=True), ((2, 3), (2,)), domain=WEIGHTS, label="returned"),
+    Row(numpy.average, lambda np, x: np.average(x, axis=0, returned=True)[0] ** 2, ((2, 3),), label="returned, no weights"),
+
+    # slopes
+    *[squared(numpy.diff, (3, 4), **settings)
+      for settings in ({}, {"n": 0}, {"n": 2}, {"axis": 0}, {"n": 5}, {"axis": 0, "prepend": 1.0}, {"prepend": numpy.ones((3, 2)), "append": 0.5, "n": 2})],
+    Row(numpy.diff, lambda np, x, p, q: np.diff(x, prepend=p, append=q) ** 2, ((2, 3), (), (2, 1)), label="prepend and append tracked"),
+    *[squared(numpy.gradient, (5,), *spacing, edge_order=edge_order, jax=edge_order == 1 and not numpy.ndim(spacing))  # jax: equal steps, first order
+      for spacing in ((), (0.5,)) for edge_order in (1, 2)],
+    *[squared(numpy.gradient, (3, 4), *spacing, axis=1, edge_order=edge_order, jax=False)  # as above
+      for spacing in ((), (0.5,), (PLACES,), (list(PLACES),)) for edge_order in (1, 2)],
+    Row(numpy.gradient, lambda np, f: [s ** 2 for s in np.gradient(f)], ((3, 4),), label="all axes"),
+    Row(numpy.gradient, lambda np, f: [s ** 2 for s in np.gradient(f, 2.0, PLACES, axis=(0, -1))], ((3, 4),), label="all axes, spaced", jax=False),  # as above
+    Row(numpy.gradient, lambda np, f, h: np.gradient(f, h, axis=0, edge_order=2), ((4, 2), ()), domain=WEIGHTS, label="step tracked", jax=False),  # as above
+    Row(numpy.gradient, lambda np, f, x: np.gradient(f, np.cumsum(x)), ((5,), (5,)), domain=WEIGHTS, label="places tracked", jax=False),  # as above
+    *[squared(numpy.trapezoid, (3, 4), **settings) for settings in ({}, {"dx": 0.5, "axis": 0}, {"x": PLACES})],
+    Row(numpy.trapezoid, lambda np, y, x: np.trapezoid(y, x, axis=0) ** 2, ((3, 2), (3,)), label="places tracked"),
+    Row(numpy.trapezoid, lambda np, y, x: np.trapezoid(y, x, axis=0) ** 2, ((3, 2), (3, 2)), label="places for each"),
+
+    # own
+    *[Row(softmax, lambda np, z, axis=axis: softmax(z, axis) ** 2, ((2, 3),), jax=False, label=f"axis={axis}") for axis in (-1, 0)],
+    *[Row(log_softmax, lambda np, z, axis=axis: log_softmax(z, axis) ** 2, ((2, 3),), jax=False, label=f"axis={axis}") for axis in (-1, 0)],
+    *[Row(logaddexp_reduce, lambda np, x, args=(axis, keepdims): logaddexp_reduce(x, *args) ** 2, ((2, 3),), jax=False, label=f"{axis}, {keepdims}")
+      for axis in (None, 0, -1, (0, 1), ()) for keepdims in (False, True)],
+]
+# fmt: on

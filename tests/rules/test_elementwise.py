@@ -1,0 +1,519 @@
+"""Elementwise rules where formulas usually break: at ties and kinks, at extremes, on every pair of shapes.
+
+Warnings are errors here as everywhere in the tests, so each case also says that its rule computes quietly.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import warnings
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import tinygrad_lr as tg
+from tinygrad_lr.autodiff.rules import RULES, name_of
+from tinygrad_lr.autodiff.rules.elementwise import astype, log_sigmoid, relu, sigmoid, softplus
+
+UFUNCS = [func for func in RULES if isinstance(func, np.ufunc) and func.signature is None]
+UNARY = [func for func in UFUNCS if func.nin == 1] + [np.sinc, np.fix, np.round, np.real, np.nan_to_num, sigmoid, softplus, log_sigmoid, relu]
+STEP_FUNCTIONS = [np.sign, np.floor, np.ceil, np.trunc, np.fix, np.rint, np.round, np.around, np.imag, np.angle]
+BINARY = {
+    **{func.__name__: func for func in UFUNCS if func.nin == 2 and func is not np.ldexp},  # ldexp takes integers: see its own test
+    "where": lambda a, b: np.where(a < b, a, b),
+    "clip from below": lambda a, b: np.clip(a, b, None),
+    "clip from above": lambda a, b: np.clip(a, None, b),
+}
+SHAPES = [(), (1,), (3,), (1, 3), (2, 1), (2, 3), (0, 3)]
+
+
+def broadcasts(*shapes):
+    try:
+        np.broadcast_shapes(*shapes)
+    except ValueError:
+        return False
+    return True
+
+
+PAIRS = [pair for pair in itertools.product(SHAPES, repeat=2) if broadcasts(*pair)]
+
+
+def slopes(f, *xs, weights=None, order=1):
+    """The gradients of the (weighted) sum of ``f``, each answer's from first-order rules or, for ``order`` 2, from recorded ones."""
+    tensors = [tg.Tensor(x, requires_grad=True) for x in xs]
+    y = f(*tensors)
+    return [g.data for g in tg.gradients(y, tensors, np.ones_like(y.data) if weights is None else weights, create_graph=order == 2)]
+
+
+def curvature(f, x):
+    """The second derivative of ``f`` at a number."""
+    return tg.grad(tg.grad(f))(x)
+
+
+def named(functions):
+    return pytest.mark.parametrize("func", functions, ids=name_of)
+
+
+# -- shapes --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("name", BINARY)
+def test_broadcasting(name, order):
+    """Whatever the shapes, an argument's gradient is the sum over all pairs of numbers that it took part in."""
+    rng = np.random.default_rng(0)
+    f = BINARY[name]
+    for shapes in PAIRS:
+        a, b = (rng.integers(1, 5, shape) / 2 for shape in shapes)  # a few numbers, so that some are equal
+        answer = f(a, b)
+        np.testing.assert_array_equal(f(tg.Tensor(a, requires_grad=True), tg.Tensor(b)).data, answer)
+        weights = rng.normal(size=answer.shape)
+        want = np.zeros(a.shape), np.zeros(b.shape)
+        places = [np.broadcast_to(np.arange(x.size).reshape(x.shape), answer.shape) for x in (a, b)]
+        for i in np.ndindex(answer.shape):
+            at_a, at_b = (place[i] for place in places)
+            by_a, by_b = slopes(f, a.flat[at_a], b.flat[at_b])
+            want[0].flat[at_a] += weights[i] * by_a
+            want[1].flat[at_b] += weights[i] * by_b
+        for got, expected, shape in zip(slopes(f, a, b, weights=weights, order=order), want, shapes, strict=True):
+            assert np.shape(got) == shape, shapes
+            np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-14, err_msg=str(shapes))
+
+
+@named(UNARY)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("shape", [(), (1,), (0,), (0, 3), (1, 1)])
+def test_small_shapes(func, dtype, shape):
+    x = np.full(shape, 1.25 if func is np.arccosh else 0.3, dtype)
+    (got,) = slopes(func, x)
+    assert np.shape(got) == shape
+    assert got.dtype == dtype
+    np.testing.assert_allclose(got, np.full(shape, tg.grad(func)(float(x.flat[0]) if x.size else 0.3) if x.size else 0), rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", BINARY)
+def test_float32_stays(name):
+    """Beside Python numbers a float32 Tensor has a float32 gradient, and the answer that NumPy gives."""
+    f, x = BINARY[name], np.array([0.5, 1.0, 1.5], np.float32)
+    for call in (lambda x: f(x, 1.0), lambda x: f(1.0, x), lambda x: f(x, 1), lambda x: f(1, x)):
+        t = tg.Tensor(x, requires_grad=True)
+        y = call(t)
+        assert y.dtype == call(x).dtype
+        (g,) = tg.gradients(y, t, np.ones(3))
+        assert g.dtype == np.float32
+
+
+# -- conventions at ties and kinks ---------------------------------------------------------------------
+
+
+@named([np.maximum, np.minimum, np.fmax, np.fmin])
+def test_equals_share(func):
+    a, b = slopes(func, np.array([1.0, -np.inf, np.inf, 0.0, 2.0]), np.array([1.0, -np.inf, np.inf, -0.0, 3.0]))
+    first_wins = func in (np.minimum, np.fmin)
+    np.testing.assert_array_equal(a, [0.5, 0.5, 0.5, 0.5, float(first_wins)])
+    np.testing.assert_array_equal(a + b, np.ones(5))
+    (g,) = slopes(lambda t: func(t, t), np.array([3.0]))
+    np.testing.assert_array_equal(g, [1.0])
+
+
+@named([np.fmax, np.fmin])
+def test_fmax_ignores_nan(func):
+    a, b = slopes(func, np.array([1.0, np.nan]), np.array([np.nan, 2.0]))
+    np.testing.assert_array_equal(a, [1.0, 0.0])
+    np.testing.assert_array_equal(b, [0.0, 1.0])
+
+
+def test_maximum_stops_infinite_gradients():
+    """The loser gets 0 and not 0 * inf."""
+    with pytest.warns(RuntimeWarning, match="divide by zero"):
+        (g,) = slopes(lambda x: np.sqrt(np.maximum(x, 0.0)), np.array([-1.0]))
+    np.testing.assert_array_equal(g, [0.0])
+
+
+@named([np.absolute, np.fabs, relu, np.sign])
+def test_kink_at_0(func):
+    assert tg.grad(func)(0.0) == 0
+    assert tg.grad(func)(-0.0) == 0
+    assert curvature(func, 0.0) == 0
+
+
+def test_copysign():
+    a, b = slopes(np.copysign, np.array([2.0, 2.0, -2.0, -2.0, 0.0, 3.0]), np.array([1.0, -1.0, 1.0, -1.0, 1.0, -0.0]))
+    np.testing.assert_array_equal(a, [1.0, -1.0, -1.0, 1.0, 0.0, -1.0])
+    np.testing.assert_array_equal(b, np.zeros(6))
+
+
+def test_heaviside():
+    x, h = slopes(np.heaviside, np.array([-1.0, 0.0, 1.0]), np.full(3, 0.5))
+    np.testing.assert_array_equal(x, np.zeros(3))
+    np.testing.assert_array_equal(h, [0.0, 1.0, 0.0])
+
+
+@pytest.mark.parametrize(
+    "clip",
+    [
+        lambda x, low, high: np.clip(x, low, high),
+        lambda x, low, high: np.clip(x, a_min=low, a_max=high),
+        lambda x, low, high: np.clip(x, a_max=high, a_min=low),
+        lambda x, low, high: np.clip(x, min=low, max=high),
+        lambda x, low, high: x.clip(low, high),
+    ],
+)
+def test_clip_bounds(clip):
+    """x passes on the bounds; outside, the bound that NumPy answers with gets the gradient."""
+    x = np.array([-2.0, -1.0, 0.0, 1.0, 2.0, 0.0, -5.0])
+    low, high = np.array([-1.0] * 5 + [3.0] * 2), np.array([1.0] * 5 + [-3.0] * 2)  # the last two pairs cross
+    by_x, by_low, by_high = slopes(clip, x, low, high)
+    np.testing.assert_array_equal(by_x, [0, 1, 1, 1, 0, 0, 0])
+    np.testing.assert_array_equal(by_low, [1, 0, 0, 0, 0, 0, 0])
+    np.testing.assert_array_equal(by_high, [0, 0, 0, 0, 1, 1, 1])
+    np.testing.assert_array_equal(slopes(lambda x: clip(x, None, 1.0), x)[0], [1, 1, 1, 1, 0, 1, 1])
+    np.testing.assert_array_equal(slopes(lambda x: clip(x, -1.0, None), x)[0], [0, 1, 1, 1, 1, 1, 0])
+    np.testing.assert_array_equal(slopes(lambda x: clip(x, None, None), x)[0], np.ones(7))
+    np.testing.assert_array_equal(slopes(lambda x, low: clip(x, low, None), x, low)[1], [1, 0, 0, 0, 0, 1, 1])
+    np.testing.assert_array_equal(slopes(lambda x, high: clip(x, None, high), x, high)[1], [0, 0, 0, 0, 1, 1, 0])
+
+
+def test_clip_of_plain_array_by_tracked_bounds():
+    low = tg.Tensor([-1.0], requires_grad=True)
+    for y in (np.clip(np.array([-2.0, 0.0]), min=low), np.clip(np.array([-2.0, 0.0]), low, None)):
+        np.testing.assert_array_equal(y.data, [-1.0, 0.0])
+        np.testing.assert_array_equal(tg.gradients(y, low, np.array([3.0, 5.0]))[0].data, [3.0])
+
+
+def test_nan_to_num():
+    x = np.array([1.0, np.nan, np.inf, -np.inf])
+    kept = x.copy()
+    for copy in (True, False):
+        t = tg.Tensor(x, requires_grad=True)
+        y = np.nan_to_num(t, copy=copy)
+        np.testing.assert_array_equal(y.data, np.nan_to_num(x))
+        np.testing.assert_array_equal(x, kept)
+        np.testing.assert_array_equal(tg.gradients(y, t, np.ones(4))[0].data, [1.0, 0.0, 0.0, 0.0])
+
+
+@named([*STEP_FUNCTIONS, np.floor_divide])
+def test_steps_are_flat(func):
+    """Zeros, in shape and dtype, of `gradients` and of a sum that goes on through another path."""
+    x = tg.Tensor(np.array([-1.5, 0.0, 2.7], np.float32), requires_grad=True)
+    call = func if func is not np.floor_divide else lambda t: np.floor_divide(t, 2.0) + np.floor_divide(7.0, np.where(t == 0, 1.0, t))
+    for create_graph in (False, True):
+        (g,) = tg.gradients(call(x), x, np.ones(3, np.float32), create_graph=create_graph)
+        assert g.dtype == np.float32
+        np.testing.assert_array_equal(g.data, np.zeros(3))
+        (g,) = tg.gradients(call(x) + x, x, np.ones(3, np.float32), create_graph=create_graph)
+        np.testing.assert_array_equal(g.data, np.ones(3))
+    assert tg.grad(lambda t: np.sum(call(t)))(np.array([1.2])) == 0
+
+
+def test_real_functions_of_real_numbers():
+    for func in (np.real, np.real_if_close, np.conj):
+        np.testing.assert_array_equal(slopes(func, np.array([1.0, -2.0]))[0], [1.0, 1.0])
+
+
+def test_ldexp():
+    np.testing.assert_array_equal(slopes(lambda x: np.ldexp(x, np.array([[1], [-1]])), np.array([1.0, 3.0]))[0], [2.5, 2.5])
+
+
+def test_astype_goes_back_in_its_own_type():
+    x = tg.Tensor(np.array([1.0, 2.0], np.float32), requires_grad=True)
+    for y in (x.astype(np.float64), astype(x, np.float64), np.astype(x, np.float64)):
+        assert y.dtype == np.float64
+        (g,) = tg.gradients(y, x, np.array([1.0, 3.0]))
+        assert g.dtype == np.float32
+        np.testing.assert_array_equal(g.data, [1.0, 3.0])
+    with pytest.raises(TypeError, match="no gradient as int64"):
+        np.astype(x, np.int64)
+
+
+# -- extremes ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_sigmoid_extreme(dtype):
+    x = np.array([-np.inf, -1000, -800, 0, 800, 1000, np.inf], dtype)
+    np.testing.assert_array_equal(sigmoid(x), np.array([0, 0, 0, 0.5, 1, 1, 1]))
+    (g,) = slopes(sigmoid, x)
+    assert g.dtype == dtype
+    np.testing.assert_array_equal(g, [0, 0, 0, 0.25, 0, 0, 0])
+    assert sigmoid(-700.0) == pytest.approx(math.exp(-700), rel=1e-13)
+    assert tg.grad(sigmoid)(-700.0) == pytest.approx(math.exp(-700), rel=1e-13)
+    assert [curvature(sigmoid, z) for z in (-1000.0, 0.0, 1000.0)] == [0, 0, 0]
+
+
+def test_tanh_extreme():
+    np.testing.assert_array_equal(slopes(np.tanh, np.array([-np.inf, -1000.0, 0.0, 1000.0, np.inf]))[0], [0, 0, 1, 0, 0])
+    assert [curvature(np.tanh, z) for z in (-1000.0, 0.0, 1000.0)] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("n", [1, 100])  # both ways in which softplus is computed
+def test_softplus_extreme(n):
+    x = np.tile([-np.inf, -1000.0, -700.0, 0.0, 1000.0, np.inf], n)
+    np.testing.assert_allclose(slopes(softplus, x)[0], np.tile([0, 0, math.exp(-700), 0.5, 1, 1], n), rtol=1e-13)
+    np.testing.assert_allclose(slopes(log_sigmoid, x)[0], np.tile([1, 1, 1, 0.5, 0, 0], n), rtol=1e-13)
+
+
+@named([np.logaddexp, np.logaddexp2])
+def test_logaddexp_extreme(func):
+    a = np.array([-np.inf, np.inf, -np.inf, np.inf, 1000.0, -1000.0, 1e300, 5.0, -np.inf])
+    b = np.array([-np.inf, np.inf, np.inf, -np.inf, -1000.0, -1000.0, -1e300, 5.0, 0.0])
+    first, second = slopes(func, a, b)
+    np.testing.assert_array_equal(first, [0.5, 0.5, 0, 1, 1, 0.5, 1, 0.5, 0])
+    np.testing.assert_array_equal(second, [0.5, 0.5, 1, 0, 0, 0.5, 0, 0.5, 1])
+    t = tg.Tensor(np.full(2, -np.inf), requires_grad=True)
+    (g,) = tg.gradients(func(t, -np.inf), t, np.ones(2), create_graph=True)
+    np.testing.assert_array_equal(tg.gradients(g, t, np.ones(2))[0].data, [0, 0])
+
+
+def test_sinc_at_0():
+    """1 - (pi x)^2 / 6 + (pi x)^4 / 120 - ...: derivatives 0, -pi^2/3, 0, pi^4/5."""
+    fourth = tg.grad(tg.grad(tg.grad(tg.grad(np.sinc))))
+    assert tg.grad(np.sinc)(0.0) == 0
+    assert curvature(np.sinc, 0.0) == pytest.approx(-(math.pi**2) / 3, rel=1e-15)
+    assert fourth(0.0) == pytest.approx(math.pi**4 / 5, rel=1e-15)
+
+
+@pytest.mark.parametrize("x", [1e-7, -1e-5, 1e-4])
+def test_sinc_near_0(x):
+    """Where the terms of the quotient have cancelled all their digits."""
+    assert tg.grad(np.sinc)(x) == pytest.approx(-(math.pi**2) * x / 3 * (1 - (math.pi * x) ** 2 / 10), rel=1e-13)
+    assert curvature(np.sinc, x) == pytest.approx(-(math.pi**2) / 3 * (1 - 3 * (math.pi * x) ** 2 / 10), rel=1e-13)
+
+
+def test_sinc_at_its_zeros():
+    np.testing.assert_allclose(slopes(np.sinc, np.array([0.5, 1.0, 1.5, -2.0]))[0], [-4 / math.pi, -1, 4 / (9 * math.pi), -0.5], rtol=1e-14)
+
+
+@pytest.mark.parametrize("x", [0.249999, 0.250001, -0.249999, -0.250001])
+def test_sinc_series_meets_the_quotient(x):
+    t = np.longdouble(x) * math.pi
+    assert tg.grad(np.sinc)(x) == pytest.approx(float((np.cos(t) - np.sin(t) / t) / x), rel=1e-13)
+    second = (-math.pi * np.sin(t) - 2 * (np.cos(t) - np.sin(t) / t) / x) / x
+    assert curvature(np.sinc, x) == pytest.approx(float(second), rel=1e-12)
+
+
+@pytest.mark.parametrize("exponent", [lambda n: n, lambda n: np.array(n), lambda n: np.array([n]), lambda n: tg.Tensor([n])])
+def test_power_of_negative_base(exponent):
+    for n, first, second in ((0.0, 0.0, 0.0), (1.0, 1.0, 0.0), (2.0, -6.0, 2.0), (3.0, 27.0, -18.0), (-1.0, -1 / 9, -2 / 27)):
+        x = tg.Tensor([-3.0], requires_grad=True)
+        (g,) = tg.gradients(x ** exponent(n), x, np.ones(1), create_graph=True)
+        np.testing.assert_allclose(g.data, [first], rtol=1e-15, atol=0)
+        np.testing.assert_allclose(tg.gradients(g, x, np.ones(1))[0].data, [second], rtol=1e-15, atol=0)
+
+
+def test_power_at_0():
+    """0^2, 0^1, 0^0 by the base; 0^b by the exponent."""
+    zeros = np.zeros(4)
+    for base in (np.power, np.float_power):
+        a, b = slopes(base, zeros, np.array([2.0, 1.0, 0.0, 1.5]))
+        np.testing.assert_array_equal(a, [0.0, 1.0, 0.0, 0.0])
+        np.testing.assert_array_equal(b, zeros)
+    for n, first, second in ((3, 0, 0), (2, 0, 2), (1, 1, 0), (0, 0, 0)):
+        assert tg.grad(lambda x, n=n: x**n)(0.0) == first
+        assert curvature(lambda x, n=n: x**n, 0.0) == second
+    np.testing.assert_array_equal(slopes(lambda a: a ** np.array([0.0, 0.0]), np.array([5e-324, 1e300]))[0], [0.0, 0.0])
+
+
+def test_power_mixed_derivative_at_exponent_0():
+    """d/db d/da a^b = 1/a at b = 0, although d/da is 0 there."""
+    a, b = tg.Tensor([2.0, 4.0], requires_grad=True), tg.Tensor([0.0, 0.0], requires_grad=True)
+    (da,) = tg.gradients(a**b, a, np.ones(2), create_graph=True)
+    np.testing.assert_array_equal(da.data, [0.0, 0.0])
+    np.testing.assert_array_equal(tg.gradients(da, b, np.ones(2))[0].data, [0.5, 0.25])
+
+
+def test_hypot_at_origin():
+    for func in (np.hypot, np.arctan2):
+        a, b = slopes(func, np.zeros(2), np.zeros(2))
+        np.testing.assert_array_equal([a, b], np.zeros((2, 2)))
+        t = tg.Tensor(np.zeros(2), requires_grad=True)
+        (g,) = tg.gradients(func(t, np.zeros(2)), t, np.ones(2), create_graph=True)
+        np.testing.assert_array_equal(tg.gradients(g, t, np.ones(2))[0].data, [0, 0])
+
+
+def test_arctan2_quadrants():
+    """The angle grows counterclockwise, in each quadrant and on each half-axis."""
+    angle = np.arange(-7, 8) * math.pi / 8
+    a, b = slopes(np.arctan2, 2 * np.sin(angle), 2 * np.cos(angle))
+    np.testing.assert_allclose(a, np.cos(angle) / 2, atol=1e-15)
+    np.testing.assert_allclose(b, -np.sin(angle) / 2, atol=1e-15)
+    a, b = slopes(np.arctan2, np.array([0.0, 0.0, 2.0, -2.0]), np.array([2.0, -2.0, 0.0, 0.0]))
+    np.testing.assert_array_equal(a, [0.5, -0.5, 0, 0])
+    np.testing.assert_array_equal(b, [0, 0, -0.5, 0.5])
+
+
+@pytest.mark.parametrize("e", [2.0**-20, 2.0**-45, 2.0**-53])
+def test_slopes_beside_their_poles(e):
+    """At x = 1 - e, where 1 - x^2 in one piece has lost the digits of e."""
+    x, square = 1 - e, e * (2 - e)
+    assert tg.grad(np.arcsin)(x) == pytest.approx(1 / math.sqrt(square), rel=1e-15)
+    assert tg.grad(np.arccos)(-x) == pytest.approx(-1 / math.sqrt(square), rel=1e-15)
+    assert tg.grad(np.arctanh)(x) == pytest.approx(1 / square, rel=1e-15)
+    assert tg.grad(np.arccosh)(1 + 2 * e) == pytest.approx(1 / math.sqrt(4 * e * (1 + e)), rel=1e-15)
+
+
+def test_remainder_by_divisor():
+    """a - b floor(a/b) falls with b as the floor says; fmod counts towards zero instead."""
+    a, b = np.array([7.0, -7.0, 7.0, -7.0, 6.0]), np.array([2.0, 2.0, -2.0, -2.0, 2.0])
+    np.testing.assert_array_equal(slopes(np.remainder, a, b), [np.ones(5), [-3, 4, 4, -3, -3]])
+    np.testing.assert_array_equal(slopes(np.fmod, a, b), [np.ones(5), [-3, 3, 3, -3, -3]])
+    assert slopes(np.fmod, 1.0, 0.1)[1] == -9  # 1/0.1 rounds to 10, but the float 0.1 is a little more than a tenth
+
+
+@named([np.sqrt, np.log, np.log2, np.log10, np.cbrt, np.reciprocal])
+def test_infinite_slope_at_0(func):
+    """As the mathematics has it, and said with NumPy's warning."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        assert abs(tg.grad(func)(0.0)) == np.inf
+
+
+@named([np.arctan, np.arcsinh, np.tanh, sigmoid, np.sqrt, np.log, np.log1p, np.log2, np.log10, np.cbrt, np.reciprocal])
+def test_flat_at_infinity(func):
+    assert tg.grad(func)(np.inf) == 0
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@named([np.tan, np.arctan, np.arcsinh, np.arccosh, np.hypot, np.arctan2, np.log10, np.log1p, np.reciprocal, np.cbrt])
+def test_large_arguments_are_quiet(func, dtype):
+    """Squares of these would overflow."""
+    x = np.array([np.finfo(dtype).max / 2, 1e30, math.pi / 2, 2.0], dtype)
+    for g in slopes(func, *(x, x[::-1])[: func.nin]):
+        assert g.dtype == dtype
+        assert np.isfinite(g).all()
+
+
+def test_large_cosh():
+    for func, slope in ((np.cosh, math.sinh), (np.sinh, math.cosh)):
+        for x in (-710.0, 710.0):
+            assert tg.grad(func)(x) == pytest.approx(slope(x), rel=1e-13)
+        assert slopes(func, np.array([88.0], np.float32))[0] == pytest.approx(slope(88.0), rel=1e-5)
+
+
+# -- random numbers, extremes among them ---------------------------------------------------------------
+
+EXTREMES = [0.0, 5e-324, 1e-310, 2.2250738585072014e-308, 1e-160, 1e-8, 0.25, 0.5, 1.0, 40.0, 800.0, 1e8, 1e155, 1e300]
+
+
+def numbers(low, high):
+    """Floats from ``low`` to ``high``: any, subnormal or huge, and the usual suspects more often."""
+    suspects = [float(low), float(high), *(x for e in EXTREMES for x in (e, -e) if low <= x <= high)]
+    return st.one_of(st.floats(low, high), st.floats(max(low, -20.0), min(high, 20.0)), st.sampled_from(suspects))
+
+
+BIG = 1e300
+TINY = 5e-324
+# function: (closed form of its derivative, lowest and highest argument)
+# fmt: off
+CLOSED = {
+    np.negative:   (lambda x: -1 + 0 * x,                                   -BIG, BIG),
+    np.positive:   (lambda x: 1 + 0 * x,                                    -BIG, BIG),
+    np.square:     (lambda x: 2 * x,                                        -1e150, 1e150),
+    np.sqrt:       (lambda x: 0.5 / np.sqrt(x),                             TINY, BIG),
+    np.cbrt:       (lambda x: 1 / (3 * np.cbrt(x) ** 2),                    TINY, BIG),
+    np.reciprocal: (lambda x: -1 / x / x,                                   1e-150, BIG),
+    np.absolute:   (np.sign,                                                -BIG, BIG),
+    np.fabs:       (np.sign,                                                -BIG, BIG),
+    np.exp:        (np.exp,                                                 -BIG, 700),
+    np.exp2:       (lambda x: np.log(np.longdouble(2)) * np.exp2(x),        -BIG, 1000),
+    np.expm1:      (np.exp,                                                 -BIG, 700),
+    np.log:        (lambda x: 1 / x,                                        1e-307, BIG),
+    np.log2:       (lambda x: 1 / x / np.log(np.longdouble(2)),             1e-307, BIG),
+    np.log10:      (lambda x: 1 / x / np.log(np.longdouble(10)),            1e-307, BIG),
+    np.log1p:      (lambda x: 1 / (1 + x),                                  -1 + 1e-12, BIG),
+    np.sin:        (np.cos,                                                 -BIG, BIG),
+    np.cos:        (lambda x: -np.sin(x),                                   -BIG, BIG),
+    np.tan:        (lambda x: 1 / np.cos(x) ** 2,                           -BIG, BIG),
+    np.arcsin:     (lambda x: 1 / np.sqrt((1 - x) * (1 + x)),               -1 + 1e-12, 1 - 1e-12),
+    np.arccos:     (lambda x: -1 / np.sqrt((1 - x) * (1 + x)),              -1 + 1e-12, 1 - 1e-12),
+    np.arctan:     (lambda x: 1 / (1 + x * x),                              -BIG, BIG),
+    np.sinh:       (np.cosh,                                                -700, 700),
+    np.cosh:       (np.sinh,                                                -700, 700),
+    np.tanh:       (lambda x: 1 / np.cosh(x) ** 2,                          -BIG, BIG),
+    np.arcsinh:    (lambda x: 1 / np.hypot(1, x),                           -BIG, BIG),
+    np.arccosh:    (lambda x: 1 / np.sqrt(x - 1) / np.sqrt(x + 1),          1 + 1e-12, BIG),
+    np.arctanh:    (lambda x: 1 / (1 - x) / (1 + x),                        -1 + 1e-12, 1 - 1e-12),
+    np.degrees:    (lambda x: 180 / math.pi + 0 * x,                        -1e290, 1e290),
+    np.radians:    (lambda x: math.pi / 180 + 0 * x,                        -BIG, BIG),
+    sigmoid:       (lambda x: 1 / (2 * np.cosh(x / 2)) ** 2,                -BIG, BIG),
+    softplus:      (lambda x: 1 / (1 + np.exp(-x)),                         -BIG, BIG),
+    log_sigmoid:   (lambda x: 1 / (1 + np.exp(x)),                          -BIG, BIG),
+    relu:          (lambda x: (x > 0) + 0 * x,                              -BIG, BIG),
+}
+# fmt: on
+
+
+@named(list(CLOSED))
+@settings(max_examples=80, deadline=None)
+@given(data=st.data())
+def test_closed_form(func, data):
+    """The rule against the textbook's formula in extended precision (absolutely, where a derivative is lost in rounding)."""
+    closed, low, high = CLOSED[func]
+    x = data.draw(numbers(low, high))
+    with np.errstate(all="ignore"):
+        want = float(closed(np.longdouble(x)))
+    np.testing.assert_allclose(tg.grad(func)(x), want, rtol=1e-11, atol=1e-15 if func in (np.tanh, sigmoid, np.cos, np.sin) else 1e-300)
+
+
+ANALYTIC = [f for f in CLOSED if isinstance(f, np.ufunc) and "D->D" in f.types and f not in (np.positive, np.negative, np.conjugate)]
+
+
+@named(ANALYTIC)
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_complex_step(func, data):
+    """Im f(x + ih) / h is the derivative to the last digits: there is no difference to cancel."""
+    _, low, high = CLOSED[func]
+    x = data.draw(st.floats(max(low, -5.0), min(high, 5.0)).filter(lambda x: abs(x) > 1e-3))
+    want = func(complex(x, 1e-100)).imag / 1e-100
+    np.testing.assert_allclose(tg.grad(func)(x), want, rtol=1e-12)
+
+
+def over_squares(a, b):
+    """a / (a^2 + b^2), scaled."""
+    m = np.maximum(abs(a), abs(b))
+    return (a / m) / ((a / m) ** 2 + (b / m) ** 2) / m
+
+
+def ratio(a, b):
+    """a / b, exactly."""
+    return Fraction(float(a)) / Fraction(float(b))
+
+
+# function: (closed forms of its two derivatives, the range of each argument)
+# fmt: off
+CLOSED_PAIRS = {
+    np.add:        (lambda a, b: 1, lambda a, b: 1,                                         (-BIG, BIG), (-BIG, BIG)),
+    np.subtract:   (lambda a, b: 1, lambda a, b: -1,                                        (-BIG, BIG), (-BIG, BIG)),
+    np.multiply:   (lambda a, b: b, lambda a, b: a,                                         (-1e150, 1e150), (-1e150, 1e150)),
+    np.divide:     (lambda a, b: 1 / b, lambda a, b: -a / b / b,                            (-1e100, 1e100), (1e-100, BIG)),
+    np.power:      (lambda a, b: b * a ** (b - 1), lambda a, b: a ** b * np.log(a),         (1e-60, 1e60), (-3, 4)),
+    np.logaddexp:  (lambda a, b: 1 / (1 + np.exp(b - a)), lambda a, b: 1 / (1 + np.exp(a - b)),    (-BIG, BIG), (-BIG, BIG)),
+    np.logaddexp2: (lambda a, b: 1 / (1 + np.exp2(b - a)), lambda a, b: 1 / (1 + np.exp2(a - b)),  (-BIG, BIG), (-BIG, BIG)),
+    np.hypot:      (lambda a, b: a / np.hypot(a, b), lambda a, b: b / np.hypot(a, b),       (1e-300, BIG), (-BIG, BIG)),
+    np.arctan2:    (lambda a, b: over_squares(b, a), lambda a, b: -over_squares(a, b),      (1e-290, BIG), (-BIG, BIG)),
+    np.remainder:  (lambda a, b: 1, lambda a, b: -math.floor(ratio(a, b)),                  (-1e100, 1e100), (1e-100, BIG)),
+    np.fmod:       (lambda a, b: 1, lambda a, b: -math.trunc(ratio(a, b)),                  (-1e100, 1e100), (1e-100, BIG)),
+    np.maximum:    (lambda a, b: (a > b) + (a == b) / 2, lambda a, b: (b > a) + (a == b) / 2,      (-BIG, BIG), (-BIG, BIG)),
+    np.fmin:       (lambda a, b: (a < b) + (a == b) / 2, lambda a, b: (b < a) + (a == b) / 2,      (-BIG, BIG), (-BIG, BIG)),
+    np.copysign:   (lambda a, b: np.sign(a) * np.copysign(1, b), lambda a, b: 0,            (-BIG, BIG), (-BIG, BIG)),
+}
+# fmt: on
+
+
+@named(list(CLOSED_PAIRS))
+@settings(max_examples=80, deadline=None)
+@given(data=st.data())
+def test_closed_form_of_pairs(func, data):
+    *closed, range_a, range_b = CLOSED_PAIRS[func]
+    a, b = data.draw(numbers(*range_a)), data.draw(numbers(*range_b))
+    if data.draw(st.integers(0, 5)) == 0 and range_a == range_b:
+        b = a
+    for got, form in zip(slopes(func, a, b), closed, strict=True):
+        with np.errstate(all="ignore"):
+            want = float(form(np.longdouble(a), np.longdouble(b)))
+        np.testing.assert_allclose(got, want, rtol=1e-11, atol=1e-290)

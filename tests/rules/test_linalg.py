@@ -1,0 +1,498 @@
+"""Linear algebra beyond single rows: drawn shapes and subscripts, identities between functions, conventions, messages."""
+
+from __future__ import annotations
+
+import itertools
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+import tinygrad_lr as tg
+from tinygrad_lr.autodiff.rules.linalg import laid_out, matmul_left, matmul_right, spelled_out
+
+drawn = settings(deadline=None, max_examples=150)
+seeds = st.integers(0, 2**32 - 1)
+lengths = st.integers(1, 3)
+EYE = np.eye(3)
+
+
+def tensors(*arrays):
+    return [tg.Tensor(a, requires_grad=True) for a in arrays]
+
+
+def gradient(fn, *arrays):
+    """The gradient of fn's answer (a single number) by its arrays; an array if there is one."""
+    xs = tensors(*arrays)
+    found = [g.data for g in tg.gradients(fn(*xs), xs)]
+    return found if len(found) > 1 else found[0]
+
+
+def close(got, want):
+    np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-9)
+
+
+def units(shape):
+    """Every array of ``shape`` that is 0 but for a single 1, with the place of the 1."""
+    for i in np.ndindex(shape):
+        unit = np.zeros(shape)
+        unit[i] = 1
+        yield i, unit
+
+
+def check_product(fn, arrays, seed=0):
+    """Both derivatives of a function that is linear in each operand.
+
+    Such a function's derivative by one element is its value with a unit array for that operand: no
+    step, no error. The derivative of a directional derivative is the same with two operands replaced.
+    """
+    rng = np.random.default_rng(seed)
+    weights = rng.normal(size=np.shape(fn(*arrays)))
+    directions = [rng.normal(size=a.shape) for a in arrays]
+    value = lambda replaced: np.sum(fn(*(replaced.get(k, a) for k, a in enumerate(arrays))) * weights)
+
+    xs = tensors(*arrays)
+    firsts = tg.gradients(np.sum(fn(*xs) * weights), xs, create_graph=True)
+    total = sum(np.sum(g * d) for g, d in zip(firsts, directions, strict=True))
+    seconds = tg.gradients(total, xs)
+    for k, (a, first, second) in enumerate(zip(arrays, firsts, seconds, strict=True)):
+        for i, unit in units(a.shape):
+            close(first.data[i], value({k: unit}))
+            close(second.data[i], sum(value({k: unit, j: d}) for j, d in enumerate(directions) if j != k))
+
+
+# -- drawn products ------------------------------------------------------------------------------------
+
+
+@st.composite
+def einsum_calls(draw):
+    """Subscripts and operands: repeated letters, ellipses, stretched axes, an answer written or implied."""
+    length = {letter: draw(lengths) for letter in "abcd"}
+    dots = draw(st.lists(lengths, max_size=2))
+    terms, shapes = [], []
+    for _ in range(draw(st.integers(1, 3))):
+        letters = draw(st.lists(st.sampled_from("abcd"), max_size=3))
+        stretched = draw(st.sets(st.sampled_from("abcd"), max_size=1))
+        parts = [(s, (1 if s in stretched else length[s],)) for s in letters]
+        if draw(st.booleans()):
+            behind = dots[draw(st.integers(0, len(dots))) :]
+            parts.insert(draw(st.integers(0, len(parts))), ("...", tuple(1 if draw(st.booleans()) else n for n in behind)))
+        terms.append("".join(s for s, _ in parts))
+        shapes.append(sum((shape for _, shape in parts), ()))
+    subscripts = ",".join(terms)
+    if draw(st.booleans()):
+        used = sorted(set("".join(terms)) - {"."})
+        answer = draw(st.permutations(used))[: draw(st.integers(0, len(used)))]
+        if "." in subscripts:
+            answer = [*answer]
+            answer.insert(draw(st.integers(0, len(answer))), "...")
+        subscripts += "->" + "".join(answer)
+    rng = np.random.default_rng(draw(seeds))
+    return subscripts, [rng.normal(size=shape) for shape in shapes]
+
+
+@drawn
+@given(einsum_calls(), st.booleans())
+def test_einsum(call, optimize):
+    subscripts, arrays = call
+    check_product(lambda *xs: np.einsum(subscripts, *xs, optimize=optimize), arrays)
+
+
+@drawn
+@given(einsum_calls())
+def test_einsum_spelled_out_means_the_same(call):
+    subscripts, arrays = call
+    terms, answer, operands = spelled_out((subscripts, *arrays))
+    close(np.einsum(",".join(terms) + "->" + answer, *operands), np.einsum(subscripts, *arrays))
+
+
+def as_labels(term):
+    """A term of subscripts as einsum's list of labels."""
+    return [Ellipsis if s == "." else "abcd".index(s) for s in term.replace("...", ".")]
+
+
+@drawn
+@given(einsum_calls())
+def test_einsum_of_lists(call):
+    subscripts, arrays = call
+    written, arrow, answer = subscripts.partition("->")
+    terms = [as_labels(term) for term in written.split(",")]
+
+    def fn(*xs):
+        args = [part for pair in zip(xs, terms, strict=True) for part in pair]
+        return np.einsum(*args, as_labels(answer)) if arrow else np.einsum(*args)
+
+    close(fn(*arrays), np.einsum(subscripts, *arrays))
+    check_product(fn, arrays)
+
+
+@st.composite
+def stacks(draw):
+    """Two stacks' leading axes that broadcast, of any two ranks."""
+    full = draw(st.lists(lengths, max_size=2))
+    return tuple(tuple(1 if draw(st.booleans()) else n for n in full[draw(st.integers(0, len(full))) :]) for _ in range(2))
+
+
+@drawn
+@given(stacks(), lengths, lengths, lengths, st.sampled_from(["vector", "matrix"]), st.sampled_from(["vector", "matrix"]), seeds)
+def test_matmul(batches, n, k, m, left, right, seed):
+    a_shape = (k,) if left == "vector" else (*batches[0], n, k)
+    b_shape = (k,) if right == "vector" else (*batches[1], k, m)
+    rng = np.random.default_rng(seed)
+    arrays = [rng.normal(size=a_shape), rng.normal(size=b_shape)]
+    for fn in (np.matmul, lambda a, b: a @ b):
+        check_product(fn, arrays, seed)
+
+
+@drawn
+@given(st.lists(lengths, max_size=3), st.lists(lengths, max_size=3), lengths, seeds)
+def test_dot_inner_outer_kron(a_shape, b_shape, met, seed):
+    rng = np.random.default_rng(seed)
+    a, b = rng.normal(size=a_shape), rng.normal(size=b_shape)
+    check_product(np.outer, [a, b])
+    check_product(np.kron, [a, b])
+    if a.ndim and b.ndim:
+        a, b = np.repeat(a[..., :1], met, -1), np.repeat(b[..., :1], met, -1)
+        check_product(np.inner, [a, b])
+        check_product(np.dot, [a, b if b.ndim == 1 else np.swapaxes(b, -1, -2)])
+    else:
+        check_product(np.inner, [a, b])
+        check_product(np.dot, [a, b])
+
+
+@drawn
+@given(st.data(), seeds)
+def test_tensordot(data, seed):
+    met = data.draw(st.lists(lengths, max_size=2))
+    orders, shapes = [], []
+    for _ in range(2):
+        free = data.draw(st.lists(lengths, max_size=2))
+        order = data.draw(st.permutations(range(len(met) + len(free))))  # order[j]: where axis j of (*met, *free) goes
+        shape = [0] * len(order)
+        for place, n in zip(order, [*met, *free], strict=True):
+            shape[place] = n
+        orders.append([place - data.draw(st.sampled_from([0, len(order)])) for place in order[: len(met)]])
+        shapes.append(shape)
+    rng = np.random.default_rng(seed)
+    arrays = [rng.normal(size=shape) for shape in shapes]
+    fn = lambda a, b: np.tensordot(a, b, axes=tuple(orders))
+    xs = [tg.Tensor(a) for a in arrays]
+    close(fn(*xs).data, fn(*arrays))
+    check_product(fn, arrays)
+
+
+# -- identities ----------------------------------------------------------------------------------------
+
+shapes_of_matrices = st.tuples(st.sampled_from([(), (2,), (2, 1)]), st.integers(1, 4), st.integers(1, 4)).map(lambda s: (*s[0], *s[1:]))
+square_shapes = st.tuples(st.sampled_from([(), (2,), (2, 1)]), st.integers(1, 4)).map(lambda s: (*s[0], s[1], s[1]))
+
+
+@drawn
+@given(shapes_of_matrices, seeds)
+def test_factors_multiply_to_the_matrix(shape, seed):
+    """What a decomposition takes apart and a product puts together is the identity, whose gradient is what comes in."""
+    rng = np.random.default_rng(seed)
+    a, w = rng.normal(size=shape) + np.eye(*shape[-2:]) * 4 * np.arange(1, shape[-1] + 1), rng.normal(size=shape)
+
+    def svd(x):
+        u, s, vt = np.linalg.svd(x, full_matrices=False)
+        return np.sum((u * np.expand_dims(s, -2)) @ vt * w)
+
+    def qr(x):
+        q, r = np.linalg.qr(x)
+        return np.sum(q @ r * w)
+
+    assume(np.abs(np.diff(np.linalg.svdvals(a), axis=-1, append=0)).min() > 1e-2)
+    assume(np.linalg.cond(a[..., : shape[-2]]).max() < 1e4)
+    np.testing.assert_allclose(gradient(svd, a), w, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(gradient(qr, a), w, rtol=1e-6, atol=1e-6)
+
+
+@drawn
+@given(square_shapes, seeds)
+def test_factors_of_symmetric_matrices(shape, seed):
+    rng = np.random.default_rng(seed)
+    a, w = rng.normal(size=shape), rng.normal(size=shape)
+    a = a @ a.swapaxes(-1, -2) + np.diag(3.0 * np.arange(1, shape[-1] + 1))
+    symmetric = (w + w.swapaxes(-1, -2)) / 2
+
+    def cholesky(x):
+        factor = np.linalg.cholesky(x)
+        return np.sum(factor @ np.matrix_transpose(factor) * w)
+
+    def eigh(x):
+        values, vectors = np.linalg.eigh(x)
+        return np.sum((vectors * np.expand_dims(values, -2)) @ np.matrix_transpose(vectors) * w)
+
+    assume(np.diff(np.linalg.eigvalsh(a), axis=-1).min(initial=1) > 1e-2)
+    close(gradient(cholesky, a), symmetric)
+    np.testing.assert_allclose(gradient(eigh, a), symmetric, rtol=1e-6, atol=1e-6)
+
+
+@drawn
+@given(square_shapes, seeds)
+def test_inverse_and_determinant(shape, seed):
+    rng = np.random.default_rng(seed)
+    a, w = rng.normal(size=shape) + 6 * np.eye(shape[-1]), rng.normal(size=shape)
+    by_inv = gradient(lambda x: np.sum(np.linalg.inv(x) * w), a)
+    close(gradient(lambda x: np.sum(np.linalg.solve(x, np.broadcast_to(np.eye(shape[-1]), shape)) * w), a), by_inv)
+    close(gradient(lambda x: np.sum(np.linalg.pinv(x) * w), a), by_inv)
+    close(gradient(lambda x: np.sum(np.linalg.matrix_power(x, -1) * w), a), by_inv)
+
+    def by_logarithm(x):
+        sign, logdet = np.linalg.slogdet(x)
+        return np.sum(sign * np.exp(logdet))
+
+    np.testing.assert_allclose(gradient(lambda x: np.sum(np.linalg.det(x)), a), gradient(by_logarithm, a), rtol=1e-9)
+
+
+@drawn
+@given(st.integers(-4, 7), seeds)
+def test_matrix_power(n, seed):
+    rng = np.random.default_rng(seed)
+    a, w = rng.normal(size=(3, 3)) / 3 + 2 * EYE, rng.normal(size=(3, 3))
+
+    def one_by_one(x):
+        factor, product = (np.linalg.inv(x) if n < 0 else x), x * 0 + EYE
+        for _ in range(abs(n)):
+            product = product @ factor
+        return np.sum(product * w)
+
+    np.testing.assert_allclose(gradient(lambda x: np.sum(np.linalg.matrix_power(x, n) * w), a), gradient(one_by_one, a), rtol=1e-9, atol=1e-9)
+
+
+@drawn
+@given(st.lists(lengths, min_size=3, max_size=6), st.booleans(), st.booleans(), seeds)
+def test_multi_dot(sides, row, column, seed):
+    rng = np.random.default_rng(seed)
+    shapes = list(itertools.pairwise(sides))
+    shapes[0] = shapes[0][1:] if row else shapes[0]
+    shapes[-1] = shapes[-1][:1] if column else shapes[-1]
+    check_product(lambda *xs: np.linalg.multi_dot(xs), [rng.normal(size=shape) for shape in shapes])
+
+
+ORDERS = (None, 2, 1, np.inf, -np.inf, 3, 1.5, 0.5, -1, -2.5)
+MATRIX_ORDERS = (None, "fro", "nuc", 1, -1, 2, -2, np.inf, -np.inf)
+
+
+@drawn
+@given(st.lists(lengths, min_size=1, max_size=3), st.data(), st.booleans(), seeds)
+def test_norms_are_homogeneous(shape, data, keepdims, seed):
+    """A norm grows with its argument in proportion, so its slope along the argument is the norm itself (Euler)."""
+    x = np.random.default_rng(seed).normal(size=shape)
+    axis = data.draw(st.sampled_from([None, *range(-x.ndim, x.ndim), *([(0, 1), (-1, 0)] if x.ndim > 1 else [])]))
+    along = x.ndim if axis is None else np.size(axis)
+    order = data.draw(st.sampled_from(ORDERS if along == 1 else MATRIX_ORDERS if along == 2 else (None,)))
+    fn = lambda x: np.sum(np.linalg.norm(x, order, axis=axis, keepdims=keepdims))
+    answer = np.linalg.norm(tg.Tensor(x), order, axis=axis, keepdims=keepdims)
+    expected = np.linalg.norm(x, order, axis=axis, keepdims=keepdims)
+    assert answer.shape == np.shape(expected)
+    close(answer.data, expected)
+    close(np.sum(gradient(fn, x) * x), fn(x))
+
+
+# -- conventions ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", [None, 2, 1, np.inf, 0, 3, 1.5])
+def test_norm_of_a_zero_vector_has_gradient_0(order):
+    np.testing.assert_array_equal(gradient(lambda x: np.linalg.norm(x, order), np.zeros(3)), np.zeros(3))
+    rows = gradient(lambda x: np.sum(np.linalg.norm(x, order, axis=1)), np.array([[0.0, 0.0], [3.0, 4.0]]))
+    np.testing.assert_array_equal(rows[0], 0)
+    np.testing.assert_array_equal(gradient(lambda x: np.linalg.norm(x, "fro"), np.zeros((2, 2))), 0)
+
+
+def test_norm_of_a_zero_vector_has_second_derivative_0():
+    np.testing.assert_array_equal(tg.hessian(np.linalg.norm)(np.zeros(2)), np.zeros((2, 2)))
+
+
+def test_equals_share_the_gradient_of_a_maximum_norm():
+    close(gradient(lambda x: np.linalg.norm(x, np.inf), np.array([2.0, -2.0, 1.0])), [0.5, -0.5, 0])
+    close(gradient(lambda x: np.linalg.norm(x, 2), 3 * EYE), EYE / 3)
+
+
+def test_cholesky_and_eigh_give_symmetric_gradients():
+    a = np.array([[4.0, 1.0, 0.5], [1.0, 3.0, 0.2], [0.5, 0.2, 2.0]])
+    for fn in (
+        lambda x: np.linalg.cholesky(x)[2, 0],
+        lambda x: np.linalg.cholesky(x, upper=True)[0, 2],
+        lambda x: np.linalg.eigh(x, "U")[1][0, 1],
+        lambda x: np.linalg.eigvalsh(x)[0],
+    ):
+        g = gradient(fn, a)
+        assert np.abs(g).max() > 0
+        close(g, g.T)
+
+
+def test_eigenvalues_that_are_equal_have_a_finite_gradient():
+    turn = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0]
+    for a in (np.diag([1.0, 1.0, 2.0]), 2 * EYE, np.zeros((3, 3)), turn @ np.diag([1.0, 1.0, 2.0]) @ turn.T):
+        a = (a + a.T) / 2
+        close(gradient(lambda x: np.sum(np.linalg.eigvalsh(x) ** 3), a), 3 * a @ a)
+        close(gradient(lambda x: np.sum(np.linalg.eigh(x).eigenvalues ** 3), a), 3 * a @ a)
+        np.testing.assert_allclose(tg.hessian(lambda x: np.sum(np.linalg.eigvalsh(x)))(a), np.zeros((3, 3, 3, 3)), atol=1e-12)
+
+
+def test_singular_values_that_are_equal_have_a_finite_gradient():
+    for a in (EYE, np.eye(4, 2), np.eye(2, 4), np.diag([2.0, 2.0, 1.0])):
+        close(gradient(lambda x: np.sum(np.linalg.svdvals(x) ** 2), a), 2 * a)
+        close(gradient(lambda x: np.sum(np.linalg.svd(x, compute_uv=False) ** 2), a), 2 * a)
+        close(gradient(lambda x: np.linalg.norm(x, "nuc"), a), a / np.abs(a).max(axis=0, initial=1))  # u v^T
+    assert np.isfinite(gradient(lambda x: np.linalg.norm(x, "nuc"), np.zeros((3, 2)))).all()
+
+
+def test_det_of_singular_matrices():
+    close(gradient(np.linalg.det, np.diag([0.0, 2.0, 3.0])), np.diag([6.0, 0, 0]))
+    close(gradient(np.linalg.det, np.diag([0.0, 0.0, 3.0])), np.zeros((3, 3)))
+    hessian = tg.hessian(np.linalg.det)(np.diag([0.0, 0.0, 3.0]))
+    close(hessian[0, 0, 1, 1], 3)
+    close(hessian[0, 1, 1, 0], -3)
+    close(np.abs(hessian).sum(), 12)
+
+
+def test_sign_of_slogdet_has_gradient_0():
+    np.testing.assert_array_equal(gradient(lambda x: np.linalg.slogdet(x).sign, 2 * EYE), 0)
+
+
+def test_results_keep_their_names():
+    (x,) = tensors(np.array([[2.0, 1.0], [1.0, 3.0]]))
+    for func, names in (
+        (np.linalg.eigh, ("eigenvalues", "eigenvectors")),
+        (np.linalg.qr, ("Q", "R")),
+        (np.linalg.svd, ("U", "S", "Vh")),
+        (np.linalg.slogdet, ("sign", "logabsdet")),
+    ):
+        answer, expected = func(x), func(x.data)
+        assert type(answer) is type(expected)
+        for name in names:
+            assert isinstance(getattr(answer, name), tg.Tensor)
+            close(getattr(answer, name).data, getattr(expected, name))
+
+
+@pytest.mark.parametrize(
+    "fn, third",
+    [
+        (lambda m: np.linalg.inv(m), -6 / 2.0**4),
+        (lambda m: np.linalg.pinv(m), -6 / 2.0**4),
+        (lambda m: np.linalg.solve(m, np.ones(1)), -6 / 2.0**4),
+        (lambda m: np.linalg.cholesky(m), 3 / 8 * 2.0**-2.5),
+        (lambda m: np.linalg.slogdet(m)[1], 2 / 2.0**3),
+        (lambda m: np.linalg.det(m) * np.linalg.det(m) * np.linalg.det(m), 6),
+        (lambda m: np.linalg.matrix_power(m, 3), 6),
+        (lambda m: np.linalg.norm(m[0], 3) * np.linalg.norm(m) ** 2, 6),
+        (lambda m: np.linalg.eigvalsh(m) ** 3, 6),
+        (lambda m: np.linalg.svdvals(m) ** 3, 6),
+        (lambda m: np.linalg.qr(m).R ** 3, 6),
+        (lambda m: np.einsum("ij,jk,kl->il", m, m, m), 6),
+    ],
+)
+def test_third_derivatives(fn, third):
+    """Of 1 x 1 matrices, where each function is one of school; the sign of r in q r is LAPACK's."""
+    x = 2.0
+    d3 = tg.grad(tg.grad(tg.grad(lambda x: np.sum(fn(np.reshape(x, (1, 1)))))))(x)
+    close(abs(d3), abs(third))
+
+
+def test_plane_vectors_have_a_cross_product_where_numpy_has():
+    a, b = np.array([1.0, 2.0]), np.array([3.0, 5.0])
+    try:
+        with pytest.warns(DeprecationWarning, match="2-dimensional"):
+            np.cross(a, b)
+    except ValueError:
+        pytest.skip("this NumPy has none")
+    with pytest.warns(DeprecationWarning, match="2-dimensional"):
+        close(gradient(lambda a, b: np.cross(a, b), a, b), [[5, -3], [-2, 1]])
+    with pytest.warns(DeprecationWarning, match="2-dimensional"):
+        check_product(np.cross, [a, np.array([1.0, 2.0, 3.0])])
+
+
+# -- the hot path --------------------------------------------------------------------------------------
+
+
+class Watched(np.ndarray):
+    """An array that counts the calls on it."""
+
+    calls: list[str] = []  # noqa: RUF012
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
+        self.calls.append(ufunc.__name__)
+        return getattr(ufunc, method)(*(np.asarray(x) for x in inputs), **kwargs)
+
+
+@pytest.mark.parametrize("columns", [(), (1,), (3,)])
+def test_backward_of_a_matrix_product_passes_over_the_data_once_and_copies_nothing(columns):
+    rng = np.random.default_rng(0)
+    X, w, g = rng.normal(size=(20_000, 100)), rng.normal(size=(100, *columns)), rng.normal(size=(20_000, *columns))
+    Watched.calls.clear()
+    matmul_right(g, None, X.view(Watched), w)
+    assert Watched.calls == ["matmul"]
+    tracemalloc.start()
+    try:
+        answer = matmul_right(g, None, X, w)
+        assert tracemalloc.get_traced_memory()[1] < X.nbytes / 1000
+    finally:
+        tracemalloc.stop()
+    close(answer, X.T @ g)
+
+
+def test_a_gradient_that_a_sum_has_spread_is_laid_out_for_blas():
+    g = np.random.default_rng(0).normal(size=(4, 3))
+    spread = np.broadcast_to(2.0, (4, 3))
+    assert laid_out(g) is g
+    assert laid_out(spread).flags.c_contiguous
+    b = np.arange(6.0).reshape(3, 2)
+    close(matmul_left(np.broadcast_to(2.0, (4, 2)), None, g, b), np.full((4, 2), 2.0) @ b.T)
+
+
+# -- lists and numbers beside Tensors, and messages ------------------------------------------------------
+
+
+def test_lists_beside_tensors():
+    x = np.array([[2.0, 1.0], [1.0, 3.0]])
+    for fn in (
+        lambda x, b: np.dot(x, b),
+        lambda x, b: np.dot(b, x),
+        lambda x, b: np.inner(b, x),
+        lambda x, b: np.outer(x, b),
+        lambda x, b: np.kron(b, x),
+        lambda x, b: np.tensordot(x, b, 1),
+        lambda x, b: np.einsum("ij,j->i", x, b),
+        lambda x, b: np.linalg.solve(x, b),
+        lambda x, b: np.linalg.multi_dot([b, x, b]),
+    ):
+        close(gradient(lambda x, fn=fn: np.sum(fn(x, [1.0, 2.0])), x), gradient(lambda x, fn=fn: np.sum(fn(x, np.array([1.0, 2.0]))), x))
+    close(
+        gradient(lambda b: np.sum(np.linalg.solve([[2.0, 1.0], [1.0, 3.0]], b)), np.ones(2)),
+        gradient(lambda b: np.sum(np.linalg.solve(x, b)), np.ones(2)),
+    )
+
+
+@pytest.mark.parametrize(
+    "call, error, message",
+    [
+        (lambda t: np.linalg.svd(t[:2]), ValueError, r"svd of a Tensor of shape \(2, 3\).*full_matrices=False"),
+        (lambda t: np.linalg.svd(t[0]), np.linalg.LinAlgError, r"got shape \(3,\)"),
+        (lambda t: np.linalg.qr(t[:, :2], mode="complete"), ValueError, r"'complete'.*\(3, 2\).*'reduced' and 'r'"),
+        (lambda t: np.linalg.qr(t, mode="raw"), ValueError, "'raw'"),
+        (lambda t: np.linalg.matrix_power(t[:2], 2), np.linalg.LinAlgError, r"square.*\(2, 3\)"),
+        (lambda t: np.linalg.matrix_power(t, 0.5), TypeError, "integer"),
+        (lambda t: np.linalg.multi_dot([t]), ValueError, "at least two arrays, got 1"),
+        (lambda t: np.linalg.norm(t[0], "fro"), ValueError, "'fro' for vectors"),
+        (lambda t: np.linalg.norm(t, 3), ValueError, "3 for matrices: 'fro'"),
+        (lambda t: np.linalg.norm(np.reshape(t, (3, 3, 1)), 2), ValueError, r"\(3, 3, 1\).*not along 3"),
+        (lambda t: np.linalg.outer(t, t), ValueError, r"\(3, 3\)"),
+        (lambda t: np.linalg.cross(t[:, :2], t), ValueError, "length 3, got 2 and 3"),
+        (lambda t: np.linalg.tensorinv(t, 0), ValueError, "ind > 0, got 0"),
+        (lambda t: np.tensordot(t, t[:2], 1), ValueError, r"shapes \(3, 3\) and \(2, 3\): axes \[1\].*\[0\]"),
+        (lambda t: np.dot(t, t[0, :2]), ValueError, "mismatch"),
+        (lambda t: np.linalg.inv(t * 0), np.linalg.LinAlgError, "Singular"),
+        (lambda t: np.linalg.cholesky(-t), np.linalg.LinAlgError, "positive definite"),
+        (lambda t: np.linalg.eig(t), TypeError, "np.linalg.eig has no rule"),
+        (lambda t: np.einsum("ij->i", t, out=np.zeros(3)), TypeError, "out"),
+    ],
+)
+def test_messages(call, error, message):
+    with pytest.raises(error, match=message):
+        call(tg.Tensor(EYE, requires_grad=True))

@@ -1,0 +1,337 @@
+"""Reductions on every shape and axis, their conventions, and their extremes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+import tinygrad_lr as tg
+from tinygrad_lr.autodiff.rules.reductions import before, log_softmax, logaddexp_reduce, recurrence, softmax
+
+SHAPES = hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4)
+OF_NOTHING = {np.sum, np.prod, np.nansum, np.nanprod}  # have a finite answer without numbers
+REDUCTIONS = (
+    np.sum, np.prod, np.mean, np.max, np.min, np.amax, np.amin, np.ptp, np.var, np.std, np.median, np.average, logaddexp_reduce,
+    np.nansum, np.nanprod, np.nanmean, np.nanmax, np.nanmin, np.nanvar, np.nanstd, np.nanmedian,
+)  # fmt: skip
+
+
+def numbers(shape, seed=0):
+    """Numbers that lie apart, so that differences do not reach across ties."""
+    rng = np.random.default_rng(seed)
+    size = int(np.prod(shape, dtype=int))
+    return ((rng.permutation(size) + rng.uniform(0.2, 0.8, size) - size / 2) / max(size, 4) * 3).reshape(shape)
+
+
+def assert_gradient(fn, x, seed=1, rtol=1e-6):
+    """The gradient of a weighted sum of ``fn(x)`` against differences along a random direction; gives the gradient."""
+    rng = np.random.default_rng(seed)
+    direction, weights = rng.normal(size=x.shape), rng.normal(size=np.shape(fn(x)))
+
+    def total(a):
+        return np.sum(fn(a) * weights)
+
+    def central(h):
+        return (total(x + h * direction) - total(x - h * direction)) / (2 * h)
+
+    step = 1e-3 / max(x.size, 1)
+    numeric = (4 * central(step / 2) - central(step)) / 3
+    g = tg.grad(total)(x)
+    assert g.shape == x.shape
+    np.testing.assert_allclose(np.sum(g * direction), numeric, rtol=rtol, atol=rtol * (1 + np.abs(g).sum()))
+    return g
+
+
+@st.composite
+def shape_and_axis(draw):
+    shape = draw(SHAPES)
+    axes = st.lists(st.integers(-len(shape), len(shape) - 1), unique_by=lambda a: a % len(shape)).map(tuple) if shape else st.just(())
+    return shape, draw(st.none() | axes | (st.integers(-len(shape), len(shape) - 1) if shape else st.none()))
+
+
+@pytest.mark.parametrize("func", REDUCTIONS, ids=lambda f: f.__name__)
+@given(shape_and_axis(), st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_every_axis(func, shaped, keepdims):
+    shape, axis = shaped
+    assume(func is not logaddexp_reduce or shape)
+    folded = [n for i, n in enumerate(shape) if axis is None or i in {a % len(shape) for a in np.atleast_1d(axis)}]
+    if func not in OF_NOTHING:
+        assume(0 not in folded)
+    if func in (np.median, np.nanmedian, np.average):
+        assume(0 not in shape)  # NumPy itself fails on some of these
+
+    def reduced(x):
+        return func(x, axis=axis, keepdims=keepdims)
+
+    x = numbers(shape)
+    assert_gradient(reduced, x)
+    np.testing.assert_allclose(reduced(tg.Tensor(x, requires_grad=True)).data, reduced(x), rtol=1e-13)
+
+
+@pytest.mark.parametrize("func", [np.cumsum, np.cumprod, np.nancumsum, np.nancumprod, np.diff, np.sort], ids=lambda f: f.__name__)
+@given(hnp.array_shapes(min_dims=1, max_dims=4, min_side=0, max_side=4), st.data())
+@settings(max_examples=40, deadline=None)
+def test_every_running_axis(func, shape, data):
+    axis = data.draw(st.integers(-len(shape), len(shape) - 1))
+    assert_gradient(lambda x: func(x, axis=axis), numbers(shape))
+
+
+@pytest.mark.parametrize("func", [np.quantile, np.nanquantile], ids=lambda f: f.__name__)
+@given(shape_and_axis(), st.floats(0, 1) | hnp.arrays(float, hnp.array_shapes(max_dims=2, max_side=2), elements=st.floats(0, 1)), st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_every_quantile(func, shaped, q, keepdims):
+    shape, axis = shaped
+    assume(0 not in shape)
+    assume(func is np.quantile or axis != ())  # np.nanquantile lays its axes out in another order there
+    x = numbers(shape)
+    assert_gradient(lambda a: func(a, q, axis=axis, keepdims=keepdims), x)
+    got = func(tg.Tensor(x, requires_grad=True), q, axis=axis, keepdims=keepdims)
+    np.testing.assert_allclose(got.data, func(x, q, axis=axis, keepdims=keepdims), rtol=1e-12, atol=1e-13)
+
+
+@given(st.integers(2, 6), st.integers(1, 2), st.booleans(), st.integers(0, 99))
+@settings(max_examples=60, deadline=None)
+def test_gradient_of_any_places(n, edge_order, equal, seed):
+    assume(n > edge_order)
+    places = 0.5 if equal else np.sort(np.random.default_rng(seed).uniform(size=n)) + np.arange(n)
+    x = numbers((n, 2), seed)
+    assert_gradient(lambda f: np.gradient(f, places, axis=0, edge_order=edge_order), x)
+    got = np.gradient(tg.Tensor(x, requires_grad=True), places, axis=0, edge_order=edge_order)
+    np.testing.assert_allclose(got.data, np.gradient(x, places, axis=0, edge_order=edge_order), rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("func", [*REDUCTIONS, np.cumsum, np.cumprod, np.diff, np.trapezoid, np.gradient, softmax, log_softmax], ids=lambda f: f.__name__)
+def test_float32_stays(func):
+    x = tg.Tensor(numbers((5,)).astype(np.float32), requires_grad=True)
+    y = func(x)
+    assert y.dtype == np.float32
+    np.sum(y).backward()
+    assert x.grad.dtype == np.float32
+
+
+@pytest.mark.parametrize("func", [np.quantile, np.percentile, np.nanquantile, np.nanpercentile], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("q", [0.25, 1, np.array([0.25, 0.5]), np.float64(0.5)], ids=repr)
+def test_quantile_has_numpys_dtype(func, q):
+    x = numbers((5,)).astype(np.float32)
+    assert func(tg.Tensor(x, requires_grad=True), q).dtype == func(x, q).dtype
+
+
+# -- conventions ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("func", [np.max, np.amax, np.nanmax])
+def test_ties_of_a_maximum_share(func):
+    np.testing.assert_array_equal(tg.grad(func)(np.array([3.0, 1.0, 3.0, 3.0, 2.0])), np.array([1, 0, 1, 1, 0]) / 3)
+    rows = np.array([[1.0, 1.0], [0.0, 2.0]])
+    np.testing.assert_array_equal(tg.grad(lambda x: np.sum(func(x, axis=1)))(rows), [[0.5, 0.5], [0.0, 1.0]])
+
+
+@pytest.mark.parametrize("func", [np.min, np.amin, np.nanmin])
+def test_ties_of_a_minimum_share(func):
+    np.testing.assert_array_equal(tg.grad(func)(np.array([1.0, 3.0, 1.0])), [0.5, 0.0, 0.5])
+
+
+def test_range_of_equal_numbers_does_not_move():
+    np.testing.assert_array_equal(tg.grad(np.ptp)(np.ones(4)), np.zeros(4))
+
+
+@pytest.mark.parametrize("func", [np.std, np.nanstd])
+@pytest.mark.parametrize("value", [0.0, 1.0, 0.1, 1e100, -7.3])
+@pytest.mark.parametrize("n", [1, 3, 10])
+def test_std_of_equal_numbers_is_flat(func, value, n):
+    x = np.full((n, 2), value)
+    for axis in (0, None):
+
+        def total(a, axis=axis):
+            return np.sum(func(a, axis=axis))
+
+        np.testing.assert_array_equal(tg.grad(total)(x), np.zeros((n, 2)))
+        np.testing.assert_array_equal(tg.grad(lambda a: np.sum(tg.grad(total)(a)))(x), np.zeros((n, 2)))
+
+
+def test_std_of_some_equal_columns():
+    x = np.array([[0.1, 1.0], [0.1, 2.0], [0.1, 4.0]])
+    g = tg.grad(lambda a: np.sum(np.std(a, axis=0)))(x)
+    np.testing.assert_array_equal(g[:, 0], np.zeros(3))
+    np.testing.assert_allclose(g[:, 1], (x[:, 1] - x[:, 1].mean()) / (3 * x[:, 1].std()))
+
+
+def test_std_around_a_given_mean():
+    g = tg.grad(lambda a: np.std(a, mean=np.array([1.0])))(np.array([4.0, 4.0]))
+    np.testing.assert_allclose(g, [0.5, 0.5])
+
+
+@pytest.mark.filterwarnings("ignore:Degrees of freedom")
+@pytest.mark.filterwarnings("ignore:invalid value")
+@pytest.mark.parametrize("func", [np.var, np.std, np.nanvar, np.nanstd])
+def test_variance_of_too_few_is_nan_all_through(func):
+    x = tg.Tensor([2.0], requires_grad=True)
+    func(x, ddof=1).backward()
+    assert np.isnan(x.grad).all()
+
+
+def test_middle_of_two_equal_numbers_goes_half_to_each():
+    np.testing.assert_array_equal(tg.grad(np.median)(np.array([2.0, 0.0, 2.0, 5.0])), [0.5, 0.0, 0.5, 0.0])
+    np.testing.assert_allclose(tg.grad(lambda x: np.quantile(x, 0.4))(np.array([2.0, 0.0, 2.0, 5.0])), [0.8, 0.0, 0.2, 0.0])
+
+
+def test_sort_is_stable():
+    g = tg.grad(lambda x: np.sum(np.sort(x) * np.array([1.0, 10.0, 100.0, 1000.0])))(np.array([2.0, 1.0, 2.0, 1.0]))
+    np.testing.assert_array_equal(g, [100.0, 1.0, 1000.0, 10.0])
+
+
+# -- zeros and missing numbers -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("x, expected", [([2.0, 0.0, 3.0], [0, 6, 0]), ([0.0, 0.0, 3.0], [0, 0, 0]), ([5.0], [1]), ([], [])])
+def test_product_with_zeros(x, expected):
+    np.testing.assert_array_equal(tg.grad(np.prod)(np.array(x)), expected)
+
+
+def test_second_derivative_of_a_product_with_zeros():
+    np.testing.assert_array_equal(tg.hessian(np.prod)(np.array([0.0, 0.0, 3.0])), [[0, 3, 0], [3, 0, 0], [0, 0, 0]])
+
+
+def test_third_derivative_of_a_product_of_zeros():
+    def mixed(x):
+        return tg.grad(lambda b: tg.grad(lambda a: np.prod(a))(b)[0])(x)[1]
+
+    np.testing.assert_array_equal(tg.grad(mixed)(np.zeros(3)), [0, 0, 1])
+
+
+def test_products_that_underflow_keep_their_gradients():
+    np.testing.assert_array_equal(tg.grad(np.prod)(np.array([1e-200, 1e-200])), [1e-200, 1e-200])
+
+
+def test_running_product_with_zeros_is_exact():
+    x = np.array([2.0, 0.0, 3.0, 0.0, 5.0])
+    expected = [[np.prod(np.delete(x[: k + 1], i)) if i <= k else 0.0 for i in range(5)] for k in range(5)]
+    np.testing.assert_array_equal(tg.jacobian(np.cumprod)(x), expected)
+
+
+@given(st.integers(1, 40), st.integers(0, 99))
+@settings(max_examples=40, deadline=None)
+def test_recurrence_is_the_loop(n, seed):
+    rng = np.random.default_rng(seed)
+    g, x = rng.normal(size=(2, n)), rng.normal(size=(2, n))
+    expected = g.copy()
+    for i in range(1, n):
+        expected[:, i] += x[:, i] * expected[:, i - 1]
+    np.testing.assert_allclose(recurrence(g, x), expected, rtol=1e-9, atol=1e-9)
+    np.testing.assert_array_equal(before(x)[:, :1], np.ones((2, 1)))
+
+
+def test_running_product_of_many():
+    x = np.full(100_000, 0.9999)
+    g = tg.grad(lambda a: np.sum(np.cumprod(a)))(x)
+    y = np.cumprod(x)
+    np.testing.assert_allclose(g, (y[::-1].cumsum())[::-1] / x, rtol=1e-9)
+
+
+@pytest.mark.parametrize("func", [np.nansum, np.nanprod, np.nanmean, np.nanmax, np.nanmin, np.nanmedian, np.nanvar, np.nanstd])
+def test_missing_numbers_take_no_gradient(func):
+    x = np.array([1.0, np.nan, 4.0, 2.0])
+    there = ~np.isnan(x)
+    plain = getattr(np, func.__name__.removeprefix("nan"))
+    g = tg.grad(func)(x)
+    np.testing.assert_array_equal(g[~there], [0.0])
+    np.testing.assert_allclose(g[there], tg.grad(plain)(x[there]), rtol=1e-14)
+
+
+@pytest.mark.parametrize("func, shape", [(np.nansum, (3,)), (np.nanprod, (3,)), (np.nancumsum, (3,)), (np.nancumprod, (3,))])
+def test_nothing_but_missing_numbers(func, shape):
+    np.testing.assert_array_equal(tg.grad(lambda x: np.sum(func(x)))(np.full(shape, np.nan)), np.zeros(shape))
+
+
+@pytest.mark.parametrize("func", [np.median, lambda x, axis: np.quantile(x, 0.5, axis)])
+def test_quantile_of_missing_numbers_is_missing(func):
+    rows = tg.Tensor([[1.0, np.nan, 3.0], [1.0, 2.0, 5.0]], requires_grad=True)
+    y = func(rows, axis=1)
+    np.testing.assert_array_equal(y.data, [np.nan, 2.0])
+    y.backward([1.0, 1.0])
+    np.testing.assert_array_equal(rows.grad, [[0, 0, 0], [0, 1, 0]])
+
+
+def test_nanmedian_of_a_missing_row_is_missing():
+    rows = tg.Tensor([[np.nan, np.nan, np.nan], [1.0, np.nan, 5.0]], requires_grad=True)
+    y = np.nanmedian(rows, axis=1)
+    np.testing.assert_array_equal(y.data, [np.nan, 3.0])
+    y.backward([1.0, 1.0])
+    np.testing.assert_array_equal(rows.grad, [[0, 0, 0], [0.5, 0, 0.5]])
+
+
+# -- extremes ------------------------------------------------------------------------------------------
+
+
+def test_logaddexp_reduce_extreme():
+    x = np.array([[1000.0, 1000.0], [-1000.0, 1000.0], [-np.inf, -1000.0], [-np.inf, -np.inf]])
+    np.testing.assert_allclose(logaddexp_reduce(x, axis=1), np.logaddexp.reduce(x, axis=1), rtol=1e-15)
+    g = tg.grad(lambda a: np.sum(np.where(a[:, 0] > -np.inf, logaddexp_reduce(a, axis=1), 0)))(x)
+    np.testing.assert_array_equal(g, [[0.5, 0.5], [0, 1], [0, 0], [0, 0]])
+    t = tg.Tensor(np.full(2, -np.inf), requires_grad=True)
+    logaddexp_reduce(t).backward()
+    np.testing.assert_array_equal(t.grad, [0.0, 0.0])
+
+
+def test_logaddexp_reduce_of_nothing():
+    assert logaddexp_reduce(np.zeros(0)) == -np.inf
+    np.testing.assert_array_equal(logaddexp_reduce(np.zeros((0, 2))), np.logaddexp.reduce(np.zeros((0, 2))))
+
+
+def test_softmax_extreme():
+    x = np.array([1000.0, -1000.0, 1000.0])
+    np.testing.assert_array_equal(tg.jacobian(softmax)(x), [[0.25, 0, -0.25], [0, 0, 0], [-0.25, 0, 0.25]])
+    np.testing.assert_array_equal(tg.grad(lambda z: log_softmax(z)[1])(x), [-0.5, 1.0, -0.5])
+
+
+def test_maximum_of_infinities():
+    np.testing.assert_array_equal(tg.grad(np.max)(np.array([-np.inf, 1.0, np.inf])), [0, 0, 1])
+    np.testing.assert_array_equal(tg.grad(np.max)(np.array([-np.inf, -np.inf])), [0.5, 0.5])
+
+
+# -- refusals ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("func", [np.ptp, np.median, np.nanmean, np.nanmedian, np.sum, np.max, np.std], ids=lambda f: f.__name__)
+def test_out_is_refused(func):
+    buffer = np.zeros(())
+    with pytest.raises(TypeError, match="never written in place"):
+        func(tg.Tensor([1.0, 2.0], requires_grad=True), out=buffer)
+    assert buffer == 0
+
+
+def test_weighted_quantiles_are_refused():
+    with pytest.raises(TypeError, match="weighted quantiles"):
+        np.quantile(tg.Tensor([1.0, 2.0], requires_grad=True), 0.5, weights=[1.0, 2.0], method="inverted_cdf")
+
+
+def test_wrong_weights_are_refused():
+    x = tg.Tensor(np.ones((2, 3)), requires_grad=True)
+    with pytest.raises(ZeroDivisionError, match="sum to zero"):
+        np.average(x, axis=0, weights=[1.0, -1.0])
+    with pytest.raises(TypeError, match="need an axis"):
+        np.average(x, weights=[1.0, -1.0])
+    with pytest.raises(ValueError, match="do not fit"):
+        np.average(x, axis=0, weights=[1.0, 1.0, 1.0])
+
+
+@pytest.mark.parametrize(
+    "arguments, settings, error, words",
+    [
+        ((1.0, 2.0, 3.0), {}, TypeError, "3 spacings for 2 axes"),
+        ((), {"edge_order": 3}, ValueError, "edge_order"),
+        (([0.0, 1.0],), {"axis": 1}, ValueError, "places"),
+    ],
+)
+def test_wrong_spacings_are_refused(arguments, settings, error, words):
+    with pytest.raises(error, match=words):
+        np.gradient(tg.Tensor(np.ones((4, 3)), requires_grad=True), *arguments, **settings)
+
+
+def test_negative_differences_are_refused():
+    with pytest.raises(ValueError, match="negative"):
+        np.diff(tg.Tensor([1.0, 2.0], requires_grad=True), -1)

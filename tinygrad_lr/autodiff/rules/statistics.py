@@ -1,0 +1,207 @@
+"""Statistics and slopes of data, composed from functions that have rules.
+
+Quantiles are weighted sums of sorted elements, numbers that are missing (nan) are replaced by ones that
+change nothing, and derivatives along an axis come from slices of neighbours.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
+
+from tinygrad_lr.autodiff.rules.reductions import Axis, folded_axes, folded_count, lined_up, unfold
+from tinygrad_lr.autodiff.rules.registry import COMPOSITES, Array, Function
+from tinygrad_lr.autodiff.rules.shapes import refuse_out
+
+# -- means and spans -----------------------------------------------------------------------------------
+
+
+def average(a: Array, axis: Axis = None, weights: Array = None, returned: bool = False, *, keepdims: bool = False) -> Array:
+    """sum(w a) / sum(w)."""
+    if weights is None:
+        mean = np.mean(a, axis, keepdims=keepdims)
+        return (mean, np.full_like(mean, folded_count(a, mean))) if returned else mean
+    if np.shape(weights) != np.shape(a):
+        weights = facing(weights, np.shape(a), axis)
+    total = np.sum(weights, axis, keepdims=keepdims)
+    if np.any(total == 0):
+        raise ZeroDivisionError("np.average: the weights sum to zero")
+    mean = np.sum(np.multiply(a, weights), axis, keepdims=keepdims) / total
+    return (mean, np.broadcast_to(total, mean.shape)) if returned else mean
+
+
+def facing(weights: Array, shape: tuple[int, ...], axis: Axis) -> Array:
+    """Weights of the averaged axes only, laid along those axes of data of ``shape``."""
+    if axis is None:
+        raise TypeError(f"np.average: weights of shape {np.shape(weights)} for data of shape {shape} need an axis")
+    axes = normalize_axis_tuple(axis, len(shape))
+    if np.shape(weights) != tuple(shape[i] for i in axes):
+        raise ValueError(f"np.average: weights of shape {np.shape(weights)} do not fit axis {axis} of data of shape {shape}")
+    return np.transpose(weights, np.argsort(axes)).reshape([n if i in axes else 1 for i, n in enumerate(shape)])
+
+
+def ptp(a: Array, axis: Axis = None, out: None = None, keepdims: bool = False) -> Array:
+    """From peak to peak: largest minus smallest."""
+    refuse_out(out)
+    return np.max(a, axis, keepdims=keepdims) - np.min(a, axis, keepdims=keepdims)
+
+
+# -- numbers with some missing -------------------------------------------------------------------------
+
+
+def with_missing_as(number: float, func: Function) -> Function:
+    """``func`` of the data with nan replaced by a number that changes nothing."""
+
+    def call(a: Array, *args: Any, **kwargs: Any) -> Array:
+        return func(np.where(np.isnan(a), number, a), *args, **kwargs)
+
+    return call
+
+
+def nanmean(a: Array, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: bool = False) -> Array:
+    """The mean of the numbers that are there."""
+    refuse_out(out)
+    count = np.sum(~np.isnan(a), axis, dtype or a.dtype, keepdims=keepdims)
+    return np.nansum(a, axis, dtype, keepdims=keepdims) / count
+
+
+# -- quantiles -----------------------------------------------------------------------------------------
+
+
+def median(a: Array, axis: Axis = None, out: None = None, overwrite_input: bool = False, keepdims: bool = False) -> Array:
+    """The middle one of the sorted numbers, or the mean of the middle two."""
+    refuse_out(out)
+    row = np.sort(lined_up(a, folded_axes(a, axis)), axis=-1)
+    n = row.shape[-1]
+    middle = np.mean(row[..., max(n - 1, 0) // 2 : n // 2 + 1], axis=-1)
+    middle = np.where(np.isnan(row).any(axis=-1), np.nan, middle)
+    return unfold(middle, a, axis) if keepdims else middle
+
+
+def quantile(
+    a: Array,
+    q: Any,
+    axis: Axis = None,
+    out: None = None,
+    overwrite_input: bool = False,
+    method: str = "linear",
+    keepdims: bool = False,
+    *,
+    weights: None = None,
+    skip_missing: bool = False,
+) -> Array:
+    """The numbers at given fractions of the sorted data, interpolated between neighbours."""
+    refuse_out(out)
+    if weights is not None:
+        raise TypeError("np.quantile(weights=...) on a Tensor: there is no rule for weighted quantiles")
+    fractions = np.asarray(q)
+    axes = folded_axes(a, axis)
+    row = np.sort(lined_up(a, axes), axis=-1)  # nan last
+    present = ~np.isnan(row)
+    count = present.sum(axis=-1, keepdims=True)
+    known = count > 0 if skip_missing else present.all(axis=-1, keepdims=True)
+    place = places_of(fractions.ravel(), np.where(known, count, 1), method)
+    low, high = np.floor(place).astype(int), np.ceil(place).astype(int)
+    lower, upper = np.take_along_axis(row, low, -1), np.take_along_axis(row, high, -1)
+    share = (place - low).astype(np.result_type(a, q if isinstance(q, float | int) else fractions))
+    between = np.where(known, lower + (upper - lower) * share, np.nan)
+    kept = [1 if i in axes else n for i, n in enumerate(a.shape)] if keepdims else row.shape[:-1]
+    return np.moveaxis(between, -1, 0).reshape((*fractions.shape, *kept))
+
+
+def places_of(fractions: Array, counts: Array, method: str) -> Array:
+    """Where each fraction lies among so many sorted elements: of 0, 1, 2, ... a quantile is its own place."""
+    places = np.zeros((*counts.shape[:-1], fractions.size))
+    for n in np.unique(counts):
+        places[counts[..., 0] == n] = np.quantile(np.arange(n), fractions, method=method)  # type: ignore[call-overload]
+    return places
+
+
+def percentile(a: Array, q: Any, *args: Any, **kwargs: Any) -> Array:
+    """`quantile` of per cents."""
+    return quantile(a, q / 100 if isinstance(q, float | int) else np.asarray(q) / 100, *args, **kwargs)
+
+
+def nanmedian(a: Array, axis: Axis = None, out: None = None, overwrite_input: bool = False, keepdims: bool = False) -> Array:
+    return quantile(a, 0.5, axis, out, keepdims=keepdims, skip_missing=True)
+
+
+# -- neighbours along an axis --------------------------------------------------------------------------
+
+
+def diff(a: Array, n: int = 1, axis: int = -1, prepend: Array = None, append: Array = None) -> Array:
+    """Each element minus the one before, n times."""
+    if n < 0:
+        raise ValueError(f"np.diff: n must not be negative, got {n}")
+    edge = [1 if i == axis % np.ndim(a) else k for i, k in enumerate(np.shape(a))]
+    ends = [e if e is None or np.ndim(e) else np.broadcast_to(e, edge) for e in (prepend, append)]
+    parts = [part for part in (ends[0], a, ends[1]) if part is not None]
+    row = np.moveaxis(np.concatenate(parts, axis) if len(parts) > 1 else a, axis, -1)
+    for _ in range(n):
+        row = row[..., 1:] - row[..., :-1]
+    return np.moveaxis(row, -1, axis)
+
+
+def gradient(f: Array, *varargs: Any, axis: Axis = None, edge_order: int = 1) -> Array:
+    """Slopes along each axis."""
+    axes = normalize_axis_tuple(tuple(range(np.ndim(f))) if axis is None else axis, np.ndim(f))
+    spacings = varargs or (1.0,)
+    if len(spacings) == 1 and not np.ndim(spacings[0]):
+        spacings *= len(axes)
+    if len(spacings) != len(axes):
+        raise TypeError(f"np.gradient got {len(varargs)} spacings for {len(axes)} axes")
+    slopes = tuple(slope_along(f, i, spacing, edge_order) for i, spacing in zip(axes, spacings))
+    return slopes[0] if len(slopes) == 1 else slopes
+
+
+def slope_along(f: Array, axis: int, spacing: Array, edge_order: int) -> Array:
+    """Slopes along one axis: inside from both neighbours, the nearer one counting more; at the edges from one side."""
+    row = np.moveaxis(f, axis, -1)
+    n = row.shape[-1]
+    if edge_order not in (1, 2) or n < edge_order + 1:
+        raise ValueError(f"np.gradient needs edge_order 1 or 2 and edge_order + 1 elements, got edge_order {edge_order} and {n} elements")
+    if np.ndim(spacing) and np.shape(spacing) != (n,):
+        raise ValueError(f"np.gradient got places of shape {np.shape(spacing)} for {n} elements along axis {axis}")
+    width = (np.diff(spacing) if np.ndim(spacing) else np.broadcast_to(spacing, n - 1)).astype(np.result_type(row, 1.0))
+    rise = np.diff(row) / width
+    left, right = rise[..., :-1], rise[..., 1:]
+    share = width[:-1] / (width[:-1] + width[1:])
+    inside = left + (right - left) * share
+    first, end = rise[..., :1], rise[..., -1:]
+    if edge_order == 2:
+        first = first - (right - left)[..., :1] * share[:1]
+        end = end + (right - left)[..., -1:] * (1 - share[-1:])
+    return np.moveaxis(np.concatenate([first, inside, end], axis=-1), -1, axis)
+
+
+def trapezoid(y: Array, x: Array = None, dx: Array = 1.0, axis: int = -1) -> Array:
+    """The area under straight lines from point to point."""
+    row = np.moveaxis(y, axis, -1)
+    width = dx
+    if x is not None:
+        width = np.diff(x) if np.ndim(x) == 1 else np.diff(np.moveaxis(x, axis, -1))
+    return np.sum(width * (row[..., 1:] + row[..., :-1]) / 2, axis=-1)
+
+
+# fmt: off
+COMPOSITES.update({
+    np.average:        average,
+    np.ptp:            ptp,
+    np.nansum:         with_missing_as(0, np.sum),
+    np.nanprod:        with_missing_as(1, np.prod),
+    np.nancumsum:      with_missing_as(0, np.cumsum),
+    np.nancumprod:     with_missing_as(1, np.cumprod),
+    np.nanmean:        nanmean,
+    np.nanmedian:      nanmedian,
+    np.median:         median,
+    np.quantile:       quantile,
+    np.percentile:     percentile,
+    np.nanquantile:    lambda *args, **kwargs: quantile(*args, **kwargs, skip_missing=True),
+    np.nanpercentile:  lambda *args, **kwargs: percentile(*args, **kwargs, skip_missing=True),
+    np.diff:           diff,
+    np.gradient:       gradient,
+    np.trapezoid:      trapezoid,
+})
+# fmt: on
