@@ -14,7 +14,7 @@ ROOT = Path(tinygrad_lr.__file__).parent
 README = Path(__file__).parents[1] / "README.md"
 
 FLOORS = [
-    *("autodiff.trees", "autodiff.rules", "autodiff.graph", "autodiff.tensor", "autodiff.derivatives", "autodiff.gradcheck", "autodiff"),
+    *("autodiff.trees", "autodiff.rules", "autodiff.methods", "autodiff.graph", "autodiff.tensor", "autodiff.derivatives", "autodiff.gradcheck", "autodiff"),
     *("nn", "regression", "show", "cli", "__main__"),
 ]
 """From the ground up; a module belongs to the longest prefix it has here."""

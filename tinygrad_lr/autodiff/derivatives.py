@@ -11,14 +11,14 @@ import math
 import operator
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
 from tinygrad_lr.autodiff.graph import Node, node_of, pull_back
 from tinygrad_lr.autodiff.rules.registry import Array
 from tinygrad_lr.autodiff.tensor import Tensor, lift, recorder, unshared
-from tinygrad_lr.autodiff.trees import filled, leaves, mapped
+from tinygrad_lr.autodiff.trees import filled, leaves, located, mapped, parts
 
 
 def gradients(
@@ -74,9 +74,7 @@ def gradients(
     seeds: dict[Node, Array] = {}
     for y, g in zip(ys, gs, strict=True):
         if g is None and y.size != 1:
-            raise RuntimeError(
-                f"gradients() of an output of shape {y.shape} needs its gradient to start with in grad_outputs, or to be reduced first"
-            )
+            raise RuntimeError(f"gradients() of an output of shape {y.shape} needs its gradient to start with in grad_outputs, or to be reduced first")
         seed = y._seed(None if g is None else g)
         if create_graph:
             seed = g if isinstance(g, Tensor) else Tensor(seed)
@@ -114,7 +112,7 @@ class Differentiated(NamedTuple):
     Attributes
     ----------
     answer : what the function gave: Tensors, in whatever structure.
-    arguments : the arguments to differentiate by, with a Tensor for each array in them.
+    arguments : the arguments to differentiate by, with a Tensor for each array in them; None stays.
     variables : those Tensors, in a row.
     as_tensors : whether results must stay Tensors, because an outer derivative, or the caller, holds Tensors.
     """
@@ -125,9 +123,13 @@ class Differentiated(NamedTuple):
     as_tensors: bool
 
     def gradients(self, outputs: list[Any], seeds: list[Any]) -> Iterator[Tensor]:
-        """The gradients by the variables; outputs that are no Tensors depend on nothing."""
-        pairs = [(y, g) for y, g in zip(outputs, seeds) if isinstance(y, Tensor)]
+        """The gradients by the variables; outputs that are not tracked depend on none of them."""
+        pairs = [(y, g) for y, g in zip(outputs, seeds) if is_tracked(y)]
         return iter(gradients([y for y, _ in pairs], self.variables, [g for _, g in pairs], create_graph=self.as_tensors))
+
+    def joined_by(self, given: list[Any]) -> Differentiated:
+        """The same, with results as Tensors if there are Tensors among what was ``given`` besides the arguments."""
+        return self._replace(as_tensors=self.as_tensors or any(isinstance(x, Tensor) for x in given))
 
     def result(self, tree: Any) -> Any:
         """Tensors as the caller wants them."""
@@ -136,28 +138,57 @@ class Differentiated(NamedTuple):
 
 def differentiated(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], indices: tuple[int, ...]) -> Differentiated:
     """Call ``fn`` with the arguments at ``indices`` as variables."""
+    if not indices:
+        raise TypeError("there are no arguments to differentiate by")
     needed = max(max(indices) + 1, -min(indices))
     if needed > len(args):
         raise TypeError(f"argnums {indices} needs {needed} positional arguments, got {len(args)}")
-    indices = tuple(i % len(args) for i in indices)
-    given = [leaf for i in indices for leaf in leaves(args[i])]
+    places = [i % len(args) for i in indices]
+    if len(set(places)) < len(places):
+        raise ValueError(f"argnums {indices} names an argument twice")
+    given = [leaf for i in places for leaf in held(args[i])]
+    if not all(map(is_floating, given)):
+        refuse_argument([found for i in places for found in located(args[i], f"argument {i}")])
     token, enabled = nested.set(True), recorder.set(node_of)
     try:
-        arguments = {i: mapped(variable, args[i]) for i in indices}
+        arguments = {i: mapped(variable, args[i]) for i in places}
         answer = fn(*[arguments.get(i, arg) for i, arg in enumerate(args)], **kwargs)
     finally:
         nested.reset(token)
         recorder.reset(enabled)
-    variables = leaves(tuple(arguments.values()))
+    variables = held(tuple(arguments.values()))
     as_tensors = any(isinstance(x, Tensor) for x in given) or (nested.get() and reaches_beyond(leaves(answer), variables))
     return Differentiated(answer, tuple(arguments.values()), variables, as_tensors)
 
 
-def variable(x: Any) -> Tensor:
+def held(tree: Any) -> list[Any]:
+    """The arrays and numbers in a structure; None stands for nothing."""
+    return [leaf for leaf in leaves(tree) if leaf is not None]
+
+
+def dtype_of(x: Any) -> np.dtype[Any]:
+    return x.dtype if hasattr(x, "dtype") else np.asarray(x).dtype
+
+
+def is_floating(x: Any) -> bool:
+    return type(x) is float or dtype_of(x).kind == "f"
+
+
+def is_tracked(x: Any) -> bool:
+    return isinstance(x, Tensor) and x.requires_grad
+
+
+def refuse_argument(arguments: list[tuple[str, Any]]) -> NoReturn:
+    """Say which of the arguments is not floating."""
+    place, dtype = next((place, dtype_of(x)) for place, x in arguments if x is not None and not is_floating(x))
+    raise TypeError(f"only floating Tensors can require gradients, got dtype {dtype}: write the numbers as floats in {place}, or do not differentiate by it")
+
+
+def variable(x: Any) -> Tensor | None:
     """A Tensor to differentiate by. One that is tracked already is renewed, so that outer derivatives stay apart from this one."""
-    if isinstance(x, Tensor) and x.requires_grad:
-        return +x
-    return Tensor(x, requires_grad=True)
+    if x is None:
+        return None
+    return +x if is_tracked(x) else Tensor(x, requires_grad=True)
 
 
 def reaches_beyond(answers: list[Any], variables: list[Tensor]) -> bool:
@@ -296,13 +327,12 @@ def vjp(fn: Callable[..., Any], *xs: Any) -> tuple[Any, Callable[[Any], tuple[An
     [3. 6.] [ 3. 30.] 21.0
     """
     call = differentiated(fn, xs, {}, tuple(range(len(xs))))
-    outputs = leaves(call.answer)
+    check_answer(call.answer, "vjp")
 
     def pullback(g: Any) -> tuple[Any, ...]:
-        seeds = leaves(g)
-        if len(seeds) != len(outputs):
-            raise ValueError(f"pullback() needs one cotangent per answer: {len(outputs)}, got {len(seeds)}")
-        return call.result(filled(call.arguments, call.gradients(outputs, seeds)))  # type: ignore[no-any-return]
+        seeds = matching(g, call.answer, "the cotangent of pullback() for the answer")
+        pull = call.joined_by(seeds)
+        return pull.result(filled(call.arguments, pull.gradients(held(call.answer), seeds)))  # type: ignore[no-any-return]
 
     return call.result(call.answer), pullback
 
@@ -339,13 +369,15 @@ def jvp(fn: Callable[..., Any], xs: Any, vs: Any) -> tuple[Any, Any]:
     """
     xs, vs = as_tuple(xs), as_tuple(vs)
     call = differentiated(fn, xs, {}, tuple(range(len(xs))))
-    outputs = leaves(call.answer)
-    directions = matching(vs, call.variables, "jvp")
-    cotangents = [variable(np.zeros_like(y.data)) if isinstance(y, Tensor) else None for y in outputs]
-    pulled = list(call._replace(as_tensors=True).gradients(outputs, cotangents))
-    slopes = iter(gradients(pulled, [u for u in cotangents if u is not None], directions, create_graph=call.as_tensors))
-    found = [np.zeros_like(y) if u is None else next(slopes) for y, u in zip(outputs, cotangents)]
-    return call.result(call.answer), call.result(filled(call.answer, iter(found)))
+    check_answer(call.answer, "jvp")
+    directions = matching_arguments(vs, call.arguments, "jvp")
+    call = call.joined_by(directions)
+    outputs = held(call.answer)
+    cotangents = [Tensor(np.zeros_like(y.data), requires_grad=True) for y in outputs if is_tracked(y)]
+    pulled = list(call._replace(as_tensors=True).gradients(list(filter(is_tracked, outputs)), cotangents))
+    slopes = iter(gradients(pulled, cotangents, directions, create_graph=call.as_tensors))
+    found = (next(slopes) if is_tracked(y) else Tensor(np.zeros(np.shape(y), dtype_of(y) if is_floating(y) else float)) for y in outputs)
+    return call.result(call.answer), call.result(filled(call.answer, found))
 
 
 def hvp(fn: Callable[..., Any], xs: Any, vs: Any) -> Any:
@@ -373,13 +405,13 @@ def hvp(fn: Callable[..., Any], xs: Any, vs: Any) -> Any:
     >>> print(tg.hvp(lambda x: np.sum(x**3), np.array([1.0, 2.0]), np.array([1.0, 1.0])))
     [ 6. 12.]
     """
-    single = not isinstance(xs, tuple)
-    xs, vs = as_tuple(xs), as_tuple(vs)
-    gradient = grad(fn, argnums=tuple(range(len(xs))))
-
-    call = differentiated(gradient, xs, {}, tuple(range(len(xs))))
-    found = call.result(filled(call.arguments, call.gradients(leaves(call.answer), matching(vs, call.variables, "hvp"))))
-    return found[0] if single else found
+    args, vs = as_tuple(xs), as_tuple(vs)
+    argnums = tuple(range(len(args)))
+    call = differentiated(grad(fn, argnums), args, {}, argnums)
+    directions = matching_arguments(vs, call.arguments, "hvp")
+    call = call.joined_by(directions)
+    found = call.result(filled(call.arguments, call.gradients(held(call.answer), directions)))
+    return found if args is xs else found[0]
 
 
 def jacobian(fn: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
@@ -417,8 +449,11 @@ def jacobian(fn: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callab
     @functools.wraps(fn)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         call = differentiated(fn, args, kwargs, indices)
+        check_answer(call.answer, "jacobian")
 
         def by_arguments(y: Any) -> Any:
+            if y is None:
+                return None
             rows = [list(call.gradients([y], [seed])) for seed in unit_seeds(y)]
             blocks = [stacked([row[k] for row in rows], np.shape(y), x) for k, x in enumerate(call.variables)]
             found = filled(call.arguments, iter(blocks))
@@ -465,20 +500,57 @@ def as_tuple(xs: Any) -> tuple[Any, ...]:
     return xs if isinstance(xs, tuple) and not hasattr(xs, "_fields") else (xs,)
 
 
-def matching(vs: tuple[Any, ...], variables: list[Tensor], name: str) -> list[Any]:
-    """The directions in a row, one for each variable and of its shape."""
-    directions = leaves(vs)
-    if [np.shape(v) for v in directions] != [x.shape for x in variables]:
-        raise ValueError(f"{name}() needs a direction for each argument, of shapes {[x.shape for x in variables]}, got {[np.shape(v) for v in directions]}")
-    return directions
+def matching_arguments(vs: tuple[Any, ...], arguments: tuple[Any, ...], name: str) -> list[Any]:
+    """The directions in a row, one for each array in the arguments."""
+    if len(vs) != len(arguments):
+        raise ValueError(f"{name}() needs one direction per argument: {len(arguments)}, got {len(vs)}")
+    return [part for i, (v, x) in enumerate(zip(vs, arguments)) for part in matching(v, x, f"the direction of {name}() for argument {i}")]
+
+
+def matching(given: Any, tree: Any, place: str) -> list[Any]:
+    """What was ``given`` for each array in ``tree``, which must have the same structure and shapes."""
+    if tree is None and given is None:
+        return []
+    if isinstance(tree, dict) and isinstance(given, dict) and given.keys() == tree.keys():
+        inside = [given[key] for key in tree]
+    elif isinstance(tree, list | tuple) and isinstance(given, list | tuple) and len(given) == len(tree):
+        inside = list(given)
+    else:
+        array = np.asarray(given) if isinstance(given, list | tuple) else given
+        if not is_number(tree) or not is_number(array) or np.shape(array) != np.shape(tree):
+            raise ValueError(f"{place} must be {outline(tree)}, got {outline(given)}")
+        return [array]
+    return [leaf for v, (where, x) in zip(inside, parts(tree, place) or ()) for leaf in matching(v, x, where)]
+
+
+def outline(x: Any) -> str:
+    """What a structure or an array looks like from outside."""
+    if isinstance(x, dict):
+        return f"a dict with the keys {', '.join(map(repr, x))}"
+    if isinstance(x, list | tuple):
+        return f"a {type(x).__name__} of length {len(x)}"
+    return f"an array of shape {np.shape(x)}" if is_number(x) else type(x).__name__
+
+
+def is_number(x: Any) -> bool:
+    """Whether ``x`` is a real number or an array of them."""
+    return isinstance(x, float | int) or (hasattr(x, "dtype") and x.dtype.kind in "fiub")
+
+
+def check_answer(answer: Any, name: str) -> None:
+    """Refuse what has no derivative: an answer, or a part of it, that is no number. None as a part is let through, for it holds nothing."""
+    for place, y in located(answer, "answer"):
+        if not is_number(y) and not (y is None and answer is not None):
+            raise ValueError(f"{name}() needs a function that gives arrays or numbers, this one's {place} is of type {type(y).__name__}")
 
 
 def unit_seeds(y: Any) -> Iterator[Any]:
     """For each number in ``y`` the cotangent that picks it."""
-    for i in range(np.size(y)):
-        seed = np.zeros(np.size(y), dtype=y.dtype if hasattr(y, "dtype") else float)
+    shape, dtype = np.shape(y), dtype_of(y)
+    for i in range(math.prod(shape)):
+        seed = np.zeros(math.prod(shape), dtype)
         seed[i] = 1
-        yield seed.reshape(np.shape(y))
+        yield seed.reshape(shape)
 
 
 def stacked(rows: list[Tensor], y_shape: tuple[int, ...], x: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ in a local dict during the walk, never on nodes, and nothing recurses: depth cos
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from heapq import heapify, heappop, heappush
+from heapq import heappop, heappush
 from itertools import count
 from typing import Any
 
@@ -120,8 +120,10 @@ def pull_back(seeds: dict[Node, Array], keep: Collection[Node] | None = (), lift
     kept: dict[Node, Array] = {}
     asides: list[tuple[Node, Array]] = []
     passed_by: list[Node] = []  # nodes that no gradient may reach, at least not from here
-    youngest_first = [(node.age, node) for node in seeds if node.func is not None]
-    heapify(youngest_first)
+    youngest_first: list[tuple[int, Node]] = []
+    for node in seeds:
+        if node.func is not None:
+            heappush(youngest_first, (node.age, node))
     while youngest_first:
         _, node = heappop(youngest_first)
         g = gradients.pop(node)
@@ -155,7 +157,7 @@ def pull_back(seeds: dict[Node, Array], keep: Collection[Node] | None = (), lift
     gradients.update(kept)
     for node, g in asides:
         add_aside(gradients, node, g, keep, lift)
-    if free:
+    if free and passed_by:
         forget(passed_by)
     return gradients
 

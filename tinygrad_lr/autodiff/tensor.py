@@ -204,7 +204,8 @@ class Tensor(ArrayMethods):
         node = self.node
         if node is None or not node.requires_grad:
             raise RuntimeError("backward() on a Tensor that requires no gradients: nothing behind it was made with requires_grad=True")
-        kept = pull_back({node: self._seed(grad)}, keep=None if retain_graph else (), free=not retain_graph)
+        seed = self._seed(grad)
+        kept = pull_back({node: seed}, None) if retain_graph else pull_back({node: seed}, free=True)
         mine: set[int] = set()
         for node, g in kept.items():
             if node.func is None and node.grad is not None:
@@ -215,13 +216,15 @@ class Tensor(ArrayMethods):
     def _seed(self, grad: Any) -> Array:
         """The gradient of the answer by itself, or the one the user starts with, as an array like `data`."""
         data = self.data
+        if grad is None and data.ndim == 0:
+            return data.dtype.type(1)
         if grad is None:
             if data.size != 1:
                 raise RuntimeError(
                     f"backward() without a gradient works on a single number, this Tensor has shape {self.shape}: "
                     f"reduce it first (loss.sum(), loss.mean()) or pass backward(grad)"
                 )
-            return data.dtype.type(1) if data.ndim == 0 else np.ones_like(data)
+            return np.ones_like(data)
         grad = grad.data if isinstance(grad, Tensor) else grad
         if np.shape(grad) != self.shape:
             raise ValueError(f"backward(grad) got a gradient of shape {np.shape(grad)} for a Tensor of shape {self.shape}")
@@ -244,7 +247,8 @@ class Tensor(ArrayMethods):
 
     def item(self) -> Any:
         """The single number as a Python scalar."""
-        return self.data.item()
+        data = self.data
+        return float(data) if isinstance(data, float) else data.item()
 
     def tolist(self) -> Any:
         """The data as nested lists of Python scalars."""
@@ -518,7 +522,7 @@ def binary(func: np.ufunc, op: Callable[[Array, Array], Array], a: Any, b: Any) 
 def logits_node(func: Function, parents: tuple[Node | None, ...], values: tuple[Any, ...], kwargs: dict[str, Any], value: Array) -> Node | None:
     """What stays on record without gradients: the logits behind a sigmoid, because losses are more exact with them."""
     if func is sigmoid or (func in VIEWS and parents[0] is not None and parents[0].func is not None):
-        node = node_of(func, parents, values, kwargs, value)
+        node = node_of(func, (None,) if func is sigmoid else parents, values, kwargs, value)  # the logits, but not what they came from
         node.requires_grad = False
         return node
     return None

@@ -40,11 +40,40 @@ def mapped(fn: Callable[[Any], Any], tree: Any) -> Any:
 
 
 def filled(tree: Any, values: Iterator[Any]) -> Any:
-    """The same structure with its leaves replaced by the next of ``values``.
+    """The same structure with its leaves replaced by the next of ``values``; None stays.
 
     Examples
     --------
-    >>> filled({"w": [1.0, 2.0], "b": (3.0,)}, iter("abc"))
-    {'w': ['a', 'b'], 'b': ('c',)}
+    >>> filled({"w": [1.0, None], "b": (3.0,)}, iter("ab"))
+    {'w': ['a', None], 'b': ('b',)}
     """
-    return mapped(lambda _: next(values), tree)
+    return mapped(lambda leaf: None if leaf is None else next(values), tree)
+
+
+def located(tree: Any, place: str) -> list[tuple[str, Any]]:
+    """Each leaf and where it is, as one would write it.
+
+    Examples
+    --------
+    >>> located({"w": [1.0, 2.0], "b": (3.0,)}, "p")
+    [("p['w'][0]", 1.0), ("p['w'][1]", 2.0), ("p['b'][0]", 3.0)]
+    """
+    inside = parts(tree, place)
+    return [(place, tree)] if inside is None else [leaf for where, value in inside for leaf in located(value, where)]
+
+
+def parts(tree: Any, place: str) -> list[tuple[str, Any]] | None:
+    """What a structure holds one level down, and where; None if it is no structure.
+
+    Examples
+    --------
+    >>> parts({"w": [1.0, 2.0], "b": (3.0,)}, "p")
+    [("p['w']", [1.0, 2.0]), ("p['b']", (3.0,))]
+    """
+    if isinstance(tree, dict):
+        return [(f"{place}[{key!r}]", value) for key, value in tree.items()]
+    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
+        return [(f"{place}.{field}", value) for field, value in zip(tree._fields, tree)]
+    if isinstance(tree, list | tuple):
+        return [(f"{place}[{i}]", value) for i, value in enumerate(tree)]
+    return None

@@ -12,7 +12,6 @@ import numpy as np
 
 from tinygrad_lr.autodiff.rules.elementwise import sigmoid
 from tinygrad_lr.autodiff.rules.network import bce, bce_of_sigmoid, bce_with_logits, cross_entropy, squared_error
-from tinygrad_lr.autodiff.rules.registry import Function
 from tinygrad_lr.autodiff.rules.shapes import VIEWS
 from tinygrad_lr.autodiff.tensor import Tensor, lift, record
 from tinygrad_lr.nn.module import Module
@@ -172,16 +171,13 @@ class MSELoss(Loss):
 
 def logits_of(p: Tensor) -> Tensor | None:
     """The logits z that p = sigmoid(z) came from, laid out as p is; None where p came from elsewhere."""
-    layouts: list[tuple[Function, tuple[Any, ...], dict[str, Any]]] = []
     node = p.node
-    if node is not None and node.value is not p.data:
-        return None  # freed, or changed by the user since
-    while node is not None and node.func is not None and node.func in VIEWS and node.values is not None:
-        layouts.append((node.func, node.values[1:], node.kwargs))
-        node = node.parents[0]
-    if node is None or node.func is not sigmoid or node.values is None:
-        return None
-    z = lift(node.values[0], node.parents[0] if p.requires_grad else None)
-    for func, settings, kwargs in reversed(layouts):
-        z = record(func, (z, *settings), kwargs)
-    return z if isinstance(z, Tensor) else Tensor(z)
+    if node is None or node.value is not p.data:
+        return None  # an input, freed, or changed by the user since
+    if node.func is sigmoid:
+        z = node.values[0]
+        return lift(z, node.parents[0]) if node.requires_grad and node.parents[0] is not None else Tensor(z)
+    if node.func in VIEWS and node.parents[0] is not None:
+        z = logits_of(lift(node.values[0], node.parents[0]))
+        return None if z is None else record(node.func, (z, *node.values[1:]), node.kwargs)
+    return None

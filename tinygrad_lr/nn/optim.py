@@ -85,20 +85,18 @@ class SGD(Optimizer):
 
     def step(self) -> None:
         """Move every parameter that has a gradient."""
-        lr, momentum, stepped = self.lr, self.momentum, False
+        descent, momentum, weight_decay, stepped = -self.lr, self.momentum, self.weight_decay, False
         for i, parameter in enumerate(self.parameters):
             g = parameter.node.grad  # type: ignore[union-attr]
             if g is None:
                 continue
             stepped = True
-            if self.weight_decay:
-                g = g + self.weight_decay * parameter.data
+            if weight_decay:
+                g = g + weight_decay * parameter.data
             if momentum:
                 v = self.velocities[i]
                 self.velocities[i] = v = g if v is None else momentum * v + g
                 g = g + momentum * v if self.nesterov else v
-            moved = g * -lr
-            moved += parameter.data  # into memory of its own: arrays handed out earlier stay as they were
-            parameter.data = moved
+            parameter.data = g * descent + parameter.data  # in this order NumPy reuses the product's memory
         if not stepped:
             raise self.missing_gradients()
