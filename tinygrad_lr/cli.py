@@ -1,202 +1,299 @@
 """The command line: fit one neuron by gradient descent, and show every number of it.
 
 Without arguments the six primes are fitted; ``fit data.csv --target y`` does the same for a table of one's own.
+The answers go to standard output, laid out for 80 columns; progress and errors go to standard error.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
+import os
+import shutil
 import sys
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+import textwrap
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
+import tinygrad_lr
 from tinygrad_lr import nn
 from tinygrad_lr.autodiff.gradcheck import central_differences
 from tinygrad_lr.autodiff.rules.elementwise import sigmoid
 from tinygrad_lr.autodiff.tensor import no_grad
-from tinygrad_lr.regression.data import PRIMES, Data, DataError, read_csv
-from tinygrad_lr.regression.likelihood import Maximum, maximum_likelihood
+from tinygrad_lr.regression.data import PRIMES, DataError, counted, listed, read_csv, shortened, split
+from tinygrad_lr.regression.likelihood import maximum_likelihood
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
-ROWS_SHOWN = 12
-
-
-class Fit(NamedTuple):
-    """A trained neuron, the inputs it saw, and its mean loss before and after."""
-
-    model: nn.Sequential
-    inputs: Floats
-    first_loss: float
-    last_loss: float
-    epochs: int
-    lr: float
+SAMPLES_SHOWN = 10
+GRADIENTS_SHOWN = 20
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; give the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m tinygrad_lr", description="Logistic regression as a network of one neuron, with every number shown.")
-    commands = parser.add_subparsers(dest="command", metavar="command")
-    fit = commands.add_parser("fit", help="fit a CSV file of numbers with a header row")
-    fit.add_argument("file", help="the CSV file")
-    fit.add_argument("--target", required=True, help="the column that holds the class, 0 or 1")
-    fit.add_argument("--epochs", type=positive_int, default=2500, help="how many gradient steps to take (default: %(default)s)")
-    options = parser.parse_args(arguments)
-    if options.command is None:
-        print_primes()
-        return 0
+    """Run the command line; give the exit status: 1 where a gradient is wrong, 2 for bad input."""
+    options = parsed(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a name in letters that the terminal lacks is no reason to stop
     try:
-        data = read_csv(options.file, options.target)
+        correct = print_primes() if options.command is None else print_table(options)
+        print(end="", flush=True)
     except DataError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print_table(data, options.file, options.epochs)
-    return 0
+    except BrokenPipeError:  # the reader has seen enough; what is still in the buffer goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141  # as a shell reports the end of a program by SIGPIPE
+    except KeyboardInterrupt:
+        print("\nstopped", file=sys.stderr)
+        return 130  # as a shell reports the end of a program by SIGINT
+    return 0 if correct else 1
 
 
-def positive_int(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return value
+def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The options."""
+    about = "Logistic regression as a network of one neuron, with every number shown. Without a command it learns six primes."
+    parser = argparse.ArgumentParser(prog="python -m tinygrad_lr", description=about)
+    parser.add_argument("--version", action="version", version=f"tinygrad_lr {tinygrad_lr.__version__}")
+    fit = parser.add_subparsers(dest="command", metavar="command").add_parser("fit", help="fit a CSV file of numbers with a header row")
+    fit.add_argument("file", help="the CSV file: one column of classes, all others features")
+    fit.add_argument("--target", required=True, metavar="NAME", help="the column that holds the class, 0 or 1")
+    whole = bounded(int, float("inf"), "a whole number above 0")
+    fit.add_argument("--epochs", type=whole, default=2500, metavar="N", help="how many gradient steps to take (default: %(default)s)")
+    rate = bounded(float, 1e6, "a number above 0, at most 1e6")
+    fit.add_argument("--lr", type=rate, metavar="RATE", help="the learning rate (default: 1/L, with L the Lipschitz constant of the gradient)")
+    share = bounded(float, 0.99, "a share above 0, at most 0.99")
+    fit.add_argument("--test", type=share, metavar="SHARE", help="hold out this share of the samples, such as 0.2, and test on them")
+    return parser.parse_args(arguments)
+
+
+def bounded(convert: Callable[[str], float], largest: float, expected: str) -> Callable[[str], float]:
+    """A type for argparse: a number above 0, and not above the largest."""
+
+    def converted(text: str) -> float:
+        try:
+            value = convert(text)
+        except ValueError:
+            value = 0
+        if not 0 < value <= largest:
+            raise argparse.ArgumentTypeError(f"expected {expected}, got {text!r}")
+        return value
+
+    return converted
 
 
 # -- the two jobs --------------------------------------------------------------------------------------
 
 
-def print_primes() -> None:
-    """Fit the six primes from w = 0, b = -1 and print all about it."""
-    data = PRIMES
+def print_primes() -> bool:
+    """Fit the six primes from w = 0, b = -1 and print all about it; tell whether the gradients are right."""
+    X, y = PRIMES.X, PRIMES.y
+    model = neuron(n_inputs=1, bias=-1.0)
+    at_start = gradients(model, X, y)
     print("One neuron, sigmoid(w x + b), learns six primes\n")
-    print("  x   " + "".join(f"{x:5g}" for x in data.X[:, 0]))
-    print("  y   " + "".join(f"{y:5g}" for y in data.y[:, 0]) + "\n")
-    fit = trained(data.X, data.y, start=-1.0, epochs=2500, lr=0.1)
-    best = maximum_likelihood(data.X, data.y)
-    w, b = weights_of(fit)
-    print_learned(fit, ["w"], w, b, best)
+    print_line("x", " ".join(f"{x:4g}" for x in X[:, 0]))
+    print_line("y", " ".join(f"{c:4g}" for c in y[:, 0]))
+    last = train(model, X, y, epochs=2500, lr=0.1)
+    w, b = weights_of(model)
+    best = maximum_likelihood(X, y)
+    print_weights(["w", "b", "mean loss"], [*w, b, last], [*best.weight, best.bias, best.loss], ".8f")
+    x = np.append(X, [[8.5]], axis=0)
     print("\nProbability that y = 1\n")
-    print(f"{'x':>6} {'y':>3} {'learned':>10} {'maximum likelihood':>20}")
-    for x, y in [*zip(data.X[:, 0], data.y[:, 0]), (8.5, None)]:
-        learned, ideal = float(sigmoid(w[0] * x + b)), float(sigmoid(best.weight[0] * x + best.bias))
-        print(f"{x:6g} {'?' if y is None else format(y, 'g'):>3} {learned:10.4f} {ideal:20.4f}")
-    print_gradients(fit, data.y)
+    given = [("x", [f"{value:g}" for value in x[:, 0]]), ("y", [*(f"{c:g}" for c in y[:, 0]), "?"])]
+    print_columns([*given, ("learned", decimals(model(x).numpy())), ("maximum likelihood", decimals(sigmoid(x @ best.weight + best.bias)))])
+    return print_gradients(model, at_start, gradients(model, X, y), names=[])
 
 
-def print_table(data: Data, path: str, epochs: int) -> None:
-    """Fit a table, its features brought to mean 0 and deviation 1, and print the weights in its own units."""
-    m, n = data.X.shape
-    mean, deviation = data.X.mean(axis=0), data.X.std(axis=0)
-    deviation = np.where(deviation > 0, deviation, 1.0)
-    inputs = (data.X - mean) / deviation
-    ones = int(data.y.sum())
-    print(f"One neuron, sigmoid(w x + b), learns {data.target!r} from {path}\n")
-    print(f"  {m} rows, {n} feature{'s' * (n > 1)}; class 1 in {ones} rows, class 0 in {m - ones}")
-    print("  features are brought to mean 0 and standard deviation 1 for training; weights are printed in the file's units\n")
+def print_table(options: argparse.Namespace) -> bool:
+    """Fit a table and print all about it, the weights in its own units; tell whether the gradients are right."""
+    data = read_csv(options.file, options.target)
+    kept, held_out = split(data.y, options.test)
+    varies = np.ptp(data.X[kept], axis=0) > 0
+    if not varies.any():
+        raise DataError(f"{options.file}: every feature is constant, so there is nothing to tell the classes apart by")
+    names = [shortened(name, 36) for name, used in zip(data.names, varies) if used]
+    constant = [shortened(name, 18) for name, used in zip(data.names, varies) if not used]
+    target = shortened(data.target, 18)
+    raw, y = data.X[kept][:, varies], data.y[kept]
+    mean, deviation = raw.mean(axis=0), raw.std(axis=0)
+    inputs = (raw - mean) / deviation
+    m, n = inputs.shape
+    model = neuron(n, bias=0.0)
+    at_start = gradients(model, inputs, y)
     lipschitz = np.linalg.norm(np.hstack([inputs, np.ones((m, 1))]), 2) ** 2 / (4 * m)
-    fit = trained(inputs, data.y, start=0.0, epochs=epochs, lr=float(1 / lipschitz))
-    w, b = weights_of(fit)
-    w = w / deviation
-    b = float(b - w @ mean)
-    print_learned(fit, list(data.names), w, b, maximum_likelihood(data.X, data.y))
-    a = fit.model(inputs).numpy()
-    right = int(((a >= 0.5) == (data.y == 1)).sum())
-    print(f"\nProbability that {data.target} = 1: {right} of {m} rows on the right side of 0.5\n")
-    print(f"{'row':>6} {data.target[:8]:>8} {'learned':>10}")
-    for i in range(min(m, ROWS_SHOWN)):
-        print(f"{i + 1:6} {data.y[i, 0]:8g} {a[i, 0]:10.4f}")
-    if m > ROWS_SHOWN:
-        print(f"   ... and {m - ROWS_SHOWN} more rows")
-    print_gradients(fit, data.y)
+    lr, chosen = (1 / lipschitz, " = 1/L (Lipschitz rule)") if options.lr is None else (options.lr, "")
+
+    print(f"One neuron, sigmoid(w x + b), learns the column {target!r}\n")
+    print_line("file", options.file)
+    print_line("samples", f"{m}: {np.sum(y == 0)} of class 0, {np.sum(y == 1)} of class 1" + (f"; {len(held_out)} more held out" if len(held_out) else ""))
+    print_line("features", f"{n}, brought to mean 0 and standard deviation 1 for training")
+    if constant:
+        print_line("left out", f"{len(constant)} constant: {listed(constant, 2)}")
+    last = train(model, inputs, y, options.epochs, lr, chosen)
+    best = maximum_likelihood(inputs, y)
+    separated = best.loss < 1e-6  # then there is no maximum: the loss falls towards 0 as the weights grow
+
+    def in_units(weight: Floats, bias: float, loss: float) -> list[float]:
+        return [*(weight / deviation), bias - float(weight / deviation @ mean), loss]
+
+    ideals = None if separated else in_units(best.weight, best.bias, best.loss)
+    print_weights([*names, "(bias)", "(mean loss)"], in_units(*weights_of(model), last), ideals, ".7g")
+    print_notes(best.problem, 0.0 if separated else last - best.loss, lr * lipschitz)
+
+    first = slice(SAMPLES_SHOWN)
+    print(f"\nProbability that {target} = 1{f', for the first {SAMPLES_SHOWN} of {m} samples' if m > SAMPLES_SHOWN else ''}\n")
+    given = [("sample", [str(i + 1) for i in kept[first]]), (target, [f"{c:g}" for c in y[first, 0]])]
+    if n == 1:
+        given.insert(1, (shortened(names[0], 18), [f"{x:g}" for x in raw[first, 0]]))
+    possible = ["none"] * SAMPLES_SHOWN if separated else decimals(sigmoid(inputs[first] @ best.weight + best.bias))
+    print_columns([*given, ("learned", decimals(model(inputs[first]).numpy())), ("maximum likelihood", possible)])
+    print(f"\nPredicted {target}: 1 where the learned probability is at least 0.5\n")
+    print_predictions(target, y, model(inputs).numpy())
+    if len(held_out):
+        p = model((data.X[held_out][:, varies] - mean) / deviation)
+        print(f"\nThe same for the {counted(len(held_out), 'sample')} held out, mean loss {nn.BCELoss()(p, data.y[held_out]).item():.6f}\n")
+        print_predictions(target, data.y[held_out], p.numpy())
+    return print_gradients(model, at_start, gradients(model, inputs, y), names)
 
 
 # -- training ------------------------------------------------------------------------------------------
 
 
-def trained(X: Floats, y: Floats, start: float, epochs: int, lr: float) -> Fit:
-    """Gradient descent from weights 0 and bias ``start``, on all samples at once."""
-    model = nn.Sequential(nn.Dense(X.shape[1], 1), nn.Sigmoid())
-    model.load_state_dict({"0.weight": np.zeros((1, X.shape[1])), "0.bias": [start]})
+def neuron(n_inputs: int, bias: float) -> nn.Sequential:
+    """One neuron with weights 0."""
+    model = nn.Sequential(nn.Dense(n_inputs, 1), nn.Sigmoid())
+    model.load_state_dict({"0.weight": np.zeros((1, n_inputs)), "0.bias": [bias]})
+    return model
+
+
+def train(model: nn.Sequential, X: Floats, y: Floats, epochs: int, lr: float, chosen: str = "") -> float:
+    """Descend along the gradient of all samples at once, and print how it went; give the last mean loss."""
     loss_fn, optimizer = nn.BCELoss(), nn.SGD(model.parameters(), lr=lr)
+    print_line("model", ", ".join(map(repr, [*model, loss_fn])))
+    print_line("training", f"SGD, {counted(epochs, 'epoch')}, learning rate {lr:.4g}{chosen}")
     first = loss_fn(model(X), y).item()
-    for _ in shown(epochs, lambda: loss.item()):
+    visible, due = sys.stderr.isatty(), 0.0
+    for epoch in range(1, epochs + 1):
         loss = loss_fn(model(X), y)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    return Fit(model, X, first, loss_fn(model(X), y).item(), epochs, lr)
+        if visible and (time.monotonic() >= due or epoch == epochs):
+            show_progress(epoch, epochs, loss.item())
+            due = time.monotonic() + 0.1
+    last = float(loss_fn(model(X), y).item())
+    print_line("mean loss", f"{first:.6f} at the start, {last:.6f} at the end")
+    return last
 
 
-def shown(epochs: int, loss: Any) -> Iterator[int]:
-    """Count epochs, with a progress line on standard error while it is a terminal."""
-    visible = sys.stderr.isatty()
-    for epoch in range(epochs):
-        yield epoch
-        if visible and (epoch + 1) % max(1, epochs // 50) == 0:
-            done = 30 * (epoch + 1) // epochs
-            print(f"\r  epoch {epoch + 1:>6}/{epochs} [{'#' * done}{'.' * (30 - done)}] loss {loss():.6f}", end="", file=sys.stderr, flush=True)
-    if visible:
-        print("\r" + " " * 79 + "\r", end="", file=sys.stderr, flush=True)
+def show_progress(epoch: int, epochs: int, loss: float) -> None:
+    """Draw the progress line over the one before; the last one stays."""
+    width = max(0, min(30, shutil.get_terminal_size().columns - 50))
+    text = f"{epoch:{len(str(epochs))}}/{epochs} [{'#' * (width * epoch // epochs):.<{width}}] loss {loss:<12.6f}"
+    print(f"\r  {'progress':<10} {text}", end="\n" if epoch == epochs else "", file=sys.stderr, flush=True)
 
 
-def weights_of(fit: Fit) -> tuple[Floats, float]:
+def weights_of(model: nn.Sequential) -> tuple[Floats, float]:
     """The neuron's weights as a vector, and its bias."""
-    layer = fit.model[0]
-    assert isinstance(layer, nn.Dense) and layer.bias is not None
-    return layer.weight.numpy()[0], layer.bias.item()
+    state = model.state_dict()
+    return state["0.weight"][0], float(state["0.bias"][0])
+
+
+def gradients(model: nn.Sequential, X: Floats, y: Floats) -> Floats:
+    """The gradient by autodiff, by central differences and by the equations: a column each, a row per parameter."""
+    loss_fn = nn.BCELoss()
+    model.zero_grad()
+    loss_fn(model(X), y).backward()
+    equations = backpropagated(*weights_of(model), X, y)
+    blocks = []
+    for path, parameter in model.named_parameters():
+        here = parameter.data
+
+        def loss_at(value: Any, parameter: nn.Parameter = parameter) -> float:
+            parameter.data = value
+            with no_grad():
+                return float(loss_fn(model(X), y).item())
+
+        differences = central_differences(loss_at, here)
+        parameter.data = here
+        blocks.append(np.column_stack([parameter.grad.ravel(), differences.ravel(), equations[path].ravel()]))
+    return np.vstack(blocks)
+
+
+def backpropagated(w: Floats, b: float, X: Floats, y: Floats) -> dict[str, Floats]:
+    """The gradient of the mean cross-entropy by the four equations, in plain NumPy."""
+    z = X @ w[:, None] + b
+    a = (1 + np.tanh(z / 2)) / 2  # 1 / (1 + exp(-z)) in a form that cannot overflow
+    delta = (a - y) / len(y)  # BP1: dL/da s'(z), with dL/da = (a - y) / (a (1 - a)) / m and s'(z) = a (1 - a)
+    return {"0.weight": delta.T @ X, "0.bias": delta.sum(axis=0)}  # BP4, BP3; BP2 needs a second layer
 
 
 # -- printing ------------------------------------------------------------------------------------------
 
 
-def print_learned(fit: Fit, names: list[str], w: Floats, b: float, best: Maximum) -> None:
-    """The learned parameters beside those of maximum likelihood."""
-    print(f"Gradient descent, {fit.epochs} epochs, learning rate {fit.lr:.4g}: mean loss {fit.first_loss:.6f} at the start, {fit.last_loss:.6f} at the end\n")
-    width = max(8, *map(len, names)) if names else 8
-    print(f"  {'':{width}} {'learned':>14} {'maximum likelihood':>20}")
-    for name, learned, ideal in [*zip(names, w, best.weight), ("b", b, best.bias), ("loss", fit.last_loss, best.loss)]:
-        print(f"  {name:{width}} {learned:14.8f} {ideal:20.8f}")
-    if best.problem is not None:
-        print(f"\n  note: {best.problem}")
+def print_line(head: str, text: str) -> None:
+    print(f"  {head:<10} {text}")
 
 
-def print_gradients(fit: Fit, y: Floats) -> None:
-    """The gradient at the end, by autodiff, by differences, and by the equations of backpropagation."""
-    loss_fn = nn.BCELoss()
-    fit.model.zero_grad()
-    loss_fn(fit.model(fit.inputs), y).backward()
-    by_hand = backpropagated(fit, y)
-    print("\nThe gradient at the end, three ways\n")
-    print(f"  {'parameter':<16} {'autodiff':>16} {'central differences':>20} {'BP1 to BP4':>16} {'largest difference':>20}")
-    worst = 0.0
-    for path, parameter in fit.model.named_parameters():
-        exact, equations = parameter.grad, by_hand[path]
-        numeric = central_differences(lambda value, path=path: loss_at(fit, y, path, value), parameter.numpy())  # type: ignore[misc]
-        for i in np.ndindex(parameter.shape):
-            values = exact[i], numeric[i], equations[i]
-            apart = max(values) - min(values)
-            worst = max(worst, apart)
-            name = path + "[" + ", ".join(map(str, i)) + "]"
-            print(f"  {name:<16} {values[0]:16.12f} {values[1]:20.12f} {values[2]:16.12f} {apart:20.1e}")
-    print(f"\n  They {'agree' if worst < 1e-8 else 'DISAGREE'}: nowhere more than {worst:.1e} apart.")
+def print_weights(labels: list[str], learned: list[float], ideals: list[float] | None, digits: str) -> None:
+    """The learned numbers beside those of maximum likelihood."""
+    width = max(8, *map(len, labels))
+    print(f"\n  {'':{width}} {'learned':>14} {'maximum likelihood':>20}")
+    for i, label in enumerate(labels):
+        print(f"  {label:{width}} {learned[i]:>14{digits}} {'none' if ideals is None else format(ideals[i], digits):>20}")
 
 
-def loss_at(fit: Fit, y: Floats, path: str, value: Floats) -> float:
-    """The mean loss with one parameter replaced."""
-    parameter = dict(fit.model.named_parameters())[path]
-    kept, parameter.data = parameter.data, value
-    try:
-        with no_grad():
-            return nn.BCELoss()(fit.model(fit.inputs), y).item()  # type: ignore[no-any-return]
-    finally:
-        parameter.data = kept
+def print_notes(problem: str | None, excess: float, steepness: float) -> None:
+    """What a reader should know about these numbers, if anything."""
+    notes = [problem] if problem else []
+    if excess > 1e-6:
+        remedy = f"the learning rate is {steepness:.3g} times 1/L, try a smaller one" if steepness > 2 else "more --epochs bring it closer"
+        notes.append(f"the learned loss is {excess:.1e} above the least possible; {remedy}")
+    for note in notes:
+        print("\n" + textwrap.fill(f"Note: {note}.", 79, initial_indent="  ", subsequent_indent="  "))
 
 
-def backpropagated(fit: Fit, y: Floats) -> dict[str, Floats]:
-    """The gradient of the mean cross-entropy by the four equations, in plain NumPy."""
-    w, b = weights_of(fit)
-    z = fit.inputs @ w[:, None] + b
-    a = 1 / (1 + np.exp(-z))
-    delta = (a - y) / len(y)  # BP1: dL/da s'(z), with dL/da = (a - y) / (a (1 - a)) / m and s'(z) = a (1 - a)
-    return {"0.weight": (fit.inputs.T @ delta).T, "0.bias": delta.sum(axis=0)}  # BP4, BP3; BP2 needs a second layer
+def print_predictions(target: str, y: Floats, p: Floats) -> None:
+    """Classes against predicted classes, and how many agree."""
+    actual, predicted = y[:, 0] == 1, p[:, 0] >= 0.5
+    counts = [(f"predicted {d}", [str(np.sum((actual == c) & (predicted == d))) for c in (0, 1)]) for d in (0, 1)]
+    print_columns([("", [f"{target} = {c}" for c in (0, 1)]), *counts])
+    commoner = int(2 * actual.sum() > len(actual))
+    print(f"\n  {np.sum(predicted == actual)} of {len(actual)} are right; always answering {commoner} would get {np.sum(actual == commoner)} right")
+
+
+def print_columns(columns: list[tuple[str, list[str]]]) -> None:
+    """A table of texts, each column under its head."""
+    widths = [max(6, len(head), *map(len, texts)) for head, texts in columns]
+    for row in zip(*([head, *texts] for head, texts in columns)):
+        print("  " + "  ".join(f"{text:>{width}}" for text, width in zip(row, widths)))
+
+
+def decimals(p: Floats) -> list[str]:
+    return [f"{value:.4f}" for value in p.ravel()]
+
+
+def print_gradients(model: nn.Sequential, start: Floats, end: Floats, names: list[str]) -> bool:
+    """The gradient at the end three ways, and how far they are apart; tell whether they agree."""
+    labels = [path + "[" + ", ".join(map(str, i)) + "]" for path, p in model.named_parameters() for i in np.ndindex(p.shape)]
+    names = [shortened(name, 12) for name in names] + [""] * (len(labels) - len(names))
+    apart = np.ptp(end, axis=1)
+    rows = range(len(end)) if len(end) <= GRADIENTS_SHOWN else np.argsort(-apart, kind="stable")[:GRADIENTS_SHOWN]
+    width = max(map(len, names))
+    print("\nThe gradient at the end: by autodiff, by central differences, by BP1 to BP4\n")
+    if len(rows) < len(end):
+        print(f"  The {len(rows)} of {len(end)} parameters where they differ most:\n")
+    print(f"  {'parameter':<{17 + width}} {'autodiff':>12} {'differences':>12} {'BP1 to BP4':>12} {'apart':>8}")
+    for i in rows:
+        print(f"  {labels[i]:<16} {names[i]:{width}} " + " ".join(f"{g:z12.9f}" for g in end[i]) + f" {apart[i]:8.1e}")
+    steps = max(1.0, *(np.max(np.abs(p.data)) for p in model.parameters()))  # in these units; a difference errs by their square
+    correct = True
+    print(f"\n  {'Autodiff':<16} {'largest entry':>14} {'from differences':>18} {'from BP1 to BP4':>18}")
+    for when, (exact, differences, equations) in (("at the start", start.T), ("at the end", end.T)):
+        off, off_equations = np.max(np.abs(exact - differences)), np.max(np.abs(exact - equations))
+        print(f"  {when:<16} {np.max(np.abs(exact)):14.1e} {off:18.1e} {off_equations:18.1e}")
+        correct &= bool(off < 1e-8 * steps**2 and off_equations < 1e-12)
+    print(f"\n  Autodiff {'agrees with both' if correct else 'DISAGREES'}.")
+    return correct

@@ -1,16 +1,24 @@
-"""Data to fit: the six primes, and tables of numbers from CSV files."""
+"""Data to fit: the six primes, and tables of numbers from CSV files.
+
+A table is taken as it stands or refused: nothing is guessed, dropped or filled in. What is refused is told
+with its place, counted as a spreadsheet counts: the header is row 1, and blank lines are rows too.
+"""
 
 from __future__ import annotations
 
 import csv
+import io
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
+Places = np.ndarray[Any, np.dtype[np.int64]]
+
+SMALLEST, LARGEST = 1e-100, 1e100  # the squares of such numbers, and sums of those, neither underflow nor overflow
 
 
 class Data(NamedTuple):
@@ -38,6 +46,9 @@ PRIMES = Data(
 def read_csv(path: str | Path, target: str) -> Data:
     """Read a CSV file of numbers with a header row.
 
+    Fields are separated by commas. Spaces around names and numbers don't matter, nor do blank lines, a byte
+    order mark, or whether lines end as on Windows. White space inside a name counts as one space.
+
     Parameters
     ----------
     path : str or Path
@@ -53,8 +64,9 @@ def read_csv(path: str | Path, target: str) -> Data:
     Raises
     ------
     DataError
-        If the file cannot be read, the target column is missing, a row has too many or too few fields, a
-        field is no finite number, a class is neither 0 nor 1, or only one class occurs.
+        If the file cannot be read, a column has no name or shares it, the target column is missing, a row
+        has too many or too few fields, a field is no finite number (or one whose square is not), a class is
+        neither 0 nor 1, or only one class occurs.
 
     Examples
     --------
@@ -64,61 +76,137 @@ def read_csv(path: str | Path, target: str) -> Data:
     >>> read_csv(path, "y").X.tolist()
     [[1.5], [1.8]]
     """
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            rows = list(nonblank(csv.reader(file)))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"cannot read {path}: {error}") from error
-    if not rows:
-        raise DataError(f"{path} is empty: expected a header row and rows of numbers")
-    header = [name.strip() for name in rows[0][1]]
-    check_header(path, header, target)
-    if len(rows) == 1:
-        raise DataError(f"{path} has a header but no rows")
-    numbers = np.array([[number(path, line, name, text) for name, text in zip(header, fields(path, line, row, header))] for line, row in rows[1:]])
-    at = header.index(target)
+    rows = records(path, text_of(path))
+    top, header = next(rows, (1, []))
+    names, target = [name_of(field) for field in header], name_of(target)
+    check_header(path, top, header, names, target)
+    numbers = np.array([numbers_of(path, row, names, fields, target) for row, fields in rows])
+    if not len(numbers):
+        raise DataError(f"{path} has a header but no rows of numbers below it")
+    at = names.index(target)
     y = numbers[:, at : at + 1]
-    for (line, _), value in zip(rows[1:], y[:, 0]):
-        if value not in (0.0, 1.0):
-            raise DataError(f"{path}, row {line}, column {target!r}: the class must be 0 or 1, found {value:g}")
     if y.min() == y.max():
-        raise DataError(f"{path}, column {target!r}: every row has class {y[0, 0]:g}; both 0 and 1 must occur")
-    return Data(np.delete(numbers, at, axis=1), y, tuple(name for name in header if name != target), target)
+        raise DataError(f"{path}, column {quoted(target)}: every row has class {y[0, 0]:g}; both 0 and 1 must occur")
+    return Data(np.delete(numbers, at, axis=1), y, tuple(names[:at] + names[at + 1 :]), target)
 
 
-def nonblank(rows: Any) -> Iterator[tuple[int, list[str]]]:
-    """(line number, fields) of every row that is not empty."""
-    for row in rows:
-        if row:
-            yield rows.line_num, row
-
-
-def check_header(path: str | Path, header: list[str], target: str) -> None:
-    """Refuse a header that does not say which column is which."""
-    repeated = sorted({name for name in header if header.count(name) > 1})
-    if repeated:
-        raise DataError(f"{path}: the header names {', '.join(map(repr, repeated))} more than once")
-    if target not in header:
-        raise DataError(f"{path} has no column {target!r}; its columns are {', '.join(map(repr, header))}")
-    if len(header) == 1:
-        raise DataError(f"{path} has no column besides {target!r}: at least one feature is needed")
-
-
-def fields(path: str | Path, line: int, row: list[str], header: list[str]) -> list[str]:
-    """The row, if it is as long as the header."""
-    if len(row) != len(header):
-        missing = f"column {header[len(row)]!r} is missing" if len(row) < len(header) else f"field {row[len(header)]!r} has no column"
-        raise DataError(f"{path}, row {line}: {len(row)} fields where the header has {len(header)}; {missing}")
-    return row
-
-
-def number(path: str | Path, line: int, name: str, text: str) -> float:
-    """The field as a finite number."""
+def text_of(path: str | Path) -> str:
+    """The whole file, decoded."""
     try:
-        value = float(text)
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from error
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = error.object[: error.start].decode() + "?"  # the place is where the fields before it end
+        *_, (row, fields) = records(path, before, strict=False)
+        place = f"{path}, row {row}, column {len(fields)}"
+        raise DataError(f"{place}: byte 0x{error.object[error.start]:02x} is not UTF-8; save the file as UTF-8 text") from error
+
+
+def records(path: str | Path, text: str, strict: bool = True) -> Iterator[tuple[int, list[str]]]:
+    """(row, fields) of every row that is not blank."""
+    row = 0
+    try:
+        for row, fields in enumerate(csv.reader(io.StringIO(text, newline=""), skipinitialspace=True, strict=strict), 1):
+            if len(fields) > 1 or "".join(fields).strip():
+                yield row, fields
+    except csv.Error as error:
+        raise DataError(f"{path}, row {row + 1}: {error}; is a quotation mark missing or not doubled?") from error
+
+
+def name_of(text: str) -> str:
+    """A column's name, with all white space in it, line breaks included, as single spaces."""
+    return " ".join(text.split())
+
+
+def check_header(path: str | Path, row: int, header: list[str], names: list[str], target: str) -> None:
+    """Refuse a header that does not say which column is which."""
+    if not header:
+        raise DataError(f"{path} is empty: expected a header row and rows of numbers")
+    for column, name in enumerate(names, 1):
+        if not name or not name.isprintable():
+            raise DataError(f"{path}, row {row}, column {column}: {f'the name {quoted(name)} cannot be printed' if name else 'the column has no name'}")
+    repeated = dict.fromkeys(name for name in names if names.count(name) > 1)
+    if repeated:
+        raise DataError(f"{path}, row {row}: the header names {listed(repeated)} more than once")
+    if target not in names:
+        other = next((mark for mark in ";\t|" if len(header) == 1 and mark in header[0]), None)
+        hint = f"; separate fields by ',' instead of {other!r}" if other else ""
+        raise DataError(f"{path} has no column {quoted(target)}; its header has {listed(names)}{hint}")
+    if len(names) == 1:
+        raise DataError(f"{path} has no column besides {quoted(target)}: at least one feature is needed")
+
+
+def numbers_of(path: str | Path, row: int, names: list[str], fields: list[str], target: str) -> list[float]:
+    """The row's fields as numbers, one under each name."""
+    if len(fields) != len(names):
+        missing = f"column {quoted(names[len(fields)])} is missing" if len(fields) < len(names) else f"{quoted(fields[len(names)])} has no column"
+        raise DataError(f"{path}, row {row}: {counted(len(fields), 'field')} where the header has {len(names)}; {missing}")
+    numbers = []
+    for name, field in zip(names, fields):
+        try:
+            numbers.append(number(field, name == target))
+        except ValueError as error:
+            raise DataError(f"{path}, row {row}, column {quoted(name)}: {error}") from None
+    return numbers
+
+
+def number(text: str, is_class: bool = False) -> float:
+    """The field as a number that can be computed with; 1_000 is one in Python, but in a table rather a slip."""
+    try:
+        value = float(text) if "_" not in text else None
     except ValueError:
-        found = f"found {text!r}" if text.strip() else "the field is empty"
-        raise DataError(f"{path}, row {line}, column {name!r}: expected a number, {found}") from None
-    if not math.isfinite(value):
-        raise DataError(f"{path}, row {line}, column {name!r}: expected a finite number, found {text!r}")
-    return value
+        value = None
+    if value in (0.0, 1.0) or (value is not None and not is_class and SMALLEST <= abs(value) <= LARGEST):
+        return value
+    if is_class:
+        expected = "the class must be 0 or 1"
+    elif value is None:
+        expected = "expected a number"
+    elif not math.isfinite(value):
+        expected = "expected a finite number"
+    else:
+        expected = f"expected 0 or a size from {SMALLEST:g} to {LARGEST:g} (try another unit)"
+    raise ValueError(f"{expected}, {f'found {quoted(text)}' if text.strip() else 'the field is empty'}")
+
+
+def split(y: Floats, share: float | None) -> tuple[Places, Places]:
+    """The places of the samples to learn from and of those to hold out: a share of all, drawn with a fixed seed.
+
+    Examples
+    --------
+    >>> kept, held_out = split(PRIMES.y, 1 / 3)
+    >>> len(kept), len(held_out)
+    (4, 2)
+    """
+    count = max(1, round(share * len(y))) if share else 0
+    drawn = np.random.default_rng(0).permutation(len(y))
+    kept, held_out = np.sort(drawn[count:]), np.sort(drawn[:count])
+    if len(np.unique(y[kept])) < 2:
+        raise DataError(f"holding out {counted(count, 'sample')} of {len(y)} does not leave both classes to learn from")
+    return kept, held_out
+
+
+def shortened(text: str, width: int) -> str:
+    """The text, with its middle left out where it is wider: long names tend to differ at the end."""
+    head = (width - 2) // 2
+    return text if len(text) <= width else text[:head] + "..." + text[head + 3 - width :]
+
+
+def quoted(text: str) -> str:
+    """The text in quotes, on one line, shortened where it is long."""
+    return repr(shortened(text, 60))
+
+
+def listed(names: Iterable[str], most: int = 20) -> str:
+    """The names in quotes, the first few where there are many."""
+    names = list(names)
+    more = [f"and {len(names) - most} more"] if len(names) > most else []
+    return ", ".join([quoted(name) for name in names[:most]] + more)
+
+
+def counted(n: int, noun: str) -> str:
+    """1 row, 2 rows."""
+    return f"{n} {noun}{'s' * (n != 1)}"

@@ -11,6 +11,11 @@ from tinygrad_lr.autodiff.rules.network import bce_with_logits
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
+RANK = 1e-10  # singular values below this part of the largest count as 0
+UNFINISHED = "no maximum found in the steps allowed"
+SEPARATED = "the classes are separated, so the likelihood grows without end as the weights do"
+DEPENDENT = "some columns depend on others, so the maximum is not unique; these are its smallest weights"
+
 
 class Maximum(NamedTuple):
     """Weights (n,), bias, mean negative log-likelihood, and why the search stopped."""
@@ -47,32 +52,30 @@ def maximum_likelihood(X: Floats, y: Floats, steps: int = 100) -> Maximum:
     >>> from tinygrad_lr.regression.data import PRIMES
     >>> found = maximum_likelihood(PRIMES.X, PRIMES.y)
     >>> print(f"{found.weight[0]:.12f} {found.bias:.12f}")
-    0.551775920706 -3.549070672136
+    0.551775920839 -3.549070672801
     """
     m = len(y)
-    ones = np.ones((m, 1))
-    mean, scale = X.mean(axis=0), X.std(axis=0)
-    scale = np.where(scale > 0, scale, 1.0)
-    design = np.hstack([(X - mean) / scale, ones])  # of one scale, so that the Hessian's rank can be told
+    spread = X.max(axis=0) > X.min(axis=0)  # of a constant column, rounding leaves a mean and a deviation that are slightly off
+    mean, scale = np.where(spread, X.mean(axis=0), X[0]), np.where(spread, X.std(axis=0), 1.0)
+    design = np.hstack([(X - mean) / scale, np.ones((m, 1))])  # of one scale, so that the Hessian's rank can be told
+    rank = np.linalg.matrix_rank(design.T @ design, rtol=RANK)
+    dependent = DEPENDENT if rank < design.shape[1] else None
     beta = np.zeros((design.shape[1], 1))
-    loss, problem = float(bce_with_logits(design @ beta, y)), "no maximum found in the steps allowed"
+    loss = float(bce_with_logits(design @ beta, y))
+    problem: str | None = UNFINISHED
     for _ in range(steps):
         a = sigmoid(design @ beta)
         gradient = design.T @ (a - y) / m
         hessian = (design * (a * (1 - a))).T @ design / m
-        step = np.linalg.lstsq(hessian, gradient, rcond=1e-10)[0]
+        step, _, left, _ = np.linalg.lstsq(hessian, gradient, rcond=RANK)
         decrement = float((gradient * step).sum())  # twice what the step can gain, to second order
-        if decrement <= 1e-18 + 1e-16 * loss:
-            problem = None
-            break
         size = 1.0
-        while (lowered := float(bce_with_logits(design @ (beta - size * step), y))) > loss and size > 1e-4:
+        while (lowered := float(bce_with_logits(design @ (beta - size * step), y))) > loss * (1 + 1e-15) and size > 1e-4:
             size /= 2
         beta, loss = beta - size * step, min(lowered, loss)
-    z = design @ beta
-    if (z[y == 1].min() > z[y == 0].max()) and loss < 1e-3:
-        problem = "the classes are separated, so the likelihood grows without end as the weights do"
-    elif np.linalg.matrix_rank(design) < design.shape[1]:
-        problem = "some columns depend on others, so the maximum is not unique; these are its smallest weights"
+        if left < rank or decrement <= 1e-18 + 1e-16 * loss:
+            # at a maximum the steps vanish; towards infinity each one still moves some z by 1, or its curvature is lost
+            problem = SEPARATED if left < rank or np.abs(design @ step).max() > 0.1 else dependent
+            break
     weight = beta[:-1, 0] / scale
     return Maximum(weight, float(beta[-1, 0] - weight @ mean), loss, problem)
