@@ -119,7 +119,7 @@ def pull_back(seeds: dict[Node, Array], keep: Collection[Node] | None = (), lift
     gradients = dict(seeds)  # what has arrived so far; at the end only leaves are left in it
     kept: dict[Node, Array] = {}
     asides: list[tuple[Node, Array]] = []
-    passed_by: list[Node] = []  # nodes that no gradient may reach, at least not from here
+    passed_by: list[Node] = []  # to be freed all the same
     youngest_first: list[tuple[int, Node]] = []
     for node in seeds:
         if node.func is not None:
@@ -138,7 +138,8 @@ def pull_back(seeds: dict[Node, Array], keep: Collection[Node] | None = (), lift
             if parent is None or not parent.requires_grad:
                 continue
             if rule is None or isinstance(rule, Aside):
-                passed_by.append(parent)
+                if free:
+                    passed_by.append(parent)
                 if rule is not None and (keep is None or keep):
                     asides.append((parent, rule.rule(g, y, *values, **kwargs)))
                 continue
@@ -157,7 +158,7 @@ def pull_back(seeds: dict[Node, Array], keep: Collection[Node] | None = (), lift
     gradients.update(kept)
     for node, g in asides:
         add_aside(gradients, node, g, keep, lift)
-    if free and passed_by:
+    if passed_by:
         forget(passed_by)
     return gradients
 
@@ -179,7 +180,10 @@ def forget(nodes: list[Node]) -> None:
     """Free what is left behind ``nodes``."""
     while nodes:
         node = nodes.pop()
-        if node.func is not None and node.freed is None:
-            node.freed = (node.value.shape, node.value.dtype)
-            node.value = node.values = None
-            nodes += [parent for parent in node.parents if parent is not None]
+        if node.func is None or node.freed is not None:
+            continue
+        node.freed = (node.value.shape, node.value.dtype)
+        node.value = node.values = None
+        for parent in node.parents:
+            if parent is not None and parent.freed is None:
+                nodes.append(parent)

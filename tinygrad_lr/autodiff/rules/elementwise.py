@@ -29,7 +29,7 @@ def sigmoid(z: Array) -> Array:
     >>> print(sigmoid(np.array([-1000.0, 0.0, 1000.0])))
     [0.  0.5 1. ]
     """
-    return np.exp(np.minimum(z, 0)) / (1 + np.exp(-np.abs(z)))
+    return np.exp(np.minimum(z, 0.0)) / (1.0 + np.exp(np.copysign(z, -1.0)))  # copysign: -|z|
 
 
 @dispatching
@@ -44,7 +44,7 @@ def softplus(z: Array) -> Array:
     [0.00000000e+00 6.93147181e-01 1.00000000e+03]
     """
     if getattr(z, "size", 1) < 64:
-        return np.logaddexp(0, z)
+        return np.logaddexp(0.0, z)
     return np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))
 
 

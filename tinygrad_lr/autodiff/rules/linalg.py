@@ -526,7 +526,9 @@ Order = Any  # a number, or "fro" or "nuc"
 @dispatching
 def p_norm(x: Array, p: float, axis: Axis = None, keepdims: bool = False) -> Array:
     """(sum |x|^p)^(1/p) along ``axis``."""
-    return np.linalg.vector_norm(x, axis=axis, keepdims=keepdims, ord=p)
+    if p == 2:
+        return np.sqrt(np.sum(x * x, axis=axis, keepdims=keepdims))
+    return np.sum(np.abs(x) ** p, axis=axis, keepdims=keepdims) ** (1 / p)
 
 
 def p_norm_input(g: Array, y: Array, x: Array, p: float, axis: Axis = None, keepdims: bool = False) -> Array:

@@ -40,7 +40,7 @@ def share(g: Array, n: int, reduction: str) -> Array:
 def bce_losses(z: Array, y: Array) -> Array:
     """log(1 + exp(z)) - y z, element by element: a few in two calls, many in those that NumPy vectorises."""
     if z.size < 64:
-        return np.logaddexp(0, z) - y * z
+        return np.logaddexp(0.0, z) - y * z
     return np.maximum(z, 0) - y * z + np.log1p(np.exp(-np.abs(z)))
 
 
