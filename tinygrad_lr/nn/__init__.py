@@ -12,3 +12,5 @@ from tinygrad_lr.nn.losses import MSELoss as MSELoss
 from tinygrad_lr.nn.module import Module as Module
 from tinygrad_lr.nn.module import Parameter as Parameter
 from tinygrad_lr.nn.optim import SGD as SGD
+from tinygrad_lr.nn.saving import load as load
+from tinygrad_lr.nn.saving import save as save

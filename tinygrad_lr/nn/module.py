@@ -7,11 +7,14 @@ dicts of them included, in the order in which they were set. There is nothing to
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from tinygrad_lr.autodiff.tensor import Tensor
+
+if TYPE_CHECKING:
+    from tinygrad_lr.nn.summary import Summary
 
 
 class Parameter(Tensor):
@@ -173,6 +176,20 @@ class Module:
             parameter.data = loaded[path]
 
     # -- description -----------------------------------------------------------------------------------
+
+    def summary(self, *inputs: Any) -> Summary:
+        """A table of the layers, their output shapes, parameter counts and memory, for a call on ``inputs``.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from tinygrad_lr import nn
+        >>> nn.Sequential(nn.Dense(2, 3), nn.Tanh(), nn.Dense(3, 1)).summary(np.ones((5, 2))).parameters
+        13
+        """
+        from tinygrad_lr.nn.summary import summary
+
+        return summary(self, *inputs)
 
     def settings(self) -> str:
         """What stands between the parentheses of the repr."""
