@@ -17,6 +17,7 @@ import numpy as np
 
 from tinygrad_lr.autodiff.graph import Node, node_of, pull_back
 from tinygrad_lr.autodiff.rules.registry import Array
+from tinygrad_lr.autodiff.rules.stack import Stack
 from tinygrad_lr.autodiff.tensor import Tensor, lift, recorder, unshared
 from tinygrad_lr.autodiff.trees import filled, leaves, located, mapped, parts
 
@@ -126,6 +127,16 @@ class Differentiated(NamedTuple):
         """The gradients by the variables; outputs that are not tracked depend on none of them."""
         pairs = [(y, g) for y, g in zip(outputs, seeds) if is_tracked(y)]
         return iter(gradients([y for y, _ in pairs], self.variables, [g for _, g in pairs], create_graph=self.as_tensors))
+
+    def jacobian(self, y: Any) -> list[Tensor]:
+        """For each variable the gradients of all numbers in ``y``, in the shape of ``y`` and then the variable's."""
+        if is_tracked(y) and y.size > 1 and not self.as_tensors:
+            try:
+                return [Tensor(g.reshape(y.shape + x.shape)) for g, x in zip(slopes_at_once(y, self.variables), self.variables)]
+            except (TypeError, AttributeError):
+                pass  # a user's rule that works on plain arrays only
+        rows = [list(self.gradients([y], [seed])) for seed in unit_seeds(y)]
+        return [stacked([row[k] for row in rows], np.shape(y), x) for k, x in enumerate(self.variables)]
 
     def joined_by(self, given: list[Any]) -> Differentiated:
         """The same, with results as Tensors if there are Tensors among what was ``given`` besides the arguments."""
@@ -287,9 +298,8 @@ def grad(fn: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[.
 
 def check_single_number(answer: Any) -> None:
     """Refuse to take the gradient of anything but a number."""
-    shape = np.shape(answer) if isinstance(answer, Tensor | np.ndarray | np.generic | float | int) else None
-    if shape is None or math.prod(shape) != 1:
-        found = f"{type(answer).__name__}" if shape is None else f"an array of shape {shape}"
+    if not is_number(answer) or math.prod(np.shape(answer)) != 1:
+        found = f"an array of shape {np.shape(answer)}" if is_number(answer) else type(answer).__name__
         raise ValueError(f"grad() needs a function that gives a single number, this one gave {found}: sum it, or use jacobian()")
 
 
@@ -415,7 +425,7 @@ def hvp(fn: Callable[..., Any], xs: Any, vs: Any) -> Any:
 
 
 def jacobian(fn: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
-    """A function that gives the Jacobian of ``fn``, one backward pass per number of the answer.
+    """A function that gives the Jacobian of ``fn``, by the gradients of all numbers in the answer.
 
     Parameters
     ----------
@@ -454,9 +464,7 @@ def jacobian(fn: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callab
         def by_arguments(y: Any) -> Any:
             if y is None:
                 return None
-            rows = [list(call.gradients([y], [seed])) for seed in unit_seeds(y)]
-            blocks = [stacked([row[k] for row in rows], np.shape(y), x) for k, x in enumerate(call.variables)]
-            found = filled(call.arguments, iter(blocks))
+            found = filled(call.arguments, iter(call.jacobian(y)))
             return found if isinstance(argnums, Sequence) else found[0]
 
         return call.result(mapped(by_arguments, call.answer))
@@ -542,6 +550,23 @@ def check_answer(answer: Any, name: str) -> None:
     for place, y in located(answer, "answer"):
         if not is_number(y) and not (y is None and answer is not None):
             raise ValueError(f"{name}() needs a function that gives arrays or numbers, this one's {place} is of type {type(y).__name__}")
+
+
+ROWS_AT_ONCE = 32
+"""Enough for products of matrices to pay, and few enough for what a walk computes to stay in the cache."""
+
+
+def slopes_at_once(y: Tensor, variables: list[Tensor]) -> list[Array]:
+    """For each variable the gradients of all numbers in ``y``, one under the other: dozens of them to a walk."""
+    found: list[list[Array]] = [[] for _ in variables]
+    nodes = [x.node for x in variables if x.node is not None]
+    for places in np.array_split(np.arange(y.size), math.ceil(y.size / ROWS_AT_ONCE)):
+        units = np.equal.outer(places, np.arange(y.size)).astype(y.dtype).reshape(len(places), *y.shape)
+        kept = pull_back({y.node: Stack(units)}, keep=nodes)  # type: ignore[dict-item]
+        for rows, x in zip(found, variables):
+            g = kept[x.node] if x.node in kept else np.zeros_like(x.data)
+            rows.append(g.rows if isinstance(g, Stack) else np.broadcast_to(g, (len(places), *x.shape)))
+    return [np.concatenate(rows) for rows in found]
 
 
 def unit_seeds(y: Any) -> Iterator[Any]:

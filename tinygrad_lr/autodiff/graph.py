@@ -140,7 +140,7 @@ def pull_back(seeds: dict[Node, Array], keep: Collection[Node] | None = (), lift
             if rule is None or isinstance(rule, Aside):
                 if free:
                     passed_by.append(parent)
-                if rule is not None and (keep is None or keep):
+                if rule is not None and (keep is None or parent in keep or parent.func in VIEWS):
                     asides.append((parent, rule.rule(g, y, *values, **kwargs)))
                 continue
             gradient = rule(g, y, *values, **kwargs) if kwargs else rule(g, y, *values)

@@ -181,6 +181,7 @@ def cross(a: Array, b: Array, axisa: int = -1, axisb: int = -1, axisc: int = -1,
 
 
 def cross_of_space(x1: Array, x2: Array, *, axis: int = -1) -> Array:
+    """`cross`, of vectors of length 3 only."""
     x1, x2 = array(x1), array(x2)
     if x1.shape[axis] != 3 or x2.shape[axis] != 3:
         raise ValueError(f"np.linalg.cross is of vectors of length 3, got {x1.shape[axis]} and {x2.shape[axis]}")
@@ -188,6 +189,7 @@ def cross_of_space(x1: Array, x2: Array, *, axis: int = -1) -> Array:
 
 
 def outer_of_vectors(x1: Array, x2: Array) -> Array:
+    """`outer`, of vectors only."""
     x1, x2 = array(x1), array(x2)
     if x1.ndim != 1 or x2.ndim != 1:
         raise ValueError(f"np.linalg.outer is of vectors, got shapes {x1.shape} and {x2.shape}")
@@ -341,6 +343,7 @@ def lstsq(a: Array, b: Array, rcond: float | None = None) -> tuple[Array, Array,
 
 
 def tensorinv(a: Array, ind: int = 2) -> Array:
+    """The inverse of the array laid out as a matrix."""
     if ind <= 0:
         raise ValueError(f"np.linalg.tensorinv needs ind > 0, got {ind}")
     shape = a.shape[ind:] + a.shape[:ind]
@@ -348,6 +351,7 @@ def tensorinv(a: Array, ind: int = 2) -> Array:
 
 
 def tensorsolve(a: Array, b: Array, axes: Sequence[int] | None = None) -> Array:
+    """The solution with the array laid out as a matrix."""
     a, b = array(a), array(b)
     if axes is not None:
         a = np.moveaxis(a, axes, range(a.ndim - len(axes), a.ndim))
@@ -389,6 +393,7 @@ def sign_and_logdet(a: Array) -> Array:
 
 
 def slogdet(a: Array) -> Any:
+    """Sign and logarithm of the determinant, cut from one primitive; the sign is flat."""
     packed = sign_and_logdet(a)
     return SlogdetResult(packed[..., 0], packed[..., 1])
 
@@ -472,6 +477,7 @@ def packed_svd_input(g: Array, y: Array, a: Array, hermitian: bool = False) -> A
 
 
 def svd(a: Array, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Any:
+    """u, s and v^T, cut from one primitive."""
     m, n = sides(a)
     if compute_uv and full_matrices and m != n:
         raise ValueError(
@@ -544,6 +550,7 @@ def p_norm_input(g: Array, y: Array, x: Array, p: float, axis: Axis = None, keep
 
 
 def vector_norm(x: Array, *, axis: Axis = None, keepdims: bool = False, ord: Order = 2) -> Array:
+    """The root of a sum of powers; sums for orders 0 and 1, extremes for infinity."""
     if isinstance(ord, str):
         raise ValueError(f"invalid norm order {ord!r} for vectors")
     if abs(ord) == math.inf:
@@ -557,6 +564,7 @@ def vector_norm(x: Array, *, axis: Axis = None, keepdims: bool = False, ord: Ord
 
 
 def matrix_norm(x: Array, *, keepdims: bool = False, ord: Order = "fro") -> Array:
+    """From singular values, or from sums of columns or rows, as the order says."""
     if ord not in MATRIX_NORMS:
         raise ValueError(f"invalid norm order {ord!r} for matrices: 'fro', 'nuc', 1, -1, 2, -2, inf or -inf")
     y = MATRIX_NORMS[ord](x)
@@ -628,7 +636,6 @@ COMPOSITES.update({
     np.tensordot:                tensordot,
     np.kron:                     kron,
     np.cross:                    cross,
-    np.matrix_transpose:         transposed,
 
     np.linalg.matmul:            np.matmul,
     np.linalg.vecdot:            vecdot,

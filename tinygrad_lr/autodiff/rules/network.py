@@ -68,7 +68,7 @@ def bce(p: Array, y: Array, reduction: str = "mean") -> Array:
 
 def bce_probability(g: Array, loss: Array, p: Array, y: Array, reduction: str = "mean") -> Array:
     """-y/p + (1-y)/(1-p), without the part whose logarithm was stopped."""
-    low, high = p > np.exp(LOG_FLOOR), p < 1
+    low, high = p > max(np.exp(LOG_FLOOR), np.finfo(p.dtype).tiny), p < 1  # 1 / p must not overflow in float32
     return share(g, p.size, reduction) * (np.where(high, (1 - y) / np.where(high, 1 - p, 1), 0) - np.where(low, y / np.where(low, p, 1), 0))
 
 
@@ -82,8 +82,8 @@ def bce_target(g: Array, loss: Array, p: Array, y: Array, reduction: str = "mean
 @dispatching
 def cross_entropy(z: Array, y: Array, reduction: str = "mean") -> Array:
     """-log softmax(z)[y] for logits z (..., classes) and integer classes y (...)."""
-    picked = np.take_along_axis(log_softmax(z), np.expand_dims(y, -1), -1)
-    return reduced(-picked[..., 0], reduction)
+    chosen = np.expand_dims(y, -1) == np.arange(z.shape[-1])
+    return reduced(-np.where(chosen, log_softmax(z), 0).sum(axis=-1), reduction)
 
 
 def one_hot(y: Array, like: Array) -> Array:
@@ -92,6 +92,7 @@ def one_hot(y: Array, like: Array) -> Array:
 
 
 def cross_entropy_logits(g: Array, loss: Array, z: Array, y: Array, reduction: str = "mean") -> Array:
+    """softmax(z), less 1 at the class y."""
     g = share(g, y.size, reduction)
     return (np.expand_dims(g, -1) if g.ndim else g) * (softmax(z) - one_hot(y, z))
 

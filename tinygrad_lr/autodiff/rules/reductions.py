@@ -62,7 +62,7 @@ def logaddexp_reduce(x: Array, axis: Axis = 0, keepdims: bool = False) -> Array:
     >>> print(logaddexp_reduce(np.array([1000.0, 1000.0])))
     1000.6931471805599
     """
-    top = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
+    top = np.max(x, axis=axis, keepdims=True) if x.size else x.sum(axis=axis, keepdims=True)
     top = np.where(np.isfinite(top), top, 0)
     with np.errstate(divide="ignore"):  # log(0) is the right answer where all are -inf
         answer = np.log(np.exp(x - top).sum(axis=axis, keepdims=True)) + top

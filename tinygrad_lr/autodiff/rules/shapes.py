@@ -51,6 +51,7 @@ def along(axis: int, index: Any) -> tuple[Any, ...]:
 
 
 def take(a: Array, indices: Any, axis: int | None = None, out: None = None, mode: str = "raise") -> Array:
+    """`x[indices]` along an axis, places beyond the ends read as NumPy's mode says."""
     refuse_out(out)
     if axis is None:
         a, axis = np.ravel(a), 0
@@ -109,11 +110,13 @@ moved_insert, moved_pad = rearranged(np.insert, "arr", "values"), rearranged(np.
 
 
 def insert(arr: Array, obj: Any, values: Any, axis: int | None = None) -> Array:
+    """The elements of both arrays in their new order, in the type of the first."""
     answer = moved_insert(arr, obj, values, axis)
     return answer if answer.dtype == arr.dtype else answer.astype(arr.dtype)
 
 
 def pad(array: Array, pad_width: Any, mode: str = "constant", **settings: Any) -> Array:
+    """The elements among zeros or other constants, or repeated as the border's mode says."""
     if mode == "constant":
         padded = placed(array, np.pad(np.ones(array.shape, bool), pad_width))
         return padded + np.pad(np.zeros(array.shape, array.dtype), pad_width, **settings) if settings else padded
@@ -128,10 +131,12 @@ def placed(x: Array, mask: Array) -> Array:
 
 
 def diag(v: Array, k: int = 0) -> Array:
+    """The diagonal of a matrix, or a matrix with that diagonal."""
     return np.diagonal(v, k) if v.ndim == 2 else placed(v, np.diag(np.ones(v.shape, bool), k))
 
 
 def trace(a: Array, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: None = None) -> Array:
+    """The sum of the diagonal."""
     refuse_out(out)
     return np.sum(np.diagonal(a, offset, axis1, axis2), -1, dtype)
 
@@ -170,6 +175,7 @@ def joined_input(i: int, g: Array, y: Array, *arrays: Array, axis: int = 0, **se
 
 
 def concatenate(arrays: Sequence[Array], axis: int | None = 0, out: None = None, **settings: Any) -> Array:
+    """The arrays one behind the other along an axis; their gradients are cut from the answer's."""
     refuse_out(out)
     if axis is None:
         return joined(*map(np.ravel, arrays), **settings)
@@ -181,6 +187,7 @@ def stack(arrays: Sequence[Array], axis: int = 0, out: None = None, **settings: 
 
 
 def hstack(tup: Sequence[Array], **settings: Any) -> Array:
+    """`concatenate` along the second axis, of vectors along their only one."""
     rows = [np.atleast_1d(a) for a in tup]
     return concatenate(rows, axis=0 if rows[0].ndim == 1 else 1, **settings)
 
@@ -200,6 +207,7 @@ def in_pieces(func: Function) -> Function:
 
 
 def broadcast_arrays(*args: Array, subok: bool = False) -> tuple[Array, ...]:
+    """Each array repeated to the shape they have in common."""
     shape = np.broadcast_shapes(*map(np.shape, args))
     return tuple(np.broadcast_to(a, shape) for a in args)
 
@@ -209,7 +217,7 @@ def broadcast_arrays(*args: Array, subok: bool = False) -> tuple[Array, ...]:
 
 def transpose_input(g: Array, y: Array, x: Array, axes: Sequence[int] | None = None) -> Array:
     """Transposed by the inverse permutation."""
-    return np.transpose(g) if axes is None else np.transpose(g, np.argsort([a % x.ndim for a in axes]))
+    return np.transpose(g) if axes is None else np.transpose(g, np.argsort([a % x.ndim for a in axes]).tolist())
 
 
 def rollaxis(a: Array, axis: int, start: int = 0) -> Array:

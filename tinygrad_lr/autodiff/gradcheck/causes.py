@@ -1,0 +1,140 @@
+"""What autodiff's own graph tells about its gradient: which functions it came through, and which rule is at fault."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinygrad_lr.autodiff.gradcheck.differences import Floats
+from tinygrad_lr.autodiff.gradcheck.report import Row
+from tinygrad_lr.autodiff.gradcheck.search import relative_error
+from tinygrad_lr.autodiff.gradcheck.subject import Subject, pulled, visited
+from tinygrad_lr.autodiff.graph import Node
+from tinygrad_lr.autodiff.rules.registry import RULES, Aside, Function, name_of
+
+FUNCTIONS = 50  # of a graph, whose rules are checked one by one when a gradient is wrong
+
+Fails = Callable[[Callable[..., Any], tuple[Any, ...], list[str]], list[str]]
+"""Checks a function at given inputs, and gives the names of those whose gradients are wrong."""
+
+
+class Use(NamedTuple):
+    """A function, and one of its arguments."""
+
+    func: Function
+    argument: int
+
+
+class Causes:
+    """The causes of what a check found.
+
+    Parameters
+    ----------
+    subject : Subject
+    seeds : list
+        What the answers, and then the gradients, were weighted with.
+
+    Attributes
+    ----------
+    notes : list of str
+        What was found.
+    """
+
+    def __init__(self, subject: Subject, seeds: list[list[Any]]) -> None:
+        self.subject, self.seeds = subject, seeds
+        self.outputs, self.variables = subject.graph(subject.xs)  # one graph for all questions, so that a noisy function gives the same answers
+        self.once = self.with_weights(1.0)
+        self.crooked: set[str] = set()
+        self.notes: list[str] = []
+
+    def with_weights(self, factor: Any, number: int | None = None) -> list[Floats]:
+        """The gradient when the weights of all answers, or of one of them, are multiplied."""
+        last = [w * factor if number in (None, i) else w for i, w in enumerate(map(np.asarray, self.seeds[-1]))]
+        return [np.asarray(g.data) for g in pulled(self.outputs, self.variables, [*self.seeds[:-1], last])]
+
+    def proportional(self, rows: list[Row]) -> list[Row]:
+        """A gradient must grow with the incoming one. Where it does not, it is wrong even if its numbers happen to be right."""
+        twice = dict(zip(self.subject.names, self.with_weights(2.0)))
+        for name, once in zip(self.subject.names, self.once):
+            if not same(twice[name], 2 * once):
+                self.crooked.add(name)
+                how = "depend on" if same(twice[name], once) else "grow with"
+                self.notes.append(f"{name}: the gradient does not {how} the incoming gradient g: a rule lacks its product with it")
+
+        def judged(row: Row) -> Row:
+            if row.path not in self.crooked or row.verdict == "wrong":
+                return row
+            analytic, numeric = float(twice[row.path][row.index]), 2 * row.numeric
+            error = relative_error(analytic, numeric)
+            return dataclasses.replace(row, analytic=analytic, numeric=numeric, error=error, verdict="wrong", note="with an incoming gradient of 2")
+
+        return [judged(row) for row in rows]
+
+    def attributed(self, rows: list[Row], fails: Fails | None, equation: Callable[[Function, int], str]) -> list[Row]:
+        """The rows together with the functions behind them: those at fault, or else those that the input went into."""
+        wrong = {row.path for row in rows if row.verdict == "wrong"}
+        faulty: list[Use] = []
+        if wrong:
+            self.notes += self.partial(wrong)
+            faulty = list(self.faulty_rules(fails)) if fails else []
+            self.notes += [f"at fault: the rule of {name_of(use.func)} for its argument {use.argument}" for use in faulty]
+        users = {name: list(uses(self.outputs, x.node)) for name, x in zip(self.subject.names, self.variables)}
+
+        def with_op(row: Row) -> Row:
+            behind = faulty if row.verdict == "wrong" and faulty else users[row.path]
+            equations = dict.fromkeys(equation(*use) for use in behind)
+            return dataclasses.replace(row, op=", ".join(dict.fromkeys(name_of(use.func) for use in behind)), equation=", ".join(filter(None, equations)))
+
+        return list(map(with_op, rows))
+
+    def partial(self, wrong: set[str]) -> list[str]:
+        """Whether a gradient sees only the first or the last of the slices of an answer that it should sum over."""
+        suspects = [(name, once) for name, once in zip(self.subject.names, self.once) if name in wrong - self.crooked and np.any(once)]
+        notes = []
+        for number, y in enumerate(self.outputs if suspects and len(self.seeds) == 1 else ()):
+            for axis, n in enumerate(np.shape(y)):
+                for seen, which in ((0, "first"), (n - 1, "last")) if n > 1 else ():
+                    others = np.where(np.arange(n) == seen, 1.0, 2.0).reshape([n if i == axis else 1 for i in range(np.ndim(y))])
+                    changed = dict(zip(self.subject.names, self.with_weights(others, number)))
+                    notes += [
+                        f"{name}: only the {which} slice of the answer along axis {axis} counts: the sum over that broadcast axis is missing"
+                        for name, once in suspects
+                        if same(once, changed[name])
+                    ]
+        return notes
+
+    def faulty_rules(self, fails: Fails) -> Iterator[Use]:
+        """The functions in the graph whose own rules fail a check at the values they were called with."""
+        tried: set[Any] = set()
+        for node in visited(self.outputs):
+            rules = RULES[node.func]  # type: ignore[index]
+            free = [i for i, (parent, rule) in enumerate(zip(node.parents, rules)) if flows(parent, rule) and np.size(node.values[i])]
+            key = (node.func, tuple(np.shape(node.values[i]) for i in free), str(node.kwargs))
+            if not free or key in tried or len(tried) >= FUNCTIONS:
+                continue
+            tried.add(key)
+
+            def alone(*xs: Any, node: Node = node, free: list[int] = free) -> Any:
+                replacement = dict(zip(free, xs))
+                return node.func(*[replacement.get(i, value) for i, value in enumerate(node.values)], **node.kwargs)  # type: ignore[misc]
+
+            names = fails(alone, tuple(node.values[i] for i in free), [str(i) for i in free])
+            yield from (Use(node.func, int(name)) for name in dict.fromkeys(names))  # type: ignore[arg-type]
+
+
+def uses(outputs: list[Any], variable: Node | None) -> Iterator[Use]:
+    """Where a variable went into a function."""
+    for node in visited(outputs):
+        yield from (Use(node.func, i) for i, parent in enumerate(node.parents) if parent is not None and parent is variable)  # type: ignore[arg-type]
+
+
+def flows(parent: Node | None, rule: Any) -> bool:
+    """Whether a gradient goes this way."""
+    return parent is not None and parent.requires_grad and rule is not None and not isinstance(rule, Aside)
+
+
+def same(a: Floats, b: Floats) -> bool:
+    return np.allclose(a, b, rtol=1e-9, atol=1e-12 * float(np.abs(b).max(initial=0)), equal_nan=True)

@@ -1,0 +1,399 @@
+"""`gradcheck`: is this gradient right, and if not, where and how is it wrong?"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinygrad_lr.autodiff.gradcheck.causes import Causes
+from tinygrad_lr.autodiff.gradcheck.diagnosis import Misshapen, about_elements, common_factor, misshapen, recognised, worst_places
+from tinygrad_lr.autodiff.gradcheck.differences import NOISY, ROUNDED, Floats
+from tinygrad_lr.autodiff.gradcheck.report import GradientError, Report, Row
+from tinygrad_lr.autodiff.gradcheck.search import Finding, Gradient, Problem, Search, Tolerance, relative_error, search
+from tinygrad_lr.autodiff.gradcheck.subject import RuleError, Subject, joined
+from tinygrad_lr.autodiff.rules.registry import Function
+from tinygrad_lr.autodiff.tensor import Tensor
+from tinygrad_lr.autodiff.trees import leaves
+
+RTOL = 1e-6
+RTOL_OF_FLOAT32 = 1e-3  # how far a gradient in float32 may be from the same in float64
+NUDGE = 0.01  # how far beside a kink the check is repeated, in units of x
+JUMP = 1e-3  # the part of a gradient beyond which a slope that does not settle counts as a jump
+SHOWN = 3  # elements that show a pattern
+
+
+class Options(NamedTuple):
+    """What gradcheck was asked for, beyond the function."""
+
+    rtol: float | None
+    atol: float
+    rng: np.random.Generator
+    mode: str
+    blame: bool = True
+    equation: Callable[[Function, int], str] = lambda func, argument: ""
+
+    @classmethod
+    def of(cls, rtol: float | None, atol: float | None, rng: np.random.Generator | int | None, mode: str, order: int) -> Options:
+        """The options as a user gives them."""
+        if mode not in ("fast", "full"):
+            raise ValueError(f'mode must be "fast" or "full", got {mode!r}')
+        if order < 1:
+            raise ValueError(f"order must be at least 1, got {order}")
+        return cls(rtol, 0.0 if atol is None else atol, np.random.default_rng(0 if rng is None else rng), mode)
+
+    @property
+    def tolerance(self) -> Tolerance:
+        return Tolerance(RTOL if self.rtol is None else self.rtol, self.atol)
+
+
+def gradcheck(
+    fn: Callable[..., Any],
+    *inputs: Any,
+    gradient: Callable[..., Any] | None = None,
+    order: int = 2,
+    rtol: float | None = None,
+    atol: float | None = None,
+    rng: np.random.Generator | int | None = None,
+    raise_error: bool = True,
+    mode: str = "fast",
+) -> Report:
+    """Check a gradient against differences, name the elements that are wrong, and say what kind of wrong they are.
+
+    Parameters
+    ----------
+    fn : callable
+        A function of arrays or Tensors. Its answer may be any nested structure; what it holds of floating
+        numbers is multiplied with random weights and summed, so that one gradient stands for all of them.
+    *inputs : array_like, or nested tuples, lists and dicts of them
+        The point at which to check, float64 or float32. Nothing is written into them.
+    gradient : callable, optional
+        A gradient of one's own to check instead of autodiff's: called with the inputs, it gives one array, or
+        a tuple with one for each input (None where there is nothing to check). ``fn`` must then give a single
+        number, and only order 1 is checked.
+    order : int
+        How many orders to check. Order 2 checks the derivative of <gradient, v> with random v against
+        differences of the gradient.
+    rtol, atol : float, optional
+        An element may be off by ``atol + rtol * |element|`` beyond what the differences themselves are unsure of;
+        1e-6 and 0 by default. Gradients in float32 may be off from the same in float64 by ``max(rtol, 1e-3)``.
+    rng : numpy.random.Generator or int, optional
+        Where directions and weights come from; an int is a seed. By default the same on every run.
+    raise_error : bool
+        Whether to raise if something is wrong, or only to report.
+    mode : {"fast", "full"}
+        "fast" takes about ten evaluations of ``fn`` per input whatever its size; "full" compares every element.
+
+    Returns
+    -------
+    Report
+        True as a boolean if nothing is wrong. ``rows`` holds the wrong elements (or one row per input and
+        order); ``str(report)`` is a table under a sentence.
+
+    Raises
+    ------
+    GradientError
+        If a gradient is wrong; an AssertionError that carries the report.
+    TypeError
+        If an input is not floating, or ``fn`` gives no floating number.
+    ValueError
+        If ``fn`` is not finite at the inputs, or ``gradient`` does not fit.
+
+    Notes
+    -----
+    *Differences.* Central, with a step of eps^(1/3) times the size of x (Press et al., *Numerical Recipes*,
+    section 5.7), compared with what the gradient predicts for the very points that were evaluated. A mismatch
+    is measured again at the smallest step that could show it; where the two disagree, steps are followed from fine
+    to coarse and extrapolated (Richardson), with an error estimate as in Ridders, "Accurate computation of F'(x) and
+    F'(x) F''(x)" (1982), and a complex step is taken where ``fn`` allows it (Squire and Trapp, "Using complex variables
+    to estimate derivatives of real functions", 1998). float32 inputs are differenced in float64. "Wrong" means: off by
+    more than the tolerance and four times that error.
+
+    *Search.* Two random directions per input; the second gives every element a multiple of its own, so that the
+    ratio of two mismatches names the element. Several wrong elements are told apart by halving.
+
+    *What it cannot see.* The fast mode looks at an input's gradient as a whole: what is off by less than about
+    4e-6 of its norm (each element times the size of its x) passes; "full" looks at each element. Neither sees errors away from the
+    given point: branches not taken, values that are right by chance (at 0 or 1). At a kink every value between the
+    slopes of the two sides passes as a kink, and the check is repeated a small way beside it.
+
+    *Rates.* RATES
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tinygrad_lr.autodiff.gradcheck import gradcheck
+    >>> x = np.array([0.5, -1.0, 2.0])
+    >>> print(gradcheck(np.tanh, x).sentence)
+    No gradient is wrong: 1 input, order 1 and 2.
+    >>> print(gradcheck(lambda x: np.sum(x**2), x, gradient=lambda x: x * [2, 2, 1], raise_error=False))
+    The gradient is wrong: x[2].
+    <BLANKLINE>
+    element  shape  order  analytic  numeric  rel. error  verdict  note
+    x[2]     (3,)       1         2        4     5.0e-01  wrong    1/2 times the right one
+    """
+    __tracebackhide__ = True  # pytest shows the caller's line and the table
+    if not inputs:
+        raise TypeError("gradcheck(fn, *inputs) needs at least one input: the point at which to check")
+    options = Options.of(rtol, atol, rng, mode, order)
+    report = checked(Subject(fn, inputs), gradient, order, options)
+    if raise_error and not report:
+        raise GradientError(report)
+    return report
+
+
+def checked(subject: Subject, gradient: Callable[..., Any] | None, order: int, options: Options) -> Report:
+    """The report on a subject, at every order."""
+    by_autodiff = gradient is None
+    answers = subject.answers
+    if not np.all(np.isfinite(joined(answers))):
+        raise ValueError("gradcheck() needs a point at which the function is finite")
+    if not by_autodiff and joined(answers).size != 1:
+        raise ValueError(f"a gradient belongs to a function that gives a single number, this one gives {joined(answers).size}: sum them in fn")
+    seeds = [[np.ones(np.shape(y)) if joined(answers).size == 1 else spread(options.rng, np.shape(y)) for y in answers]]
+    rows: list[Row] = []
+    notes: list[str] = []
+    for level in range(1, order + 1 if by_autodiff else 2):
+        if level > 1:
+            seeds = [*seeds, [spread(options.rng, x.shape) * units(x) for x in subject.xs]]
+        check = Check(subject, gradient, seeds, options)
+        rows += check.rows()
+        notes += check.notes
+        if any(row.verdict == "wrong" for row in rows):
+            break  # derivatives of what is wrong tell nothing
+    return Report(tuple(rows), tuple(dict.fromkeys(notes)), subject.evaluations)
+
+
+def spread(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
+    """Random weights that are neither small nor equal."""
+    weights: Floats = rng.uniform(0.5, 1.5, shape) * rng.choice((-1.0, 1.0), shape)
+    return weights
+
+
+def units(x: Floats) -> float:
+    """The typical size of the elements."""
+    sizes = np.abs(x[x != 0])
+    return float(np.median(sizes)) if sizes.size else 1.0
+
+
+class Check:
+    """The check of a subject's gradient at one order.
+
+    The gradient of order n is that of the function that gives the derivatives of order n - 1, its answers
+    weighted with the last of ``seeds``.
+    """
+
+    def __init__(self, subject: Subject, gradient: Callable[..., Any] | None, seeds: list[list[Any]], options: Options) -> None:
+        self.subject, self.gradient, self.seeds, self.options = subject, gradient, seeds, options
+        self.order = len(seeds)
+        self.notes: list[str] = []
+
+    # -- the function and its gradient at this order ---------------------------------------------------
+
+    def values(self, xs: list[Any]) -> Floats:
+        """What is differentiated, in a row."""
+        if self.order == 1:
+            return self.subject.values(xs)
+        return joined(self.subject.derivatives(xs, self.seeds[:-1]))
+
+    def gradients(self, xs: list[Any]) -> list[Floats | None]:
+        """The gradient in question."""
+        if self.gradient is None:
+            return list(self.subject.seeded(xs, self.seeds))
+        found = self.gradient(*self.subject.tree([np.array(x) for x in xs]))
+        parts = leaves(found)
+        if len(parts) != len(xs):
+            raise ValueError(f"gradient() must give one array per input: {len(xs)} ({', '.join(self.subject.names)}), got {len(parts)}")
+        return [None if g is None else np.asarray(g.data if isinstance(g, Tensor) else g) for g in parts]
+
+    def problem(self, xs: list[Floats], exact: list[Floats | None]) -> tuple[Problem, list[Misshapen | None]]:
+        """The problem at a point with its gradient, and for each input whether that has another shape."""
+        answers = (self.subject.answers if xs is self.subject.xs else self.subject.call(xs)) if self.order == 1 else [self.values(xs)]
+        eps = max(float(np.finfo(np.asarray(getattr(y, "data", y)).dtype).eps) for y in answers)
+        faults = [None if g is None or g.shape == x.shape else misshapen(g, x.shape) for x, g in zip(xs, exact)]
+        found = [g if fault is None else fault.mended for g, fault in zip(exact, faults)]
+        mended: list[Floats] = [np.zeros(x.shape) if g is None else g.astype(np.float64) for x, g in zip(xs, found)]
+        weights = joined([np.asarray(w) for w in self.seeds[-1]])
+        return Problem(self.order, self.subject.names, xs, mended, self.values, weights, joined(answers), eps), faults
+
+    # -- rows ------------------------------------------------------------------------------------------
+
+    def rows(self) -> list[Row]:
+        """One row per input, or one per wrong element."""
+        try:
+            given = self.gradients(self.subject.given)
+            double = all(x.dtype == np.float64 for x in self.subject.given)
+            problem, faults = self.problem(self.subject.xs, given if double else self.gradients(self.subject.xs))
+        except RuleError as error:
+            self.notes.append(str(error))
+            if len(self.subject.xs) == 1:
+                return [Row(self.subject.names[0], self.subject.xs[0].shape, (), self.order, np.nan, np.nan, np.nan, "wrong", "of another shape")]
+            return [row for k in range(len(self.subject.xs)) for row in self.rows_alone(k)]
+        rows = []
+        for k, fault in enumerate(faults):
+            mine = given[k]
+            if mine is None:
+                continue
+            found = self.rows_of(problem, k) if fault is None else self.rows_of_misshapen(problem, k, fault)
+            if all(row.verdict == "ok" for row in found):
+                found = rounding(found, mine, problem, k, self.options.rtol)
+            rows += found
+        return rows if self.gradient is not None else self.with_causes(rows)
+
+    def rows_alone(self, k: int) -> list[Row]:
+        """Rows of one input, the others held fast: some gradient has a shape that stops autodiff."""
+        others = self.subject.xs
+
+        def alone(x: Any) -> Any:
+            return self.subject.fn(*self.subject.tree([*others[:k], x, *others[k + 1 :]]))
+
+        return list(checked(Subject(alone, (self.subject.given[k],), [self.subject.names[k]]), None, 1, self.options).rows)
+
+    def rows_of(self, problem: Problem, k: int) -> list[Row]:
+        """What the search finds about one input's gradient."""
+        gradient = Gradient(problem, k, self.options.tolerance)
+        if gradient.n == 0:
+            return [self.row(gradient, Finding(-1, 0.0, 0.0, "ok"), "no elements")]
+        if self.options.mode == "full":
+            return self.rows_of_all(gradient)
+        seen = search(gradient, self.options.rng, lambda seen: self.explained(gradient, seen))
+        rows = self.described(gradient, seen)
+        largest = int(np.argmax(np.abs(gradient.gradient) * gradient.scale))
+        if any(f.verdict == "kink" for f in seen.findings):
+            return rows + self.rows_beside(problem, k)[0]
+        if rows:
+            return rows
+        if not seen.limited and not seen.mismatch:
+            return [self.row(gradient, gradient.look_closely_at(largest, seen.estimates[0].step))]
+        rows, clear = self.rows_beside(problem, k)
+        if rows:
+            return rows
+        spot = gradient.look_at(largest)
+        if clear:
+            jumps = any(abs(e.residual) > JUMP * (gradient.whole(line.direction) + abs(e.residual)) for e, line in zip(seen.estimates, seen.lines))
+            verdict, what = ("kink", "no derivative here") if jumps else ("precision", "rounding hides the gradient here")
+            return [self.row(gradient, spot._replace(verdict=verdict), f"{what}; right at a point beside")]
+        if seen.mismatch:
+            return [self.row(gradient, spot._replace(verdict="wrong"), "off as a whole, along random directions; mode='full' may show where")]
+        return [self.row(gradient, spot._replace(verdict="precision"), limits(gradient, seen))]
+
+    def described(self, gradient: Gradient, seen: Search) -> list[Row]:
+        """Rows for what a search found, with notes on single elements."""
+        path = gradient.problem.names[gradient.k]
+        wrong = [f for f in seen.findings if f.verdict == "wrong"]
+        remarks = about_elements(gradient, wrong)
+        rows = [self.row(gradient, f, remarks.get(f.i, "")) for f in sorted(seen.findings, key=lambda f: f.verdict != "wrong")]
+        if len(seen.findings) == len(wrong) and not any(note.startswith(f"{path}: ") for note in self.notes) and (note := common_factor(wrong)):
+            self.notes.append(f"{path}: {note}")
+        if seen.mismatch and not seen.complete:
+            self.notes.append(f"{path}: at least {len(seen.findings)} elements differ; the search ended there (mode='full' compares all)")
+        return rows
+
+    def explained(self, gradient: Gradient, seen: Search) -> list[Finding]:
+        """Elements that show a pattern of the whole gradient, if there is one."""
+        path, at = gradient.problem.names[gradient.k], "" if self.order == 1 else f" (order {self.order})"
+        if gradient.n > 1 and not np.any(gradient.gradient):
+            found = [gradient.look_at(i) for i in self.options.rng.permutation(gradient.n)[:SHOWN]]
+            if sum(f.verdict == "wrong" for f in found) > len(found) / 2:
+                self.notes.append(f"{path}: the gradient is zero everywhere{at}")
+                return [f for f in found if f.verdict == "wrong"]
+            return []
+        pattern = recognised(gradient, seen, self.sizes())
+        if pattern is None:
+            return []
+        found = [gradient.look_at(i) for i in worst_places(gradient, pattern, SHOWN)]
+        if not all(f.verdict == "wrong" for f in found):
+            return []
+        self.notes.append(f"{path}: {pattern.note}{at}")
+        return found
+
+    def sizes(self) -> set[int]:
+        """All sizes and lengths of inputs and answers."""
+        arrays = [*self.subject.xs, *self.subject.answers]
+        return {n for a in arrays for n in (np.size(a), *np.shape(a))}
+
+    def rows_of_all(self, gradient: Gradient) -> list[Row]:
+        """Every element compared; the wrong ones, or the worst one."""
+        findings = [gradient.look_at(i) for i in range(gradient.n)]
+        suspicious = [f for f in findings if f.verdict != "ok"]
+        wrong = [f for f in suspicious if f.verdict == "wrong"]
+        remarks = about_elements(gradient, wrong)
+        shown = suspicious or [max(findings, key=lambda f: f.error)]
+        return [self.row(gradient, f, remarks.get(f.i, "")) for f in shown]
+
+    def rows_beside(self, problem: Problem, k: int) -> tuple[list[Row], bool]:
+        """At a kink differences say little about the rules, so the check is repeated a small way beside it.
+
+        Gives the rows of what is wrong there, and whether nothing hides errors there.
+        """
+        xs = list(problem.inputs)
+        xs[k] = xs[k] + NUDGE * units(xs[k]) * spread(self.options.rng, xs[k].shape)
+        beside, _ = self.problem(xs, self.gradients(xs))
+        gradient = Gradient(beside, k, self.options.tolerance)
+        seen = search(gradient, self.options.rng, lambda seen: self.explained(gradient, seen))
+        rows = self.described(gradient, seen)
+        wrong = [dataclasses.replace(row, note=f"{row.note}; at a point beside".lstrip("; ")) for row in rows if row.verdict == "wrong"]
+        return wrong, not seen.limited and not seen.findings
+
+    def rows_of_misshapen(self, problem: Problem, k: int, fault: Misshapen) -> list[Row]:
+        """A gradient of another shape than its input."""
+        gradient = Gradient(problem, k, self.options.tolerance)
+        self.notes.append(f"{problem.names[k]}: {fault.note}")
+        part = np.full(gradient.x.shape, np.nan) if fault.part is None else fault.part
+        found = gradient.look_at(int(np.argmax(np.abs(gradient.gradient)))) if gradient.n else Finding(-1, 0.0, 0.0, "wrong")
+        return [self.row(gradient, found._replace(verdict="wrong", analytic=float(part.flat[found.i])), "of another shape")]
+
+    def row(self, gradient: Gradient, f: Finding, note: str = "") -> Row:
+        if f.verdict == "kink" and np.isfinite(f.left):
+            note = f"slopes {f.left:.6g} and {f.right:.6g} on its two sides"
+        index = tuple(int(i) for i in np.unravel_index(f.i, gradient.x.shape)) if f.i >= 0 else ()
+        name = gradient.problem.names[gradient.k]
+        return Row(name, gradient.x.shape, index, self.order, float(f.analytic), float(f.numeric), float(f.error), f.verdict, note)
+
+    def with_causes(self, rows: list[Row]) -> list[Row]:
+        """The rows of autodiff's gradient, with what its graph tells."""
+
+        def fails(fn: Callable[..., Any], inputs: tuple[Any, ...], names: list[str]) -> list[str]:
+            part = Subject(fn, inputs, names)
+            if not np.all(np.isfinite(joined(part.answers))):
+                return []
+            return [row.path for row in checked(part, None, self.order, self.options._replace(blame=False, mode="fast")).wrong]
+
+        causes = Causes(self.subject, self.seeds)
+        rows = causes.proportional(rows)
+        rows = causes.attributed(rows, fails if self.options.blame else None, self.options.equation)
+        self.notes += causes.notes
+        return rows
+
+
+def limits(gradient: Gradient, seen: Search) -> str:
+    """How closely a gradient could be looked at."""
+    whole = max(gradient.whole(line.direction) for line in seen.lines)
+    error, noise = max(e.error for e in seen.estimates), max(e.noise for e in seen.estimates)
+    sight = f"errors below {error / whole:.0e} of the whole gradient stay unseen" if whole else f"slopes below {error:.0e} stay unseen"
+    return f"fn carries noise of about {noise:.0e} of its value: {sight}" if noise > NOISY else sight
+
+
+def rounding(rows: list[Row], given: Floats, problem: Problem, k: int, rtol: float | None) -> list[Row]:
+    """The same rows, or one that says where the gradient in the inputs' own type strays from that in float64."""
+    exact = problem.exact[k]
+    if given.dtype == np.float64 or not given.size or given.shape != exact.shape:
+        return rows
+    answers = float(np.linalg.norm(problem.weights * problem.centre)) / units(problem.inputs[k])
+    typical = np.sqrt(np.mean(exact**2))
+    allowed = max(RTOL_OF_FLOAT32, 0.0 if rtol is None else rtol) * (np.abs(exact) + typical) + ROUNDED * float(np.finfo(given.dtype).eps) * answers
+    with np.errstate(invalid="ignore"):
+        excess = np.where(np.isfinite(given), np.abs(given - exact) / np.maximum(allowed, 1e-300), np.inf)
+    i = np.unravel_index(int(np.argmax(excess)), excess.shape)
+    if excess[i] <= 1:
+        return [with_analytic(row, float(given[row.index])) for row in rows]
+    verdict = "precision" if np.isfinite(given[i]) else "wrong"
+    row = dataclasses.replace(rows[0], index=tuple(map(int, i)), numeric=float(exact[i]), verdict=verdict, note=f"right in float64, {given.dtype} loses it")
+    return [with_analytic(row, float(given[i]))]
+
+
+def with_analytic(row: Row, value: float) -> Row:
+    """The row with another analytic value."""
+    return dataclasses.replace(row, analytic=value, error=relative_error(value, row.numeric))

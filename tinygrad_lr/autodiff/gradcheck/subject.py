@@ -1,0 +1,170 @@
+"""What is checked: a function at a point, its answers in a row, and its derivatives by autodiff."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lr.autodiff.derivatives import differentiated, gradients
+from tinygrad_lr.autodiff.gradcheck.differences import Floats
+from tinygrad_lr.autodiff.graph import Node
+from tinygrad_lr.autodiff.tensor import Tensor, no_grad
+from tinygrad_lr.autodiff.trees import filled, leaves, mapped
+
+
+class RuleError(ValueError):
+    """A backward pass that failed although the function itself works: some rule gives the wrong shape."""
+
+
+class Subject:
+    """A function of nested structures as a function of a list of arrays, whose answers stand in a row.
+
+    Parameters
+    ----------
+    fn : callable
+        Of arrays or of Tensors.
+    inputs : tuple
+        Its arguments: floating arrays, numbers, or nested tuples, lists and dicts of them.
+    names : sequence of str, optional
+        What to call the inputs; by default as the function does.
+
+    Attributes
+    ----------
+    given : list of arrays
+        The inputs' arrays as the user has them.
+    xs : list of float64 arrays
+        Copies.
+    names : list of str
+        One for each array.
+    answers : list
+        The floating answers at ``xs``.
+    evaluations : int
+        How often the function was called.
+    """
+
+    def __init__(self, fn: Callable[..., Any], inputs: tuple[Any, ...], names: Sequence[str] | None = None) -> None:
+        self.fn = fn
+        self.inputs = mapped(lambda x: np.asarray(x.data if isinstance(x, Tensor) else x), inputs)
+        self.names = [path for name, x in zip(names or argument_names(fn, len(inputs)), self.inputs) for path in paths(name, x)]
+        self.given = leaves(self.inputs)
+        for name, x in zip(self.names, self.given):
+            if not np.issubdtype(x.dtype, np.floating):
+                raise TypeError(
+                    f"gradcheck() moves its inputs by small steps, so they must be floating: {name} has dtype {x.dtype}. "
+                    f"Write its numbers as floats (x.astype(float)), or if it is no variable keep it in fn: lambda x: fn(x, {name})"
+                )
+        self.xs: list[Floats] = [np.array(x, dtype=np.float64) for x in self.given]
+        self.evaluations = 0
+        self.on_tensors = False
+        self.answers = self.call(self.xs)
+
+    def tree(self, xs: list[Any]) -> tuple[Any, ...]:
+        """Arrays in the structure of the arguments."""
+        return filled(self.inputs, iter(xs))  # type: ignore[no-any-return]
+
+    def call(self, xs: list[Any]) -> list[Any]:
+        """All floating answers, on copies of the arrays."""
+        self.evaluations += 1
+        with no_grad():
+            if not self.on_tensors:
+                try:
+                    return floating(self.fn(*self.tree([np.array(x) for x in xs])))
+                except (AttributeError, TypeError):
+                    if any(map(np.iscomplexobj, xs)):
+                        raise
+            found = floating(self.fn(*self.tree([Tensor(np.array(x)) for x in xs])))
+        self.on_tensors = True  # fn needs Tensors
+        return found
+
+    def values(self, xs: list[Any]) -> Floats:
+        """The answers in a row."""
+        return joined(self.call(xs))
+
+    def seeded(self, xs: list[Any], seeds: Sequence[Sequence[Any]]) -> list[Floats]:
+        """`derivatives` as plain arrays."""
+        return [np.asarray(g.data) for g in self.derivatives(xs, seeds)]
+
+    def derivatives(self, xs: list[Any], seeds: Sequence[Sequence[Any]]) -> list[Tensor]:
+        """The derivative of order ``len(seeds)`` by autodiff: each time, the gradient of all that is there, with the next seeds."""
+        return pulled(*self.graph(xs), seeds)
+
+    def graph(self, xs: list[Any]) -> tuple[list[Any], list[Tensor]]:
+        """The floating answers as Tensors, and the variables they came from."""
+        args = self.tree(xs)
+        call = differentiated(self.fn, args, {}, tuple(range(len(args))))
+        return floating(call.answer), call.variables
+
+
+def pulled(outputs: list[Any], variables: list[Tensor], seeds: Sequence[Sequence[Any]]) -> list[Tensor]:
+    """The derivatives of answers that are in a graph; it can be asked any number of times."""
+    for k, weights in enumerate(seeds):
+        pairs = [(y, np.reshape(w, y.shape).astype(y.dtype)) for y, w in zip(outputs, weights) if isinstance(y, Tensor)]
+        try:
+            outputs = list(gradients([y for y, _ in pairs], variables, [w for _, w in pairs], create_graph=k + 1 < len(seeds)))
+        except ValueError as error:
+            raise RuleError(str(error)) from error
+    return outputs
+
+
+def argument_names(fn: Callable[..., Any], n: int) -> list[str]:
+    """What a function calls its first n arguments."""
+    try:
+        parameters = list(inspect.signature(fn).parameters.values())
+    except (ValueError, TypeError):
+        parameters = []
+    names: list[str] = []
+    for parameter in parameters:
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            names += [f"{parameter.name}.{i}" for i in range(n - len(names))]
+        elif parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
+            names.append(parameter.name)
+    if len(names) < n:
+        names = ["x"] if n == 1 else [f"x{i + 1}" for i in range(n)]
+    return names[:n]
+
+
+def paths(name: str, tree: Any) -> Iterator[str]:
+    """A dotted path for every leaf of a nested argument."""
+    if isinstance(tree, dict):
+        items = [(str(key), value) for key, value in tree.items()]
+    elif isinstance(tree, list | tuple):
+        items = list(zip(getattr(tree, "_fields", map(str, range(len(tree)))), tree))
+    else:
+        yield name
+        return
+    for key, value in items:
+        yield from paths(f"{name}.{key}", value)
+
+
+def floating(answer: Any) -> list[Any]:
+    """The answers that have derivatives; masks, indices and None are left out."""
+    found = []
+    for y in leaves(answer):
+        dtype = getattr(y, "dtype", None) if not isinstance(y, float) or hasattr(y, "dtype") else np.dtype(float)
+        if dtype is not None and np.issubdtype(dtype, np.inexact):
+            found.append(y)
+    if not found:
+        raise TypeError("gradcheck() needs a function that gives floating numbers, this one gave none")
+    return found
+
+
+def joined(answers: list[Any]) -> Floats:
+    """Arrays or Tensors as one flat float64 (or complex) array."""
+    flat = [np.asarray(y.data if isinstance(y, Tensor) else y).ravel() for y in answers]
+    numbers = np.concatenate(flat)
+    return numbers if np.iscomplexobj(numbers) else numbers.astype(np.float64)
+
+
+def visited(outputs: list[Any]) -> Iterator[Node]:
+    """Every computed node behind the answers, youngest first."""
+    stack = [y.node for y in outputs if isinstance(y, Tensor) and y.node is not None]
+    nodes = dict.fromkeys(stack)
+    while stack:
+        for parent in stack.pop().parents:
+            if parent is not None and parent not in nodes:
+                nodes[parent] = None
+                stack.append(parent)
+    return iter(sorted((node for node in nodes if node.func is not None), key=lambda node: node.age))
