@@ -1,0 +1,209 @@
+"""The data behind the page of `explore`: steps, numbers, equations, history, escaping. No browser is needed here."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from base64 import b64decode
+
+import numpy as np
+import pytest
+
+from tinygrad_lr import nn
+from tinygrad_lr.autodiff.rules.elementwise import sigmoid
+from tinygrad_lr.autodiff.tensor import Tensor
+from tinygrad_lr.show.backprop import backprop_report
+from tinygrad_lr.show.epochs import training_of
+from tinygrad_lr.show.explorer import data_of, explore, heat_map, numbers_of, page_of
+from tinygrad_lr.show.picture import number
+
+X = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+Y = np.array([[0.0], [1.0], [1.0], [0.0]])
+EVIL = ["<script>alert(1)</script>", '}"; x', "</script><!--", "\u2028\u2029", "\ud800", "a & b &lt; 'c'", "{{data}} \\1 \\g<0>"]
+
+
+def network():
+    return nn.Sequential(nn.Dense(2, 3, rng=0), nn.Tanh(), nn.Dense(3, 1, rng=1), nn.Sigmoid())
+
+
+def by_hand(model):
+    """The gradients of the network, by the equations."""
+    w1, b1, w2, b2 = (p.numpy() for p in model.parameters())
+    a1 = np.tanh(X @ w1.T + b1)
+    a2 = 1 / (1 + np.exp(-(a1 @ w2.T + b2)))
+    delta2 = (a2 - Y) / len(Y)
+    delta1 = (delta2 @ w2) * (1 - a1**2)
+    return {"z2": delta2, "b2": delta2.sum(axis=0), "w2": delta2.T @ a1, "a1": delta2 @ w2, "z1": delta1, "b1": delta1.sum(axis=0), "w1": delta1.T @ X}
+
+
+def table(array):
+    return [[number(x) for x in row] for row in np.atleast_2d(array)]
+
+
+def data_in(path):
+    """What the page says of itself."""
+    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', path.read_text(encoding="utf-8"), re.DOTALL)[1])
+
+
+def test_gradients_are_those_of_the_equations():
+    model = network()
+    nodes = {node["label"]: node for node in data_of(model, nn.BCELoss(), X, Y)["nodes"]}
+    for label, gradient in by_hand(model).items():
+        np.testing.assert_allclose(np.array(nodes[label]["grad"]["table"], float), np.atleast_2d(gradient), rtol=2e-3, atol=1e-12)
+    assert nodes["X"]["value"]["table"] == table(X)
+    assert nodes["X"]["grad"] is None
+
+
+def test_steps_are_told_in_order():
+    steps = data_of(network(), nn.BCELoss(), X, Y)["steps"]
+    assert [step["phase"] for step in steps] == ["start", *["forward"] * 5, "turn", *["backward"] * 8, "end"]
+    backward = [(step["tag"], step["formula"].split(" = ")[0]) for step in steps if step["tag"]]
+    layer = [("BP2", "dL/da1"), ("BP2", "delta1"), ("BP4", "dL/dw1"), ("BP3", "dL/db1")]
+    assert backward == [("BP1", "delta2"), ("BP4", "dL/dw2"), ("BP3", "dL/db2"), *layer]
+    told = {f"{step['tag']}: {step['formula']}" for step in steps}
+    equations = [row.equation for layer in backprop_report(network(), nn.BCELoss(), X, Y).layers for row in layer.rows if row.equation.startswith("BP")]
+    assert len(equations) == 6
+    assert told >= set(equations)
+    assert [step["formula"] for step in steps if step["phase"] == "forward"] == [
+        "z1 = X w1^T + b1",
+        "a1 = tanh(z1)",
+        "z2 = a1 w2^T + b2",
+        "a2 = sigmoid(z2)",
+        "L = mean of -y log a2 - (1 - y) log(1 - a2)",
+    ]
+
+
+@pytest.mark.parametrize("loss", [nn.BCELoss(), nn.BCELoss("sum")])
+def test_worked_entries_are_true(loss):
+    steps = data_of(network(), loss, X, Y)["steps"]
+    worked = [step["worked"].split(" = ") for step in steps if step["worked"].count(" = ") == 2]
+    assert len(worked) == 11
+    for name, calculation, result in worked:
+        value = eval(calculation.replace("·", "*"), {"tanh": np.tanh, "sigmoid": sigmoid})  # its own output: numbers and operators
+        assert value == pytest.approx(float(result), rel=5e-3, abs=2e-4), name
+
+
+def test_other_networks_have_words_for_their_steps():
+    class Own(nn.Module):
+        def __init__(self):
+            self.scale = nn.Parameter([2.0, 3.0])
+
+        def forward(self, x):
+            return (np.exp(self.scale * x) + self.scale).sum(axis=1)
+
+    data = data_of(Own(), nn.MSELoss(), X, np.zeros(4))
+    texts = [step["formula"] for step in data["steps"]]
+    assert any(text.startswith("v") and " = scale * X" in text for text in texts)
+    twice = [step for step in data["steps"] if "way 1 of 2" in step["sentence"] or "way 2 of 2" in step["sentence"]]
+    assert [step["done"] for step in twice] == [False, True]
+    lines = {node["line"]["text"] for node in data["nodes"] if node["line"]}
+    assert "return (np.exp(self.scale * x) + self.scale).sum(axis=1)" in lines
+
+
+def test_nothing_of_the_user_changes():
+    model = network()
+    loss = nn.BCELoss()(model(X), Y)
+    loss.backward()
+    before = {path: (p.data, p.grad.copy()) for path, p in model.named_parameters()}
+    data_of(model, nn.BCELoss(), X, Y, [(0.5, {path: 0 * value for path, value in model.state_dict().items()})])
+    for path, p in model.named_parameters():
+        assert p.data is before[path][0]
+        np.testing.assert_array_equal(p.grad, before[path][1])
+
+
+def test_what_is_refused():
+    with pytest.raises(ValueError, match="single number"):
+        data_of(network(), nn.BCELoss("none"), X, Y)
+    with pytest.raises(ValueError, match="follows gradients"):
+        data_of(nn.Sigmoid(), nn.BCELoss(), X, np.zeros((4, 2)))
+    with pytest.raises(ValueError, match="state does not fit"):
+        data_of(network(), nn.BCELoss(), X, Y, [(1.0, {})])
+
+
+# -- numbers -----------------------------------------------------------------------------------------------
+
+
+def test_large_arrays_become_maps_and_histograms():
+    array = np.arange(100_000.0).reshape(1000, 100) - 50_000
+    shown = numbers_of(array)
+    assert "table" not in shown
+    assert (shown["map"]["rows"], shown["map"]["columns"]) == (32, 48)
+    assert sum(shown["histogram"]["counts"]) == array.size
+    assert dict(shown["short"])["min"] == "-5e+04"
+
+
+def test_a_heat_map_shows_sign_size_and_holes():
+    shown = heat_map(np.array([[0.0, 1.0], [-1.0, np.nan]]))
+    assert list(b64decode(shown["cells"])) == [128, 255, 1, 0]
+
+
+@pytest.mark.parametrize("array", [np.array([np.inf, np.nan, 1.0] * 99), np.zeros((0, 3)), np.array(3.0), np.zeros((3, 4, 5)), np.ones(400, bool), None])
+def test_odd_arrays(array):
+    json.dumps(numbers_of(array), allow_nan=False)
+
+
+# -- training ----------------------------------------------------------------------------------------------
+
+
+def test_history_of_curves_and_regions():
+    one = nn.Sequential(nn.Dense(1, 1, rng=0), nn.Sigmoid())
+    history = [(1.0 / (k + 1), {"0.weight": np.full((1, 1), k), "0.bias": np.zeros(1)}) for k in range(200)]
+    training = training_of(one, nn.BCELoss(), X[:, :1], Y, history)
+    assert [training["snapshots"][k]["epoch"] for k in (0, -1)] == [0, 199]
+    assert len(training["snapshots"]) == len(training["decision"]["curves"]) == 60
+    assert set(training["decision"]["curves"][0][0]) == {0.5}
+    x = np.linspace(*training["decision"]["ranges"][0], 121)
+    np.testing.assert_allclose(training["decision"]["curves"][-1][0], 1 / (1 + np.exp(-199 * x)), atol=1e-4)
+    three = nn.Dense(2, 3, rng=0)
+    training = training_of(three, nn.CrossEntropyLoss(), X, np.array([0, 1, 2, 0]), [(1.0, three.state_dict())])
+    assert training["decision"]["classes"] == 3
+    assert len(training["decision"]["winners"]) == 1
+    assert training_of(nn.Dense(3, 1), nn.MSELoss(), np.zeros((2, 3)), np.zeros((2, 1)), [(np.nan, nn.Dense(3, 1).state_dict())])["decision"] is None
+
+
+# -- the file ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", EVIL)
+def test_users_texts_stay_texts(text, tmp_path):
+    class Named(nn.Module):
+        def __init__(self):
+            self.w = nn.Parameter(np.ones((2, 1)), name=text)
+
+        def forward(self, x):
+            return x @ self.w + Tensor(np.ones(1), requires_grad=True, name=text)
+
+        def __repr__(self):
+            return text
+
+    page = explore(Named(), nn.MSELoss(), X, Y, tmp_path / "page.html").read_text(encoding="utf-8")
+    assert page.count("<script") == page.count("</script>") == 2
+    data = data_in(tmp_path / "page.html")
+    assert text in {node["label"] for node in data["nodes"]}
+    assert text in {cluster["title"] for cluster in data["clusters"]}
+
+
+def test_a_page_stands_alone(tmp_path):
+    page = explore(network(), nn.BCELoss(), X, Y, tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "{{" not in page
+    assert "default-src 'none'" in page
+    assert set(re.findall(r"https?://[^\"' ]*", page)) == {"http://www.w3.org/2000/svg"}
+
+
+def test_titles_are_escaped():
+    data = data_of(network(), nn.BCELoss(), X, Y) | {"title": "<b>{{data}}"}
+    assert "<title>&lt;b&gt;{{data}}</title>" in page_of(data)
+
+
+def test_two_thousand_nodes(tmp_path):
+    def block(k):
+        return nn.Sequential(*[layer for i in range(10) for layer in (nn.Dense(4, 4, rng=k * 10 + i), nn.Tanh())])
+
+    model = nn.Sequential(*[block(k) for k in range(50)], nn.Dense(4, 1, rng=1))
+    start = time.perf_counter()
+    path = explore(model, nn.MSELoss(), np.ones((8, 4)), np.ones((8, 1)), tmp_path / "page.html")
+    seconds = time.perf_counter() - start
+    assert len(data_in(path)["nodes"]) == 2006
+    assert path.stat().st_size < 5_000_000
+    assert seconds < 30  # 1 on a quiet machine

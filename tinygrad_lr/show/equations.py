@@ -1,0 +1,205 @@
+"""The equations of backpropagation BP1 to BP4 in plain NumPy, for a network taken apart into its layers.
+
+Nothing here is differentiated: a network's weights go in, and z, a and delta of each layer come out. Rows of a
+batch are samples, so a delta is a matrix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinygrad_lr.autodiff.tensor import Tensor
+from tinygrad_lr.nn.layers import Dense, ReLU, Sequential, Sigmoid, Tanh
+from tinygrad_lr.nn.losses import BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
+from tinygrad_lr.nn.module import Module
+
+Array = np.ndarray[Any, Any]
+
+
+# -- a model, taken apart ------------------------------------------------------------------------------
+
+
+class Stage:
+    """A Dense layer and the activation behind it (either may be missing), or a layer of another kind."""
+
+    def __init__(self, path: str, dense: Dense | None = None, activation: Module | None = None, other: Module | None = None) -> None:
+        self.dense, self.activation, self.other = dense, activation, other
+        self.title = brief(dense or activation or other) + (f" at {path}" if path else "")
+
+    def before(self, a: Any) -> Any:
+        """z, from what enters."""
+        return self.dense(a) if self.dense else self.other(a) if self.other else a
+
+    def behind(self, z: Any) -> Any:
+        """a, from z."""
+        return self.activation(z) if self.activation else z
+
+    def parameters(self, learning: bool = True) -> dict[str, Tensor]:
+        """The parameters that learn (or those that are frozen), by name."""
+        layer = self.dense or self.other
+        return {name: p for name, p in layer.named_parameters() if p.requires_grad == learning} if layer else {}
+
+
+def brief(part: Any) -> str:
+    """A module or function in a line."""
+    text: str = getattr(part, "__name__", None) or repr(part)
+    return text if "\n" not in text else f"{type(part).__name__}(...)"
+
+
+def stages_of(model: Module, path: str = "") -> list[Stage]:
+    """The layers of a model in the order in which data passes them, each Dense with its activation."""
+    if isinstance(model, Sequential) and type(model).forward is Sequential.forward:
+        stages: list[Stage] = []
+        for name, layer in model.layers.items():
+            for stage in stages_of(layer, f"{path}.{name}" if path else name):
+                last = stages[-1] if stages else None
+                if last and last.dense and not last.activation and stage.activation and not stage.dense:
+                    last.activation, last.title = stage.activation, f"{last.title}, {stage.title}"
+                else:
+                    stages.append(stage)
+        return stages
+    if isinstance(model, Dense):
+        return [Stage(path, dense=model)]
+    if type(model) in ACTIVATIONS:
+        return [Stage(path, activation=model)]
+    return [Stage(path, other=model)]
+
+
+# -- activations and losses ----------------------------------------------------------------------------
+
+
+def sigmoid(z: Array) -> Array:
+    """1 / (1 + exp(-z)), for any z."""
+    a: Array = np.exp(-np.logaddexp(0, -z))
+    return a
+
+
+def softmax(z: Array) -> Array:
+    """exp(z) / sum of exp(z) over the last axis."""
+    e: Array = np.exp(z - z.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)  # type: ignore[no-any-return]
+
+
+def bce_slope(a: Array, y: Array) -> tuple[Array, Array]:
+    """(1 - y)/(1 - a) and y/a, each 0 where BCELoss has stopped its logarithm at -100."""
+    high, low = a < 1, a > np.exp(-100)
+    return np.where(high, 1 - y, 0) / np.where(high, 1 - a, 1), np.where(low, y, 0) / np.where(low, a, 1)
+
+
+# fmt: off
+ACTIVATIONS: dict[type[Module], tuple[Callable[[Array], Array], Callable[[Array, Array], Array]]] = {
+    Sigmoid: (sigmoid,                    lambda z, a: a * (1 - a)),
+    Tanh:    (np.tanh,                    lambda z, a: 1 - a**2),
+    ReLU:    (lambda z: np.maximum(z, 0), lambda z, a: (z > 0).astype(z.dtype)),
+}
+"""Activation: s(z), and s'(z) from z and a."""
+
+LOSSES: dict[type[Any], tuple[Callable[[Array, Array], tuple[Array, Array]], str]] = {
+    BCELoss:           (bce_slope,                                         "({a} - y)/({a} (1 - {a}))"),
+    BCEWithLogitsLoss: (lambda a, y: (sigmoid(a), y),                      "(sigmoid({a}) - y)"),
+    CrossEntropyLoss:  (lambda a, y: (softmax(a), np.eye(a.shape[-1])[y]), "(softmax({a}) - onehot(y))"),
+    MSELoss:           (lambda a, y: (2 * a, 2 * y),                       "2 ({a} - y)"),
+}
+"""Loss: the slope of its sum by a, as two terms to subtract, and in words."""
+# fmt: on
+
+
+# -- the two passes ------------------------------------------------------------------------------------
+
+
+class Slope(NamedTuple):
+    """dL/da or delta, how it came about in words, and the size of the numbers it was computed from: some eps of them are its rounding error."""
+
+    value: Array
+    words: str
+    size: Array
+
+
+class ByHand(NamedTuple):
+    """What the equations say of one stage."""
+
+    entered: Array
+    z: Array
+    a: Array
+    delta: Slope
+
+
+def by_hand(stages: list[Stage], answers: list[Array], loss_fn: Any, y: Array, slope_at: Callable[[int], Array]) -> list[ByHand]:
+    """The forward and the backward pass.
+
+    Parameters
+    ----------
+    stages : list of Stage
+        The layers.
+    answers : list of ndarray
+        What enters the network and what leaves each stage, for the layers that the equations do not cover.
+    loss_fn, y
+        The loss and its targets.
+    slope_at : callable
+        Gives dL/da of stage n for layers and losses behind it that the equations do not cover.
+    """
+    hands: list[ByHand] = []
+    passed = forward(stages, answers)
+    for n in range(len(stages), 0, -1):
+        stage, (entered, z, a) = stages[n - 1], passed[n - 1]
+        following = stages[n] if n < len(stages) else None
+        if following is None and type(loss_fn) in LOSSES:
+            delta = bp1(stage, n, z, a, y, loss_fn)
+        elif following is None or following.other:
+            slope = slope_at(n)
+            delta = through(stage, n, z, a, Slope(slope, f"delta{n} = dL/d{out(stage, n)} of autodiff", np.abs(slope)))
+        else:
+            delta = through(stage, n, z, a, bp2(following, n, hands[0].delta))
+        hands.insert(0, ByHand(entered, z, a, delta))
+    return hands
+
+
+def forward(stages: list[Stage], answers: list[Array]) -> list[tuple[Array, Array, Array]]:
+    """What enters each stage, z and a."""
+    passed = []
+    a = answers[0]
+    for stage, answer in zip(stages, answers[1:]):
+        entered = z = a
+        if stage.dense:
+            z = entered @ stage.dense.weight.numpy().T
+            z = z if stage.dense.bias is None else z + stage.dense.bias.numpy()
+        a = answer if stage.other else ACTIVATIONS[type(stage.activation)][0](z) if stage.activation else z
+        passed.append((entered, z, a))
+    return passed
+
+
+def bp1(stage: Stage, n: int, z: Array, a: Array, y: Array, loss_fn: Any) -> Slope:
+    """delta of the last stage, from the loss."""
+    terms, words = LOSSES[type(loss_fn)]
+    cancels = type(loss_fn) is BCELoss and type(stage.activation) is Sigmoid
+    if cancels:  # s'(z) = a (1 - a) in dL/da, so that nothing has to be divided by it where it is 0
+        terms, words = (lambda a, y: (a, y)), f"dL/da{n} * s'(z{n}) = (a{n} - y)"
+    left, right = terms(a, y)
+    count, share = (1, "") if loss_fn.reduction == "sum" else (y.size, "/m" if y.size == len(y) else "/(m n)")
+    words = f"BP1: delta{n} = {words.format(a=out(stage, n))}{share}"
+    slope = Slope((left - right) / count, words, (np.abs(left) + np.abs(right)) / count)
+    return slope if cancels else through(stage, n, z, a, slope)
+
+
+def bp2(following: Stage, n: int, delta: Slope) -> Slope:
+    """dL/da of stage n, from delta of the stage behind it."""
+    if not following.dense:
+        return delta._replace(words=f"delta{n} = delta{n + 1}")
+    w = following.dense.weight.numpy()
+    return Slope(delta.value @ w, f"BP2: delta{n} = (delta{n + 1} w{n + 1})", delta.size @ np.abs(w))
+
+
+def through(stage: Stage, n: int, z: Array, a: Array, slope: Slope) -> Slope:
+    """delta from dL/da: times s'(z)."""
+    if not stage.activation:
+        return slope
+    derivative = ACTIVATIONS[type(stage.activation)][1](z, a)
+    return Slope(slope.value * derivative, f"{slope.words} * s'(z{n})", slope.size * np.abs(derivative) + np.abs(slope.value))
+
+
+def out(stage: Stage, n: int) -> str:
+    """What the equations call what leaves stage n."""
+    return f"z{n}" if stage.dense and not stage.activation else f"a{n}"
