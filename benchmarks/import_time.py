@@ -1,4 +1,4 @@
-"""What ``import tinygrad_lr`` costs a program that would import NumPy anyway: whole processes, start to end."""
+"""What importing and reaching for Tensor and nn costs a program that would import NumPy anyway: whole processes, start to end."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ JOBS = [
         "Import: a Python process that imports and ends",
         {
             "import numpy": partial(process, "import numpy"),
-            "import tinygrad_lr": partial(process, "import tinygrad_lr"),
+            "import tinygrad_lr": partial(process, "from tinygrad_lr import Tensor, grad, nn"),
             "no import": partial(process, "pass"),
         },
         reference=partial(process, "pass"),

@@ -19,6 +19,7 @@ import tinygrad_lr
 from tests.regression.test_data import BAD
 from tinygrad_lr import cli
 from tinygrad_lr.autodiff.rules.elementwise import sigmoid
+from tinygrad_lr.show import fit
 
 GOLDEN = Path(__file__).parent / "golden"
 COMMAND = [sys.executable, "-W", "error", "-m", "tinygrad_lr"]
@@ -359,22 +360,22 @@ def test_letters_that_the_output_cannot_show(tmp_path):
 
 
 def test_wrong_gradient(monkeypatch, capsys):
-    right = cli.backpropagated
-    monkeypatch.setattr(cli, "backpropagated", lambda w, b, X, y: {**right(w, b, X, y), "0.bias": right(w, b, X, y)["0.bias"] + 1e-11})
+    right = fit.backpropagated
+    monkeypatch.setattr(fit, "backpropagated", lambda w, b, X, y: {**right(w, b, X, y), "0.bias": right(w, b, X, y)["0.bias"] + 1e-11})
     assert cli.main([]) == 1
     assert capsys.readouterr().out.endswith("\n  Autodiff DISAGREES.\n")
 
 
 def test_wrong_differences(monkeypatch, capsys):
-    right = cli.central_differences
-    monkeypatch.setattr(cli, "central_differences", lambda fn, x: right(fn, x) + 2e-7)
+    right = fit.central_differences
+    monkeypatch.setattr(fit, "central_differences", lambda fn, x: right(fn, x) + 2e-7)
     assert cli.main([]) == 1
     assert capsys.readouterr().out.endswith("\n  Autodiff DISAGREES.\n")
 
 
 def test_equations_do_not_overflow():
     X, y = np.array([[1e6], [-1e6], [0.0]]), np.array([[0.0], [0.0], [1.0]])
-    found = cli.backpropagated(np.array([1.0]), 0.0, X, y)
+    found = fit.backpropagated(np.array([1.0]), 0.0, X, y)
     assert found["0.weight"].tolist() == [[1e6 / 3]]
     assert found["0.bias"].tolist() == [1 / 3 - 0.5 / 3]
 

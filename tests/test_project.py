@@ -15,7 +15,7 @@ README = Path(__file__).parents[1] / "README.md"
 
 FLOORS = [
     *("autodiff.trees", "autodiff.rules", "autodiff.methods", "autodiff.graph", "autodiff.tensor", "autodiff.derivatives", "autodiff.gradcheck", "autodiff"),
-    *("nn", "regression", "show", "cli", "__main__"),
+    *("nn", "regression", "show", "pytest_plugin", "cli", "__main__"),
 ]
 """From the ground up; a module belongs to the longest prefix it has here."""
 
@@ -25,9 +25,10 @@ def floor(module: str) -> int:
     return FLOORS.index(max(homes, key=len))
 
 
-def imports_of(path: Path) -> set[str]:
+def imports_of(path: Path, inside_functions: bool = True) -> set[str]:
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree) if inside_functions else tree.body:
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("tinygrad_lr."):
             found.add(node.module.removeprefix("tinygrad_lr."))
         elif isinstance(node, ast.ImportFrom) and node.module == "tinygrad_lr":
@@ -53,7 +54,7 @@ def test_imports_point_down():
 
 def test_imports_have_no_cycle():
     known = modules()
-    graph = {name: {used for used in imports_of(path) if used in known and used != name} for name, path in known.items()}
+    graph = {name: {used for used in imports_of(path, inside_functions=False) if used in known and used != name} for name, path in known.items()}
     left = dict(graph)
     while left:
         free = [name for name, used in left.items() if not used & left.keys()]
@@ -70,11 +71,20 @@ def test_the_import_test_sees_an_upward_import(tmp_path):
 
 
 def test_importing_loads_numpy_and_nothing_heavier():
-    code = "import sys, numpy; before = set(sys.modules); import tinygrad_lr; print(*sorted(set(sys.modules) - before))"
+    code = "import sys, numpy; before = set(sys.modules); from tinygrad_lr import Tensor, grad, nn; print(*sorted(set(sys.modules) - before))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     heavy = {"scipy", "matplotlib", "graphviz", "pygraphviz", "dask", "numba", "tqdm", "sklearn", "pandas", "numpy.random", "numpy.testing", "pytest"}
     assert not heavy & set(loaded)
     assert {name.split(".")[0] for name in loaded} - set(sys.stdlib_module_names) - {"tinygrad_lr"} == set()
+
+
+def test_importing_alone_does_not_even_load_numpy():
+    subprocess.run([sys.executable, "-c", "import sys, tinygrad_lr; assert 'numpy' not in sys.modules"], check=True)
+
+
+def test_type_checkers_see_the_names_that_load_when_used():
+    for_checkers = {alias.name for node in ast.walk(ast.parse((ROOT / "__init__.py").read_text())) if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert for_checkers - {"import_module", "TYPE_CHECKING", "Any"} == set(tinygrad_lr.__all__)
 
 
 def test_readme_examples():
@@ -84,7 +94,7 @@ def test_readme_examples():
 
 
 def test_public_names_have_docstrings_with_examples():
-    for name in vars(tinygrad_lr):
+    for name in dir(tinygrad_lr):
         thing = getattr(tinygrad_lr, name)
         if not name.startswith("_") and callable(thing):
             assert thing.__doc__, name
