@@ -82,6 +82,7 @@ def torchs(kind: str, n: int, trials: int, fast: bool, summed: bool) -> str:
         import torch
     except ModuleNotFoundError:
         return "-"
+    torch.set_num_threads(1)  # its threads get in each other's way on arrays as small as these
     found = 0
     for trial in range(trials):
         rng = np.random.default_rng(trial)

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 import tinygrad_lr
+from tinygrad_lr.nn.check import check_everything
 from tinygrad_lr.nn.layers import Dense
 from tinygrad_lr.nn.saving import load
 from tinygrad_lr.regression.data import DataError
@@ -61,12 +62,22 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     share = bounded(float, 0.99, "a share above 0, at most 0.99")
     fit.add_argument("--test", type=share, metavar="SHARE", help="hold out this share of the samples, such as 0.2, and test on them")
 
+    check = commands.add_parser("check", help="check every rule and layer against differences")
+    check.set_defaults(run=lambda options: print_check())
+
     drawing = commands.add_parser("draw", help="draw the graph of a saved model")
     drawing.set_defaults(run=lambda options: draw_model(options.model, options.picture, options.depth))
     drawing.add_argument("model", help="a model written by tinygrad_lr.nn.save, ending in .npz")
     drawing.add_argument("-o", "--picture", metavar="FILE", help="where to: .svg, .png, .pdf or .gv (default: the model's name with .svg)")
     drawing.add_argument("--depth", type=bounded(int, float("inf"), "a whole number above 0"), metavar="N", help="close modules below this level")
     return parser.parse_args(arguments)
+
+
+def print_check() -> bool:
+    """Check every rule and layer; tell whether all is right."""
+    correct, table = check_everything()
+    print(table)
+    return correct
 
 
 def draw_model(path: str, picture: str | None, depth: int | None) -> bool:

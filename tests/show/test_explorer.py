@@ -101,6 +101,26 @@ def test_other_networks_have_words_for_their_steps():
     assert "return (np.exp(self.scale * x) + self.scale).sum(axis=1)" in lines
 
 
+def test_each_call_of_a_module_is_a_cluster():
+    class Recurrent(nn.Module):
+        def __init__(self):
+            self.cell = nn.Dense(2, 2, rng=0)
+
+        def forward(self, x):
+            return np.tanh(self.cell(np.tanh(self.cell(x))))
+
+    data = data_of(Recurrent(), nn.MSELoss(), X, X.copy())
+    clusters = {cluster["id"]: cluster for cluster in data["clusters"]}
+    homes = {node["label"]: clusters.get(node["cluster"], {"title": None})["title"] for node in data["nodes"]}
+    assert homes == {
+        **dict.fromkeys(["X", "y", "L"]),
+        **dict.fromkeys(["z1", "w1", "b1"], "Dense(2 -> 2)"),
+        "z2": "Dense(2 -> 2), call 2",
+        **dict.fromkeys(["a1", "a2"], "Recurrent"),
+    }
+    assert all(cluster["parent"] in {None, *clusters} for cluster in clusters.values())
+
+
 def test_nothing_of_the_user_changes():
     model = network()
     loss = nn.BCELoss()(model(X), Y)

@@ -67,12 +67,11 @@ def gradcheck_model(
 
     Examples
     --------
-    >>> import numpy as np
+    >>> import numpy as np, tinygrad_lr as tg
     >>> from tinygrad_lr import nn
-    >>> from tinygrad_lr.nn.check import gradcheck_model
     >>> model = nn.Sequential(nn.Dense(2, 3, rng=0), nn.Tanh(), nn.Dense(3, 1, rng=1), nn.Sigmoid())
     >>> x, y = np.array([[0.5, -1.0], [2.0, 0.3]]), np.array([[0.0], [1.0]])
-    >>> report = gradcheck_model(model, nn.BCELoss(), x, y)
+    >>> report = tg.gradcheck_model(model, nn.BCELoss(), x, y)
     >>> report.ok, [f"{row.path} {row.op} {row.equation}" for row in report.rows[:3]]
     (True, ['0.weight linear BP4', '0.bias linear BP3', '2.weight linear BP4'])
     """

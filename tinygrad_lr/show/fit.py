@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shutil
 import sys
+import tempfile
 import textwrap
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from tinygrad_lr.autodiff.rules.elementwise import sigmoid
 from tinygrad_lr.autodiff.tensor import no_grad
 from tinygrad_lr.regression.data import PRIMES, DataError, counted, listed, read_csv, shortened, split
 from tinygrad_lr.regression.likelihood import maximum_likelihood
+from tinygrad_lr.show.explorer import explore
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -31,7 +34,8 @@ def print_primes() -> bool:
     print("One neuron, sigmoid(w x + b), learns six primes\n")
     print_line("x", " ".join(f"{x:4g}" for x in X[:, 0]))
     print_line("y", " ".join(f"{c:4g}" for c in y[:, 0]))
-    last = train(model, X, y, epochs=2500, lr=0.1)
+    history: list[tuple[float, dict[str, Any]]] = []
+    last = train(model, X, y, epochs=2500, lr=0.1, history=history)
     w, b = weights_of(model)
     best = maximum_likelihood(X, y)
     print_weights(["w", "b", "mean loss"], [*w, b, last], [*best.weight, best.bias, best.loss], ".8f")
@@ -39,7 +43,10 @@ def print_primes() -> bool:
     print("\nProbability that y = 1\n")
     given = [("x", [f"{value:g}" for value in x[:, 0]]), ("y", [*(f"{c:g}" for c in y[:, 0]), "?"])]
     print_columns([*given, ("learned", decimals(model(x).numpy())), ("maximum likelihood", decimals(sigmoid(x @ best.weight + best.bias)))])
-    return print_gradients(model, at_start, gradients(model, X, y), names=[])
+    correct = print_gradients(model, at_start, gradients(model, X, y), names=[])
+    page = explore(model, nn.BCELoss(), X, y, Path(tempfile.mkdtemp(prefix="tinygrad_lr-")) / "primes.html", history)
+    print(f"\nWalk through it, step by step, in a browser: {page}")
+    return correct
 
 
 def print_table(file: str, target: str, epochs: int, lr: float | None, test: float | None) -> bool:
@@ -104,7 +111,9 @@ def neuron(n_inputs: int, bias: float) -> nn.Sequential:
     return model
 
 
-def train(model: nn.Sequential, X: Floats, y: Floats, epochs: int, lr: float, chosen: str = "") -> float:
+def train(
+    model: nn.Sequential, X: Floats, y: Floats, epochs: int, lr: float, chosen: str = "", history: list[tuple[float, dict[str, Any]]] | None = None
+) -> float:
     """Descend along the gradient of all samples at once, and print how it went; give the last mean loss."""
     loss_fn, optimizer = nn.BCELoss(), nn.SGD(model.parameters(), lr=lr)
     print_line("model", ", ".join(map(repr, [*model, loss_fn])))
@@ -113,6 +122,8 @@ def train(model: nn.Sequential, X: Floats, y: Floats, epochs: int, lr: float, ch
     visible, due = sys.stderr.isatty(), 0.0
     for epoch in range(1, epochs + 1):
         loss = loss_fn(model(X), y)
+        if history is not None and epoch % 25 == 1:
+            history.append((loss.item(), model.state_dict()))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

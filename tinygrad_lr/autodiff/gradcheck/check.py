@@ -123,12 +123,11 @@ def gradcheck(
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from tinygrad_lr.autodiff.gradcheck import gradcheck
+    >>> import numpy as np, tinygrad_lr as tg
     >>> x = np.array([0.5, -1.0, 2.0])
-    >>> print(gradcheck(np.tanh, x).sentence)
+    >>> print(tg.gradcheck(np.tanh, x).sentence)
     No gradient is wrong: 1 input, order 1 and 2.
-    >>> print(gradcheck(lambda x: np.sum(x**2), x, gradient=lambda x: x * [2, 2, 1], raise_error=False))
+    >>> print(tg.gradcheck(lambda x: np.sum(x**2), x, gradient=lambda x: x * [2, 2, 1], raise_error=False))
     The gradient is wrong: x[2].
     <BLANKLINE>
     element  shape  order  analytic  numeric  rel. error  verdict  note

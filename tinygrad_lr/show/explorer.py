@@ -1,0 +1,256 @@
+"""`explore`: a page to walk through one forward and one backward pass of a network, in a single HTML file.
+
+Python runs the network and writes down everything the page shows: nodes, numbers, and for each step a
+sentence, a formula and one entry worked out. The page (the files in ``page/``) only displays it. All texts
+travel as JSON and reach the document as text, never as markup.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lr.autodiff.graph import pull_back
+from tinygrad_lr.autodiff.tensor import Tensor
+from tinygrad_lr.nn.losses import BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
+from tinygrad_lr.nn.module import Module
+from tinygrad_lr.show.backprop import Comparison, backprop_report, stages_of
+from tinygrad_lr.show.epochs import encoded, training_of
+from tinygrad_lr.show.observe import observe
+from tinygrad_lr.show.picture import Box, Picture, in_short, number, picture_of, table_of
+from tinygrad_lr.show.walk import Walk
+
+Data = dict[str, Any]
+
+SCRIPTS = ("dom.js", "layout.js", "graph.js", "panel.js", "steps.js", "training.js", "page.js")
+TABLE_ROWS, TABLE_COLUMNS = 20, 10  # a larger array is shown as a heat map and a histogram
+LAYERS = 50  # beyond it the equations are not computed by hand: that takes a backward pass for each layer
+MAP_ROWS, MAP_COLUMNS, BARS = 32, 48, 24
+
+
+def explore(
+    model: Module, loss_fn: Callable[..., Tensor], x: Any, y: Any, path: str | Path = "explore.html", history: Sequence[tuple[Any, Any]] | None = None
+) -> Path:
+    """Write a page to walk through one forward and one backward pass, step by step, with all numbers.
+
+    The page is one file that needs no network. It shows the graph with its modules, which fold; the arrow keys
+    step; a click on a node shows its numbers, its gradient and the line of code that made it.
+
+    Parameters
+    ----------
+    model : Module
+        The network. Neither its parameters nor their gradients are changed.
+    loss_fn : callable
+        Called as ``loss_fn(model(x), y)``; must give a single number.
+    x, y : array_like
+        The batch to follow.
+    path : str or Path
+        Where to write the page.
+    history : sequence of (loss, state), optional
+        Snapshots of training, one per epoch: ``history.append((loss.item(), model.state_dict()))``. With it the
+        page has a slider through the epochs: parameters, the loss, and for inputs of one or two features what
+        the network answers all over their range.
+
+    Returns
+    -------
+    Path
+        Of the page.
+
+    Raises
+    ------
+    ValueError
+        If the loss is not a single number, no gradient flows from it, or the history does not fit the model.
+
+    Examples
+    --------
+    >>> import numpy as np, tempfile
+    >>> from tinygrad_lr import nn
+    >>> from tinygrad_lr.show.explorer import explore
+    >>> model = nn.Sequential(nn.Dense(2, 3, rng=0), nn.Tanh(), nn.Dense(3, 1, rng=1), nn.Sigmoid())
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     page = explore(model, nn.BCELoss(), np.eye(2), np.array([[0.0], [1.0]]), f"{folder}/network.html")
+    ...     print(page.name, page.stat().st_size < 200_000)
+    network.html True
+    """
+    path = Path(path)
+    path.write_text(page_of(data_of(model, loss_fn, x, y, history)), encoding="utf-8", newline="\n")
+    return path
+
+
+def data_of(model: Module, loss_fn: Callable[..., Tensor], x: Any, y: Any, history: Sequence[tuple[Any, Any]] | None = None) -> Data:
+    """Everything the page shows, ready for JSON."""
+    x = x if isinstance(x, Tensor) or hasattr(x, "__array_function__") else np.asarray(x)
+    y = y if isinstance(y, Tensor) or hasattr(y, "__array_function__") else np.asarray(y)
+    with observe():
+        loss = loss_fn(model(x), y)
+    if not isinstance(loss, Tensor) or loss.size != 1:
+        raise ValueError(f"explore() needs a loss that is a single number, {loss_fn!r} gave {getattr(loss, 'shape', type(loss).__name__)}")
+    if loss.node is None or not loss.requires_grad:
+        raise ValueError("explore() follows gradients, but nothing in this model requires any: no parameter was made with requires_grad=True")
+    grads = {id(node): g for node, g in pull_back({loss.node: np.ones_like(loss.data)}, keep=None).items()}
+    picture = picture_of([loss], model, {"X": x, "y": y})
+    equations = equations_of(model, loss_fn, x, y)
+    walk = Walk(picture, grads, {symbol: row.equation for symbol, row in equations.items()})
+    steps = walk.steps()
+    clusters, home = calls_of(picture, walk)
+    checks = {symbol: f"{row.difference:.1e}" for symbol, row in equations.items()}
+    return {
+        "title": f"{type(model).__name__}, one forward and one backward pass",
+        "loss": number(loss.item()),
+        "nodes": [node_of(box, walk, grads, checks) | {"cluster": home[box.id]} for box in walk.values],
+        "edges": walk.edges(),
+        "clusters": clusters,
+        "steps": steps,
+        "training": training_of(model, loss_fn, x, y, history) if history else None,
+        "note": picture.note,
+    }
+
+
+def node_of(box: Box, walk: Walk, grads: dict[int, Any], checks: dict[str, str]) -> Data:
+    """One node: a value together with the operation that made it."""
+    op = walk.op_of(box)
+    gradient = grads.get(id(box.node)) if box.node is not None else None
+    return {
+        "id": box.id,
+        "kind": box.kind,
+        "label": walk.label(box),
+        "name": box.name,
+        "op": op.name if op else "",
+        "settings": op.detail if op else "",
+        "formula": walk.forward_formula(box) if op else "",
+        "shape": None if box.shape is None else list(box.shape),
+        "dtype": box.dtype,
+        "line": None if box.line is None else {"file": Path(box.line.file).name, "number": box.line.number, "text": box.line.text},
+        "value": numbers_of(box.value),
+        "grad": numbers_of(gradient),
+        "equation": walk.told.get(box.id, ""),
+        "check": checks.get(box.symbol),
+    }
+
+
+def calls_of(picture: Picture, walk: Walk) -> tuple[list[Data], dict[str, str | None]]:
+    """A cluster for each call of a module, so that a module called in a loop does not tie the graph into a knot; and each box's cluster."""
+    modules = {cluster.id: cluster for cluster in picture.clusters}
+    clusters: dict[str, Data] = {}
+    home: dict[str, str | None] = {}
+    times: Counter[str] = Counter()
+    running: dict[str, str] = {}  # a module to its call that is going on
+    waiting: list[Box] = []  # parameters and constants belong to the call that needs them first
+
+    def enter(within: str | None) -> None:
+        chain = [] if within is None else [within]
+        while chain and (parent := modules[chain[-1]].parent) is not None:
+            chain.append(parent)
+        for left in running.keys() - set(chain):
+            del running[left]
+        for inner in reversed(chain):
+            if inner not in running:
+                times[inner] += 1
+                running[inner] = inner if times[inner] == 1 else f"{inner}_{times[inner]}"
+                module, parent = modules[inner], modules[inner].parent
+                title = module.title + (f", call {times[inner]}" if times[inner] > 1 else "")
+                clusters[running[inner]] = {"id": running[inner], "path": module.path, "title": title, "parent": None if parent is None else running[parent]}
+
+    for box in walk.values:
+        if walk.op_of(box) is None:
+            waiting.append(box)
+            continue
+        enter(box.cluster)
+        home[box.id] = None if box.cluster is None else running[box.cluster]
+        for leaf in waiting:
+            if leaf.cluster is not None and leaf.cluster not in running:
+                enter(leaf.cluster)
+            home[leaf.id] = None if leaf.cluster is None else running[leaf.cluster]
+        waiting.clear()
+    return list(clusters.values()), home
+
+
+def equations_of(model: Module, loss_fn: Callable[..., Tensor], x: Any, y: Any) -> dict[str, Comparison]:
+    """Symbol to the equation of its gradient (BP1 to BP4), for networks that the equations cover."""
+    stages = stages_of(model) if isinstance(model, Module) else []
+    covered = all(stage.other is None and stage.dense is not None for stage in stages)
+    distinct = len({id(stage.dense) for stage in stages}) == len(stages)
+    known_loss = isinstance(loss_fn, BCELoss | BCEWithLogitsLoss | CrossEntropyLoss | MSELoss)
+    if not (covered and distinct and known_loss and x.ndim == 2 and len(stages) <= LAYERS):
+        return {}
+    symbols = {"delta": "z", "dL/db": "b", "dL/dw": "w"}
+    report = backprop_report(model, loss_fn, x.numpy() if isinstance(x, Tensor) else x, y)
+    return {f"{symbols[row.name]}{n}": row for n, layer in enumerate(report.layers, start=1) for row in layer.rows if row.name in symbols}
+
+
+# -- numbers -----------------------------------------------------------------------------------------------
+
+
+def numbers_of(array: Any) -> Data | None:
+    """An array for the page: its numbers where they are few, else what a heat map and a histogram need."""
+    if array is None:
+        return None
+    array = np.asarray(array)
+    if array.dtype.kind not in "biuf" or not array.size:
+        return None
+    matrix = array.reshape(-1, array.shape[-1]) if array.ndim > 2 else np.atleast_2d(array)
+    table = table_of(matrix, TABLE_ROWS, TABLE_COLUMNS)
+    if table is not None:
+        return {"table": table}
+    return {"short": in_short(array), "map": heat_map(matrix), "histogram": histogram(array)}
+
+
+def heat_map(matrix: Any) -> Data:
+    """The matrix, averaged down to a few cells, as bytes: 128 is 0, 1 and 255 are the largest magnitude, 0 is not finite."""
+    parts = [np.linspace(0, n, min(n, most) + 1).astype(int)[:-1] for n, most in zip(matrix.shape, (MAP_ROWS, MAP_COLUMNS))]
+    sums, counts = matrix.astype(float), np.ones(matrix.shape)
+    for axis, starts in enumerate(parts):
+        sums, counts = np.add.reduceat(sums, starts, axis=axis), np.add.reduceat(counts, starts, axis=axis)
+    means = sums / counts
+    finite = np.isfinite(means)
+    largest = np.max(np.abs(means), where=finite, initial=0.0) or 1.0
+    cells = np.where(finite, 128 + np.rint(127 * np.where(finite, means, 0) / largest), 0).astype(np.uint8)
+    return {"rows": cells.shape[0], "columns": cells.shape[1], "largest": number(float(largest)), "cells": encoded(cells)}
+
+
+def histogram(array: Any) -> Data:
+    """How many of the finite numbers lie in each of a few equal intervals."""
+    finite = array[np.isfinite(array)].astype(float)
+    if not finite.size:
+        return {"counts": [], "low": "", "high": ""}
+    counts, edges = np.histogram(finite, BARS)
+    return {"counts": counts.tolist(), "low": number(float(edges[0])), "high": number(float(edges[-1]))}
+
+
+# -- the file ----------------------------------------------------------------------------------------------
+
+
+def page_of(data: Data) -> str:
+    """The template with style, script and data in it; the browser is told to run that script and to load nothing."""
+    page = files(__package__) / "page"
+    script = "(() => {\n" + "\n".join((page / name).read_text(encoding="utf-8") for name in SCRIPTS) + "})();\n"
+    parts = {
+        "title": html.escape(data["title"]),
+        "style": (page / "page.css").read_text(encoding="utf-8"),
+        "script": script,
+        "script-hash": "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        "data": script_safe(json.dumps(data, separators=(",", ":"), allow_nan=False)),
+    }
+    template = (page / "page.html").read_text(encoding="utf-8")
+    return re.sub(r"\{\{([a-z-]+)\}\}", lambda match: parts[match[1]], template)
+
+
+def script_safe(text: str) -> str:
+    """JSON that can stand in a script element: without ``<`` nothing in it ends the element or opens a comment.
+
+    Examples
+    --------
+    >>> script_safe(json.dumps("</script> \u2028"))
+    '"\\\\u003c/script> \\\\u2028"'
+    """
+    return text.replace("<", "\\u003c")
