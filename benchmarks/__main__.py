@@ -8,7 +8,7 @@ from importlib import import_module
 
 from benchmarks.report import report, versions
 
-MODULES = {"one-neuron": "one_neuron", "mlp": "mlp", "full-batch": "full_batch", "chain": "chain", "import": "import_time"}
+MODULES = {"one-neuron": "one_neuron", "mlp": "mlp", "full-batch": "full_batch", "chain": "chain", "import": "import_time", "hessian": "hessian"}
 
 
 def main() -> None:

@@ -301,6 +301,12 @@ class Tensor(ArrayMethods):
             raise TypeError("only leaves can be copied or pickled; use detach() to cut a computed Tensor out of its graph")
         return type(self), (self.data.copy(), self.requires_grad, None, self.name)
 
+    def __getattr__(self, name: str) -> Any:
+        """Dask's protocol, where the data has it: `dask.compute` of a Tensor computes its data."""
+        if name.startswith("__dask_"):
+            return getattr(self.data, name)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
+
     # -- NumPy's protocols -----------------------------------------------------------------------------
 
     def _record(self, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
@@ -316,7 +322,10 @@ class Tensor(ArrayMethods):
             return answer if "out" in kwargs else wrapped(answer)
         if method != "__call__":
             if (ufunc, method) not in UFUNC_METHODS:
-                no_rule(f"{name_of(ufunc)}.{method}")
+                raise TypeError(
+                    f"{name_of(ufunc)}.{method} has no rule, so its gradient is unknown: "
+                    f"write it with functions that have one, or call it on t.numpy() if no gradient is wanted"
+                )
             return UFUNC_METHODS[ufunc, method](*inputs, **{"axis": 0, **kwargs})
         if kwargs:
             refuse_settings(ufunc, kwargs)

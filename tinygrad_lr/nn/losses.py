@@ -133,13 +133,13 @@ class CrossEntropyLoss(Loss):
 
     def forward(self, z: Any, y: Any) -> Tensor:
         z = z if isinstance(z, Tensor) else Tensor(z)
-        y = y.data if isinstance(y, Tensor) else np.asarray(y)
+        y = y.data if isinstance(y, Tensor) else y if hasattr(y, "__array_function__") else np.asarray(y)
         if not np.issubdtype(y.dtype, np.integer):
             raise TypeError(f"CrossEntropyLoss takes classes as integers 0, 1, ..., got targets of dtype {y.dtype}: convert with y.astype(int)")
         if z.ndim == 0 or z.shape[:-1] != y.shape:
             raise ValueError(f"CrossEntropyLoss got logits of shape {z.shape} and classes of shape {y.shape}: expected (..., classes) and (...)")
         classes = z.shape[-1]
-        if y.size and (y.min() < 0 or y.max() >= classes):
+        if isinstance(y, np.ndarray) and y.size and (y.min() < 0 or y.max() >= classes):  # lazy labels stay lazy
             wrong = y[(y < 0) | (y >= classes)][0]
             raise ValueError(f"CrossEntropyLoss got class {wrong} for logits of {classes} classes: expected 0 to {classes - 1}")
         return record(cross_entropy, (z, y), self.options)

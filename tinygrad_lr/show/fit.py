@@ -45,7 +45,7 @@ def print_primes() -> bool:
     print_columns([*given, ("learned", decimals(model(x).numpy())), ("maximum likelihood", decimals(sigmoid(x @ best.weight + best.bias)))])
     correct = print_gradients(model, at_start, gradients(model, X, y), names=[])
     page = explore(model, nn.BCELoss(), X, y, Path(tempfile.mkdtemp(prefix="tinygrad_lr-")) / "primes.html", history)
-    print(f"\nWalk through it, step by step, in a browser: {page}")
+    print(f"\nWalk through it, step by step, in a browser:\n  {page}")
     return correct
 
 
