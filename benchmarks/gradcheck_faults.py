@@ -4,9 +4,58 @@
 
 The function is sin(x)^2 at random x, summed to one number or not (its answers are then n numbers). A fault
 changes its gradient sin(2 x), or that gradient's own derivative; every check sees the same faults. PyTorch's ``gradcheck``
-runs beside, in its fast mode and its slow one, on a ``torch.autograd.Function`` with the same backward pass. It takes no
-float32 and names no element, so what counts is whether it fails. Its slow mode is left out above n = 100: it
+runs beside, in its fast mode and its slow one, on a ``torch.autograd.Function`` with the same backward pass. It is
+meant for float64 and names no element, so what counts is whether it fails. Its slow mode is left out above n = 100: it
 makes 2 n evaluations per trial and, for n answers, n backward passes. Its fast mode gets 20 trials at n = 10,000.
+
+    Percent of 200 faults that are found, and named rightly
+                             sum f64       sum f32     n answers       order 2             PyTorch fast      PyTorch slow
+    fault            n   found named   found named   found named   found named  evals      sum   n ans.      sum   n ans.
+    none             1       0     -       0     -       0     -       0     -     10        0        0        0        0
+    none            10       0     -       0     -       0     -       0     -     10        0        0        0        0
+    none           100       0     -       0     -       0     -       0     -     10        0        0        0        0
+    none          1000       0     -       0     -       0     -       0     -     10        0        0        -        -
+    none         10000       0     -       0     -       0     -       0     -     10        0        0        -        -
+    zero             1     100   100     100   100     100   100     100   100     13      100      100      100      100
+    zero            10     100   100     100   100     100   100     100   100     13     99.5     99.5      100      100
+    zero           100     100   100     100   100     100   100     100   100     13       99     78.5      100      100
+    zero          1000     100   100     100   100     100   100     100   100     13       96        0        -        -
+    zero         10000     100   100     100   100     100   100     100   100     13       75        0        -        -
+    twice            1     100   100     100   100     100   100     100   100     13      100      100      100      100
+    twice           10     100   100     100   100     100   100     100   100     13     99.5     99.5      100      100
+    twice          100     100   100     100   100     100   100     100   100     13       99     78.5      100      100
+    twice         1000     100   100     100   100     100   100     100   100     13       96        0        -        -
+    twice        10000     100   100     100   100     100   100     100   100     13       75        0        -        -
+    sign             1     100   100     100   100     100   100     100   100     13      100      100      100      100
+    sign            10     100   100     100   100     100   100     100   100     13     99.5     99.5      100      100
+    sign           100     100   100     100   100     100   100     100   100     13     99.5       89      100      100
+    sign          1000     100   100     100   100     100   100     100   100     13     97.5        0        -        -
+    sign         10000     100   100     100   100     100   100     100   100     13       80        0        -        -
+    5 percent        1     100   100     100   100     100   100     100   100     13     99.5     99.5     99.5     99.5
+    5 percent       10     100   100     100   100     100   100     100   100     13     95.5     86.5      100      100
+    5 percent      100     100   100     100   100     100   100     100   100     13     84.5      5.5      100      100
+    5 percent     1000     100   100     100   100     100   100     100   100     13       51        0        -        -
+    5 percent    10000     100   100     100   100     100   100     100   100     13        0        0        -        -
+    three zeros     10     100   100     100   100     100   100     100   100     31      100       99      100      100
+    three zeros    100     100   100     100   100     100   100     100   100     35     99.5       96      100      100
+    three zeros   1000     100   100     100   100     100   100     100   100     35     96.5        0        -        -
+    three zeros  10000     100   100     100   100     100   100     100   100     35      100        0        -        -
+    all twice       10     100   100     100   100     100   100     100   100     23      100      100      100      100
+    all twice      100     100   100     100   100     100   100     100   100     23      100       98      100      100
+    all twice     1000     100   100     100   100     100   100     100   100     23      100       77        -        -
+    all twice    10000     100   100     100   100     100   100     100   100     23      100        0        -        -
+    1/n             10     100   100     100   100     100   100     100   100     23      100      100      100      100
+    1/n            100     100   100     100   100     100   100     100   100     23      100       98      100      100
+    1/n           1000     100   100     100   100     100   100     100   100     23      100       77        -        -
+    1/n          10000     100   100     100   100     100   100     100   100     23      100        0        -        -
+    all zero        10     100   100     100   100     100   100     100   100     23      100      100      100      100
+    all zero       100     100   100     100   100     100   100     100   100     23      100       98      100      100
+    all zero      1000     100   100     100   100     100   100     100   100     23      100       77        -        -
+    all zero     10000     100   100     100   100     100   100     100   100     23      100        0        -        -
+    shifted         10     100   100     100   100     100   100     100   100     23      100       99      100      100
+    shifted        100     100   100     100   100     100   100     100   100     23     99.5     98.5      100      100
+    shifted       1000     100   100     100   100     100   100     100   100     23     99.5     68.5        -        -
+    shifted      10000     100   100     100   100     100   100     100   100     23      100        0        -        -
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ if _TYPE_CHECKING:
     from tinygrad_lr.autodiff.derivatives import jvp as jvp
     from tinygrad_lr.autodiff.derivatives import value_and_grad as value_and_grad
     from tinygrad_lr.autodiff.derivatives import vjp as vjp
+    from tinygrad_lr.autodiff.gradcheck import GradientError as GradientError
     from tinygrad_lr.autodiff.gradcheck import gradcheck as gradcheck
     from tinygrad_lr.autodiff.rules.elementwise import log_sigmoid as log_sigmoid
     from tinygrad_lr.autodiff.rules.elementwise import relu as relu
@@ -38,7 +39,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "autodiff.derivatives": "grad gradients hessian hvp jacobian jvp value_and_grad vjp",
-    "autodiff.gradcheck": "gradcheck",
+    "autodiff.gradcheck": "GradientError gradcheck",
     "autodiff.rules.elementwise": "log_sigmoid relu sigmoid softplus",
     "autodiff.rules.reductions": "log_softmax softmax",
     "autodiff.rules.registry": "primitive",

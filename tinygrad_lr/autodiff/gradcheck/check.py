@@ -119,7 +119,25 @@ def gradcheck(
     given point: branches not taken, values that are right by chance (at 0 or 1). At a kink every value between the
     slopes of the two sides passes as a kink, and the check is repeated a small way beside it.
 
-    *Rates.* RATES
+    *Rates.* The part of 200 random faults in the gradient of sum(sin(x)^2) that is found, in percent, as printed by
+    ``python -m benchmarks.gradcheck_faults`` (which has the whole table). Here every fault that was found was also
+    named rightly, in float64 and float32, at first and second order, and in 1,000 right gradients of each
+    there was no false alarm. PyTorch's ``gradcheck`` saw the same faults, in brackets with n answers in place of their sum; it
+    names no element. Its slow mode was not run beyond n = 100, its fast mode had 20 trials at n = 10,000.
+
+    =========================  ======  ============  ===========  ============  ============
+    fault                           n  tinygrad_lr   evaluations  PyTorch fast  PyTorch slow
+    =========================  ======  ============  ===========  ============  ============
+    an element is zero            100     100 (100)           13     99 (78.5)     100 (100)
+    an element is zero          1,000     100 (100)           13      96 (0)               -
+    an element is zero         10,000     100 (100)           13      75 (0)               -
+    an element is off by 5 %      100     100 (100)           13    84.5 (5.5)     100 (100)
+    an element is off by 5 %    1,000     100 (100)           13      51 (0)               -
+    an element is off by 5 %   10,000     100 (100)           13       0 (0)               -
+    three elements are zero     1,000     100 (100)           35    96.5 (0)               -
+    all are twice too large     1,000     100 (100)           23     100 (77)              -
+    all are shifted by one      1,000     100 (100)           23    99.5 (68.5)            -
+    =========================  ======  ============  ===========  ============  ============
 
     Examples
     --------

@@ -133,7 +133,17 @@ def table(rows: Sequence[Row]) -> str:
 
 
 class GradientError(AssertionError):
-    """A gradient that is wrong. The message is the report; the report itself is in ``report``."""
+    """A gradient that is wrong. The message is the report; the report itself is in ``report``.
+
+    Examples
+    --------
+    >>> import numpy as np, tinygrad_lr as tg
+    >>> try:
+    ...     tg.gradcheck(np.sum, np.ones(2), gradient=lambda x: 2 * np.ones(2))
+    ... except tg.GradientError as error:
+    ...     print(error.report.ok)
+    False
+    """
 
     def __init__(self, report: Report) -> None:
         super().__init__(str(report))

@@ -13,10 +13,15 @@ from tinygrad_lr.autodiff.rules.reductions import log_softmax, softmax
 from tinygrad_lr.autodiff.rules.registry import RULES, Array, Aside, dispatching
 
 
+def product(a: Array, b: Array) -> Array:
+    """a b, of small matrices by dot, which starts sooner than matmul; on stacks it would be slow."""
+    return a.dot(b) if a.ndim == 2 and a.size < 1024 else a @ b
+
+
 @dispatching
 def linear(x: Array, w: Array, b: Array | None = None) -> Array:
     """A layer's z = x w^T + b; rows of ``x`` are samples, rows of ``w`` are neurons."""
-    z = x.dot(w.T) if x.ndim <= 2 else x @ w.T  # dot is the quicker of the two on small matrices, and slow on stacks
+    z = product(x, w.T)
     return z if b is None else z + b
 
 
@@ -82,8 +87,10 @@ def bce_target(g: Array, loss: Array, p: Array, y: Array, reduction: str = "mean
 @dispatching
 def cross_entropy(z: Array, y: Array, reduction: str = "mean") -> Array:
     """-log softmax(z)[y] for logits z (..., classes) and integer classes y (...)."""
-    chosen = np.expand_dims(y, -1) == np.arange(z.shape[-1])
-    return reduced(-np.where(chosen, log_softmax(z), 0).sum(axis=-1), reduction)
+    log_p = log_softmax(z)
+    if isinstance(log_p, np.ndarray):
+        return reduced(-np.take_along_axis(log_p, np.expand_dims(y, -1), -1)[..., 0], reduction)
+    return reduced(-np.where(one_hot(y, z), log_p, 0).sum(axis=-1), reduction)  # Dask takes along no axis
 
 
 def one_hot(y: Array, like: Array) -> Array:
@@ -110,7 +117,7 @@ def squared_error_input(g: Array, loss: Array, p: Array, y: Array, reduction: st
 # fmt: off
 RULES.update({
     linear:           (lambda g, z, x, w, b=None: g @ w,
-                       lambda g, z, x, w, b=None: g.T.dot(x) if x.ndim == 2 else rows(g).T @ rows(x),  # BP4
+                       lambda g, z, x, w, b=None: product(g.T, x) if x.ndim == 2 else rows(g).T @ rows(x),  # BP4
                        lambda g, z, x, w, b: g.sum(axis=0) if x.ndim == 2 else rows(g).sum(axis=0)),  # BP3
     bce_with_logits:  (lambda g, loss, z, y, reduction="mean": share(g, z.size, reduction) * (sigmoid(z) - y),
                        lambda g, loss, z, y, reduction="mean": share(g, z.size, reduction) * -z),
