@@ -42,7 +42,7 @@ def ours(depth: int = DEPTH) -> Contestant:
             h = h * FACTOR
         x.zero_grad()
         h.backward()
-        return float(h), x.grad
+        return h.item(), x.grad
 
     return relative(forward_backward, depth)
 

@@ -24,7 +24,7 @@ def by_hand() -> Contestant:
         loss = np.mean(np.maximum(z, 0) - Y * z + np.log1p(e))
         sigma = np.where(z >= 0, 1, e) / (1 + e)
         gradient = (sigma - Y) @ X / SAMPLES
-        return float(loss)
+        return loss.item()
 
     return Contestant(step, lambda: [gradient])
 
@@ -41,7 +41,7 @@ def ours() -> Contestant:
         loss = loss_fn(model(X), y)
         model.weight.zero_grad()
         loss.backward()
-        return float(loss)
+        return loss.item()
 
     return Contestant(step, lambda: [model.weight.grad])
 
@@ -79,7 +79,7 @@ def jax_jit() -> Contestant:
     def step() -> float:
         nonlocal gradient
         loss, gradient = gradient_of(w, x, y)
-        return float(loss)
+        return loss.item()
 
     return Contestant(step, lambda: [np.asarray(gradient)])
 
@@ -99,7 +99,7 @@ def autograd() -> Contestant:
     def step() -> float:
         nonlocal gradient
         loss, gradient = gradient_of(W)
-        return float(loss)
+        return loss.item()
 
     return Contestant(step, lambda: [gradient])
 

@@ -48,7 +48,7 @@ def by_hand() -> Contestant:
         gradients = delta1.T @ X, delta1.sum(axis=0), delta2.T @ a1, delta2.sum(axis=0), delta3.T @ a2, delta3.sum(axis=0)
         for p, g in zip(parameters, gradients):
             p -= RATE * g
-        return float(loss)
+        return loss.item()
 
     return Contestant(step, lambda: parameters)
 
@@ -69,7 +69,7 @@ def ours() -> Contestant:
         opt.zero_grad()
         loss.backward()
         opt.step()
-        return float(loss)
+        return loss.item()
 
     return Contestant(step, lambda: [p.data for p in parameters])
 
@@ -118,7 +118,7 @@ def jax_jit() -> Contestant:
     def step() -> float:
         nonlocal parameters
         loss, parameters = update(parameters)
-        return float(loss)
+        return loss.item()
 
     return Contestant(step, lambda: [np.asarray(p) for p in parameters])
 
@@ -144,7 +144,7 @@ def autograd() -> Contestant:
         nonlocal parameters
         loss, gradients = gradient_of(parameters)
         parameters = [p - RATE * g for p, g in zip(parameters, gradients)]
-        return float(loss)
+        return loss.item()
 
     return Contestant(step, lambda: parameters)
 

@@ -26,7 +26,7 @@ def by_hand() -> Contestant:
         db = delta.sum(axis=0)
         w -= RATE * dw
         b -= RATE * db
-        return float(loss)
+        return loss.item()
 
     return Contestant(step, lambda: [w, b])
 
@@ -42,7 +42,7 @@ def leanest_by_hand() -> Contestant:
         delta = (1 / (1 + np.exp(-z)) - Y) / m
         w -= RATE * (delta.T @ X)
         b -= RATE * delta.sum(axis=0)
-        return float(loss)
+        return loss.item()
 
     return Contestant(step, lambda: [w, b])
 
@@ -61,7 +61,7 @@ def ours() -> Contestant:
         opt.zero_grad()
         loss.backward()
         opt.step()
-        return float(loss)
+        return loss.item()
 
     return Contestant(step, lambda: [weight.data, bias.data])
 
@@ -106,7 +106,7 @@ def jax_jit() -> Contestant:
     def step() -> float:
         nonlocal parameters
         loss, parameters = update(parameters)
-        return float(loss)
+        return loss.item()
 
     return Contestant(step, lambda: [np.asarray(p) for p in parameters])
 
@@ -128,7 +128,7 @@ def autograd() -> Contestant:
         nonlocal parameters
         loss, gradients = gradient_of(parameters)
         parameters = [p - RATE * g for p, g in zip(parameters, gradients)]
-        return float(loss)
+        return loss.item()
 
     return Contestant(step, lambda: parameters)
 

@@ -41,6 +41,7 @@ def put(index, shape, *given):
 
 # fmt: off
 ROWS = [
+    Row(numpy.full_like, lambda np, a, x: np.full_like(a, x), ((2, 3), (3,))),
     # picking
     picked((4,), 1), picked((4,), -1), picked((4, 3), numpy.int64(2)), picked((4,), slice(1, None)), picked((4, 3), slice(None, None, -1)),
     picked((4, 5), slice(3, 0, -2), slice(-4, None, 2)), picked((4, 3), ..., 1), picked((2, 3), None, 1), picked((2, 3), 0, None, slice(1, 3)),

@@ -13,7 +13,7 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import Any
 
-from tinygrad_lr.autodiff.rules import RULES, Aside
+from tinygrad_lr.autodiff.rules import RULES, Aside, name_of
 from tinygrad_lr.autodiff.rules.elementwise import astype
 from tinygrad_lr.autodiff.rules.registry import Array, Function
 from tinygrad_lr.autodiff.rules.shapes import VIEWS
@@ -145,6 +145,8 @@ def pull_back(seeds: dict[Node, Array], keep: Collection[Node] | None = (), lift
                 continue
             gradient = rule(g, y, *values, **kwargs) if kwargs else rule(g, y, *values)
             if gradient.dtype is not value.dtype:
+                if gradient.dtype.kind == "c":
+                    raise TypeError(f"{name_of(node.func)} met complex numbers, whose derivatives no rule knows: compute with real and imaginary parts")  # type: ignore[arg-type]
                 gradient = astype(gradient, value.dtype)
             if parent in gradients:
                 gradients[parent] = gradients[parent] + gradient
@@ -185,5 +187,5 @@ def forget(nodes: list[Node]) -> None:
         node.freed = (node.value.shape, node.value.dtype)
         node.value = node.values = None
         for parent in node.parents:
-            if parent is not None and parent.freed is None:
+            if parent is not None and parent.requires_grad:
                 nodes.append(parent)

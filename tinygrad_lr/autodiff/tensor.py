@@ -32,7 +32,9 @@ recorder: ContextVar[Callable[..., Node] | None] = ContextVar("recorder", defaul
 
 @contextmanager
 def no_grad() -> Iterator[None]:
-    """Compute without recording: results require no gradients. Also serves as a decorator.
+    """Compute without recording: results require no gradients.
+
+    Also decorates plain functions; inside a generator or coroutine use the with statement.
 
     Examples
     --------
@@ -86,9 +88,13 @@ class Tensor(ArrayMethods):
 
     def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None, name: str | None = None) -> None:
         if isinstance(data, Tensor):
+            if data.requires_grad and not data.is_leaf:
+                raise TypeError("Tensor(t) of a computed Tensor would silently cut it out of its graph: say t.detach() if that is meant")
             data = data.data
-        if dtype is not None or not hasattr(data, "__array_function__"):
+        if not hasattr(data, "__array_function__"):
             data = np.asarray(data, dtype)
+        elif dtype is not None:
+            data = data.astype(dtype, copy=False)
         self.data = data
         self.node = None
         if requires_grad:
@@ -209,9 +215,8 @@ class Tensor(ArrayMethods):
         mine: set[int] = set()
         for node, g in kept.items():
             if node.func is None and node.grad is not None:
-                node.grad = np.asanyarray(node.grad + g) if isinstance(g, np.generic) else node.grad + g
-            else:
-                node.grad = unshared(g, mine)
+                g = node.grad + g
+            node.grad = unshared(g, mine)
 
     def _seed(self, grad: Any) -> Array:
         """The gradient of the answer by itself, or the one the user starts with, as an array like `data`."""
@@ -263,10 +268,17 @@ class Tensor(ArrayMethods):
         return np.array(self.data, dtype=dtype, copy=copy)
 
     def __float__(self) -> float:
+        self._refuse_cut("float(t), as math functions call it,")
         return float(self.data)
 
     def __int__(self) -> int:
+        self._refuse_cut("int(t)")
         return int(self.data)
+
+    def _refuse_cut(self, call: str) -> None:
+        """Refuse a conversion after which gradients would be 0 without a word."""
+        if self.requires_grad:
+            raise TypeError(f"{call} would silently cut a tracked Tensor out of its graph: say t.item() if that is meant, or use NumPy (np.sin, not math.sin)")
 
     def __bool__(self) -> bool:
         return bool(self.data)
@@ -530,7 +542,7 @@ def binary(func: np.ufunc, op: Callable[[Array, Array], Array], a: Any, b: Any) 
 
 def logits_node(func: Function, parents: tuple[Node | None, ...], values: tuple[Any, ...], kwargs: dict[str, Any], value: Array) -> Node | None:
     """What stays on record without gradients: the logits behind a sigmoid, because losses are more exact with them."""
-    if func is sigmoid or (func in VIEWS and parents[0] is not None and parents[0].func is not None):
+    if func is sigmoid or (func in VIEWS and parents[0] is not None and (parents[0].func is sigmoid or parents[0].func in VIEWS)):
         node = node_of(func, (None,) if func is sigmoid else parents, values, kwargs, value)  # the logits, but not what they came from
         node.requires_grad = False
         return node
@@ -587,7 +599,10 @@ def plain_index(index: Any) -> Any:
 def positional(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The same call with arguments moved from keywords to positions as far as the signature allows."""
     bound = inspect.signature(func).bind(*args, **kwargs)
-    return bound.args, bound.kwargs
+    for key, value in bound.kwargs.items():
+        if tracked(value):
+            raise TypeError(f"{name_of(func)}({key}=...) has no rule for a tracked Tensor there: pass it as a plain array (t.numpy())")
+    return bound.args, data_of(bound.kwargs)
 
 
 def check_rules(func: Function, args: tuple[Any, ...]) -> None:

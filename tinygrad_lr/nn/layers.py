@@ -123,7 +123,8 @@ class Sequential(Module):
         return x
 
     def members(self) -> Iterator[tuple[str, Parameter | Module]]:
-        yield from self.layers.items()
+        for name, part in super().members():
+            yield name.removeprefix("layers."), part
 
     def __len__(self) -> int:
         return len(self.layers)

@@ -13,7 +13,7 @@ import numpy as np
 from tinygrad_lr.autodiff.rules.elementwise import sigmoid
 from tinygrad_lr.autodiff.rules.network import bce, bce_of_sigmoid, bce_with_logits, cross_entropy, squared_error
 from tinygrad_lr.autodiff.rules.shapes import VIEWS
-from tinygrad_lr.autodiff.tensor import Tensor, lift, record
+from tinygrad_lr.autodiff.tensor import Tensor, data_of, lift, record
 from tinygrad_lr.nn.module import Module
 
 
@@ -38,7 +38,7 @@ class Loss(Module):
                 f"{type(self).__name__} got predictions of shape {prediction.shape} and targets of shape {target.shape}: "
                 f"they must be equal, so reshape one (a column is y.reshape(-1, 1))"
             )
-        if target.dtype is not prediction.data.dtype and not isinstance(target, Tensor):
+        if target.dtype is not prediction.data.dtype:
             target = target.astype(np.result_type(prediction.dtype, np.float16))
         return prediction, target
 
@@ -58,7 +58,7 @@ class BCELoss(Loss):
     Raises
     ------
     ValueError
-        If the shapes differ, or a probability is outside [0, 1].
+        If the shapes differ, or a plain probability or its target is outside [0, 1].
 
     Examples
     --------
@@ -78,10 +78,11 @@ class BCELoss(Loss):
         z = logits_of(p)
         if z is not None:
             return record(bce_of_sigmoid, (z, p, y), self.options)
-        outside = ~((p >= 0) & (p <= 1))
-        if outside.any():
-            where = tuple(int(i) for i in np.argwhere(outside)[0])
-            raise ValueError(f"BCELoss got the probability {p.data[where]} at index {where}: it must lie in [0, 1] (for logits use BCEWithLogitsLoss)")
+        for what, value, hint in (("probability", p.data, " (for logits use BCEWithLogitsLoss)"), ("target", data_of(y), "")):
+            outside = ~((value >= 0) & (value <= 1))
+            if outside.any():
+                where = tuple(int(i) for i in np.argwhere(outside)[0])
+                raise ValueError(f"BCELoss got the {what} {value[where]} at index {where}: it must lie in [0, 1]{hint}")
         return record(bce, (p, y), self.options)
 
 

@@ -18,14 +18,17 @@ class Optimizer:
         self.parameters = list(parameters)
         if not self.parameters:
             raise ValueError(f"{type(self).__name__} got no parameters to learn")
+        if len({id(parameter) for parameter in self.parameters}) < len(self.parameters):
+            raise ValueError(f"{type(self).__name__} got a parameter more than once: it would move it as often in one step")
         for i, parameter in enumerate(self.parameters):
             if not isinstance(parameter, Tensor) or not parameter.is_leaf:
                 raise TypeError(f"{type(self).__name__} takes Tensors that are leaves; parameter {i} is {parameter!r}")
             if not parameter.requires_grad and not isinstance(parameter, Parameter):  # a frozen Parameter may thaw
                 raise TypeError(f"{type(self).__name__} takes Tensors to learn; parameter {i} requires no gradients: {parameter!r}")
+            parameter._leaf()  # a frozen one has no node yet
         if not lr >= 0:
             raise ValueError(f"the learning rate must not be negative, got {lr}")
-        self.lr = float(lr)  # a NumPy number would make float32 parameters float64
+        self.lr = lr
 
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""
@@ -81,11 +84,12 @@ class SGD(Optimizer):
         if nesterov and not momentum:
             raise ValueError("nesterov=True needs a momentum above 0")
         self.momentum, self.nesterov, self.weight_decay = float(momentum), nesterov, float(weight_decay)
-        self.velocities: list[Any] = [None] * len(self.parameters)
+        self.velocities: list[Any] = [0.0] * len(self.parameters)
 
     def step(self) -> None:
         """Move every parameter that has a gradient."""
-        descent, momentum, weight_decay, stepped = -self.lr, self.momentum, self.weight_decay, False
+        # float: a NumPy number as learning rate would make float32 parameters float64
+        descent, momentum, weight_decay, stepped = -float(self.lr), self.momentum, self.weight_decay, False
         for i, parameter in enumerate(self.parameters):
             g = parameter.node.grad  # type: ignore[union-attr]
             if g is None:
@@ -94,8 +98,7 @@ class SGD(Optimizer):
             if weight_decay:
                 g = g + weight_decay * parameter.data
             if momentum:
-                v = self.velocities[i]
-                self.velocities[i] = v = g if v is None else momentum * v + g
+                self.velocities[i] = v = momentum * self.velocities[i] + g
                 g = g + momentum * v if self.nesterov else v
             parameter.data = g * descent + parameter.data  # in this order NumPy reuses the product's memory
         if not stepped:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -70,10 +71,10 @@ def load(path: str | Path) -> Module:
         If it cannot be read.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
             arrays = dict(file)
         model = built(json.loads(str(arrays.pop("structure"))))
-    except (ValueError, KeyError, TypeError, EOFError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, EOFError, AttributeError, BadZipFile) as error:
         raise ValueError(f"{path} holds no model saved by tinygrad_lr.nn.save: {error}") from error
     model.load_state_dict({name.removeprefix("state."): value for name, value in arrays.items()})
     return model

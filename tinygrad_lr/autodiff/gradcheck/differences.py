@@ -34,6 +34,11 @@ def balanced_step(eps: float) -> float:
     return float(2.0 ** np.round(np.log2(eps) / 3))
 
 
+def number(y: Any) -> float:
+    """A function's answer, which may be a tracked Tensor."""
+    return float(y.item() if hasattr(y, "item") else y)
+
+
 def central_differences(fn: Callable[[Floats], Any], x: Any) -> Floats:
     """The gradient of ``fn`` at ``x`` by central differences, in float64.
 
@@ -65,7 +70,7 @@ def central_differences(fn: Callable[[Floats], Any], x: Any) -> Floats:
         above, below = x.copy(), x.copy()
         above[i] += h
         below[i] -= h
-        gradient[i] = (float(fn(above)) - float(fn(below))) / (above[i] - below[i])
+        gradient[i] = (number(fn(above)) - number(fn(below))) / (above[i] - below[i])
     return gradient
 
 

@@ -57,7 +57,7 @@ def log_sigmoid(z: Array) -> Array:
     >>> print(log_sigmoid(np.array([-1000.0, 0.0])))
     [-1.00000000e+03 -6.93147181e-01]
     """
-    return -softplus(-z)
+    return -softplus(np.negative(z))
 
 
 @dispatching

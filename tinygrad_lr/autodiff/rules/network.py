@@ -9,13 +9,14 @@ from __future__ import annotations
 import numpy as np
 
 from tinygrad_lr.autodiff.rules.elementwise import sigmoid
+from tinygrad_lr.autodiff.rules.linalg import laid_out
 from tinygrad_lr.autodiff.rules.reductions import log_softmax, softmax
 from tinygrad_lr.autodiff.rules.registry import RULES, Array, Aside, dispatching
 
 
 def product(a: Array, b: Array) -> Array:
     """a b, of small matrices by dot, which starts sooner than matmul; on stacks it would be slow."""
-    return a.dot(b) if a.ndim == 2 and a.size < 1024 else a @ b
+    return a.dot(b) if a.ndim == 2 and a.size < 1024 else laid_out(a) @ b
 
 
 @dispatching
@@ -116,8 +117,8 @@ def squared_error_input(g: Array, loss: Array, p: Array, y: Array, reduction: st
 
 # fmt: off
 RULES.update({
-    linear:           (lambda g, z, x, w, b=None: g @ w,
-                       lambda g, z, x, w, b=None: product(g.T, x) if x.ndim == 2 else rows(g).T @ rows(x),  # BP4
+    linear:           (lambda g, z, x, w, b=None: product(g, w),
+                       lambda g, z, x, w, b=None: product(g.T, x) if x.ndim == 2 else product(rows(g).T, rows(x)),  # BP4
                        lambda g, z, x, w, b: g.sum(axis=0) if x.ndim == 2 else rows(g).sum(axis=0)),  # BP3
     bce_with_logits:  (lambda g, loss, z, y, reduction="mean": share(g, z.size, reduction) * (sigmoid(z) - y),
                        lambda g, loss, z, y, reduction="mean": share(g, z.size, reduction) * -z),

@@ -16,7 +16,7 @@ QUERIES.update((
     np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.min_scalar_type, np.common_type,
     np.iscomplexobj, np.isrealobj, np.iscomplex, np.isreal, np.may_share_memory, np.shares_memory,
     np.linalg.matrix_rank, np.einsum_path,
-    np.zeros_like, np.ones_like, np.empty_like, np.full_like,
-    np.array_repr, np.array_str, np.array2string, np.save, np.savetxt, np.savez, np.histogram, np.bincount,
+    np.zeros_like, np.ones_like, np.empty_like,
+    np.array_repr, np.array_str, np.array2string, np.save, np.savetxt, np.savez,
 ))
 # fmt: on

@@ -228,7 +228,7 @@ def softmax(z: Array, axis: Axis = -1) -> Array:
     >>> print(softmax(np.array([1000.0, 1000.0, -1000.0])))
     [0.5 0.5 0. ]
     """
-    e = np.exp(z - z.max(axis=axis, keepdims=True))
+    e = np.exp(z - np.max(z, axis=axis, keepdims=True))
     return e / e.sum(axis=axis, keepdims=True)
 
 
@@ -241,7 +241,7 @@ def log_softmax(z: Array, axis: Axis = -1) -> Array:
     >>> print(log_softmax(np.array([1000.0, 0.0])))
     [    0. -1000.]
     """
-    shifted = z - z.max(axis=axis, keepdims=True)
+    shifted = z - np.max(z, axis=axis, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
 
 

@@ -113,6 +113,8 @@ def primitive(func: Function, *rules: Rule | Aside | None) -> Function:
     if not rules or not all(callable(r) or isinstance(r, Aside) or r is None for r in rules):
         raise TypeError(f"primitive({name_of(func)}, ...) needs one rule per argument: lambda g, y, *args: gradient")
     call = func if is_numpy(func) else dispatching(func)
+    COMPOSITES.pop(call, None)  # what NumPy function had one goes by its rule from now on
+    QUERIES.discard(call)
     RULES[call] = tuple(rule and checked(rule, i, call) for i, rule in enumerate(rules))
     return call
 

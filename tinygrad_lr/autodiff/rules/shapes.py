@@ -150,6 +150,12 @@ def partition(a: Array, kth: Any, axis: int | None = -1, kind: Any = "introselec
     return np.take_along_axis(a, np.argpartition(a, kth, axis, kind), axis)
 
 
+def full_like(a: Array, fill_value: Array, *settings: Any, **named: Any) -> Array:
+    """The fill value everywhere; of ``a`` only shape and type count."""
+    zeros = np.zeros_like(a, *settings, **named)
+    return (zeros + fill_value).astype(zeros.dtype)
+
+
 def select(condlist: Sequence[Any], choicelist: Sequence[Array], default: Array = 0) -> Array:
     """The first choice whose condition holds."""
     if len(condlist) != len(choicelist):
@@ -271,6 +277,7 @@ COMPOSITES.update({
     np.atleast_3d:        relaid(np.atleast_3d),
     np.rollaxis:          rollaxis,
     np.broadcast_arrays:  broadcast_arrays,
+    np.full_like:         full_like,
 
     np.concatenate:       concatenate,
     np.stack:             stack,
