@@ -293,7 +293,6 @@ COMPOSITES.update({
     np.hsplit:            rearranged(np.hsplit, "ary"),
     np.vsplit:            rearranged(np.vsplit, "ary"),
     np.dsplit:            rearranged(np.dsplit, "ary"),
-    np.unstack:           lambda x, axis=0: tuple(np.moveaxis(x, axis, 0)),
 
     np.take:              take,
     np.take_along_axis:   rearranged(np.take_along_axis, "arr"),
@@ -317,6 +316,10 @@ COMPOSITES.update({
     np.diagonal:          rearranged(np.diagonal, "a"),
     np.trace:             trace,
 })
+if hasattr(np, "unstack"):  # NumPy 2.1
+    COMPOSITES.update({
+        np.unstack:       lambda x, axis=0: tuple(np.moveaxis(x, axis, 0)),
+    })
 # fmt: on
 
 
