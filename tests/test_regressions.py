@@ -122,3 +122,16 @@ def test_a_damaged_model_file_is_refused(tmp_path):
 @pytest.mark.parametrize("fn", [tg.softmax, tg.log_softmax, tg.log_sigmoid, tg.sigmoid, tg.softplus, tg.relu])
 def test_activations_take_lists(fn):
     np.testing.assert_array_equal(fn([1.0, 2.0]), fn(np.array([1.0, 2.0])))
+
+
+@pytest.mark.parametrize("part", [np.imag, np.angle])
+def test_parts_of_complex_numbers_are_refused(part):
+    with pytest.raises(TypeError, match="complex numbers"):
+        tg.grad(lambda x: np.sum(part(np.exp(1j * x))))(np.array([1.0, 2.0]))
+
+
+def test_a_model_with_shared_layers_is_not_saved_wrongly(tmp_path):
+    layer = nn.Dense(3, 3)
+    with pytest.raises(ValueError, match=r"^layers of the model share parameters"):
+        nn.save(nn.Sequential(layer, nn.Tanh(), layer), tmp_path / "model.npz")
+    assert not list(tmp_path.iterdir())

@@ -249,6 +249,8 @@ def value_and_grad(fn: Callable[..., Any], argnums: int | Sequence[int] = 0) -> 
     callable
         Called as ``fn`` is; gives (value, gradient). The gradient has the structure, shapes and dtypes of
         the argument; it is a tuple of those where ``argnums`` is a tuple.
+        Arrays give arrays, cut out of any graph; Tensors give Tensors. To differentiate the gradient once
+        more by Parameters that ``fn`` reads from outside (a gradient penalty), pass a Tensor.
 
     Raises
     ------

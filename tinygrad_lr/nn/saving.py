@@ -30,7 +30,7 @@ def save(model: Module, path: str | Path) -> None:
     TypeError
         If the model holds a module of another kind: then write ``model.state_dict()`` with numpy.savez.
     ValueError
-        If the file does not end in .npz.
+        If the file does not end in .npz, or layers share parameters.
 
     Examples
     --------
@@ -46,8 +46,10 @@ def save(model: Module, path: str | Path) -> None:
     """
     if Path(path).suffix != ".npz":
         raise ValueError(f"a model is saved as .npz, got {str(path)!r}")
-    structure = json.dumps(described(model, "the model"))
-    np.savez(path, structure=np.array(structure), **{f"state.{name}": value for name, value in model.state_dict().items()})  # type: ignore[arg-type]
+    structure, state = described(model, "the model"), model.state_dict()
+    if [name for name, _ in built(structure).named_parameters()] != list(state):
+        raise ValueError("layers of the model share parameters, which the file could not say: write model.state_dict() with numpy.savez instead")
+    np.savez(path, structure=np.array(json.dumps(structure)), **{f"state.{name}": value for name, value in state.items()})  # type: ignore[arg-type]
 
 
 def load(path: str | Path) -> Module:

@@ -164,6 +164,13 @@ def clip_high(g: Array, y: Array, x: Array, low: Array, high: Array) -> Array:
     return like(np.where(above, g, 0), high)
 
 
+def real_only(g: Array, y: Array, x: Array) -> Array:
+    """0 for real numbers; of complex ones no rule knows the derivative."""
+    if x.dtype.kind == "c":
+        raise TypeError("gradients through complex numbers are not known: compute with real and imaginary parts")
+    return g * 0
+
+
 # fmt: off
 RULES.update({
     # arithmetic
@@ -248,8 +255,8 @@ RULES.update({
     np.conjugate:     (lambda g, y, x: g,),
     np.real:          (lambda g, y, x: g,),
     np.real_if_close: (lambda g, y, x, tol=100: g,),
-    np.imag:          (None,),
-    np.angle:         (None,),
+    np.imag:          (real_only,),
+    np.angle:         (real_only,),
 
     # networks' own
     sigmoid:          (lambda g, a, z: g * a * (1 - a),),
