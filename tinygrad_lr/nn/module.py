@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from tinygrad_lr.autodiff.tensor import Tensor
+from tinygrad_lr.autodiff.tensor import Tensor, data_of
 
 if TYPE_CHECKING:
     from tinygrad_lr.nn.summary import Summary
@@ -215,7 +215,3 @@ def parts(name: str, value: Any) -> Iterator[tuple[str, Parameter | Module]]:
 
 def joined(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
-
-
-def data_of(value: Any) -> Any:
-    return value.data if isinstance(value, Tensor) else value
