@@ -20,15 +20,15 @@ if _TYPE_CHECKING:
     from tinygrad_lr.autodiff.derivatives import vjp as vjp
     from tinygrad_lr.autodiff.gradcheck import GradientError as GradientError
     from tinygrad_lr.autodiff.gradcheck import gradcheck as gradcheck
+    from tinygrad_lr.autodiff.record import no_grad as no_grad
     from tinygrad_lr.autodiff.rules.elementwise import log_sigmoid as log_sigmoid
     from tinygrad_lr.autodiff.rules.elementwise import relu as relu
     from tinygrad_lr.autodiff.rules.elementwise import sigmoid as sigmoid
     from tinygrad_lr.autodiff.rules.elementwise import softplus as softplus
+    from tinygrad_lr.autodiff.rules.primitive import primitive as primitive
     from tinygrad_lr.autodiff.rules.reductions import log_softmax as log_softmax
     from tinygrad_lr.autodiff.rules.reductions import softmax as softmax
-    from tinygrad_lr.autodiff.rules.registry import primitive as primitive
     from tinygrad_lr.autodiff.tensor import Tensor as Tensor
-    from tinygrad_lr.autodiff.tensor import no_grad as no_grad
     from tinygrad_lr.nn.check import gradcheck_model as gradcheck_model
     from tinygrad_lr.show.backprop import backprop_report as backprop_report
     from tinygrad_lr.show.dot import draw as draw
@@ -42,8 +42,9 @@ _HOMES = {
     "autodiff.gradcheck": "GradientError gradcheck",
     "autodiff.rules.elementwise": "log_sigmoid relu sigmoid softplus",
     "autodiff.rules.reductions": "log_softmax softmax",
-    "autodiff.rules.registry": "primitive",
-    "autodiff.tensor": "Tensor no_grad",
+    "autodiff.rules.primitive": "primitive",
+    "autodiff.record": "no_grad",
+    "autodiff.tensor": "Tensor",
     "nn.check": "gradcheck_model",
     "show.backprop": "backprop_report",
     "show.dot": "draw",

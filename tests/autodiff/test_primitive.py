@@ -206,3 +206,117 @@ def test_what_is_no_rule(rules):
     with pytest.raises(TypeError) as caught:
         tg.primitive(sums, *rules)
     assert str(caught.value) == "primitive(sums, ...) needs one rule per argument: lambda g, y, *args: gradient"
+
+
+# -- arguments that hold Tensors -----------------------------------------------------------------------
+
+
+def line_of(seen=None):
+    """w x + b for parameters in a dict, whose gradients are 10 and 100 times the right ones, so that the rules are seen to be used."""
+
+    def rule(g, y, p, x):
+        if seen is not None:
+            seen.append((p, x))
+        return {"w": 10 * g * x, "b": [100 * np.sum(g)]}
+
+    return tg.primitive(lambda p, x: p["w"] * x + p["b"][0], rule, lambda g, y, p, x: g * p["w"])
+
+
+def test_a_dict_of_tensors_as_an_argument():
+    seen = []
+    line = line_of(seen)
+    p = {"w": variable(X), "b": [variable(2.0)]}
+    y = line(p, X)
+    np.testing.assert_array_equal(y.data, X * X + 2)
+    np.sum(y).backward()
+    np.testing.assert_array_equal(p["w"].grad, 10 * X)
+    assert p["b"][0].grad == 300
+    assert len(seen) == 1  # one call for all of them
+    np.testing.assert_array_equal(seen[0][0]["w"], X)
+    assert type(seen[0][0]["w"]) is np.ndarray
+
+
+def test_a_structure_is_a_derivatives_argument():
+    g = tg.grad(lambda p: np.sum(line_of()(p, X)))({"w": X, "b": [2.0]})
+    np.testing.assert_array_equal(g["w"], 10 * X)
+    assert g["b"] == [300.0]
+    x = variable()
+    np.sum(line_of()({"w": tg.Tensor(2.0), "b": [1.0]}, x)).backward()
+    np.testing.assert_array_equal(x.grad, np.full(3, 2.0))
+
+
+def scale_and_shift(x, args=((1.0,), 0)):
+    return x * args[0][0] + args[1]
+
+
+SCALED = tg.primitive(scale_and_shift, lambda g, y, x, args: g * args[0][0], lambda g, y, x, args: ((np.sum(g * x),), None))
+
+
+@pytest.mark.parametrize("call", [lambda p: SCALED(X, ((p,), 7)), lambda p: SCALED(X, args=((p,), 7))], ids=["position", "keyword"])
+def test_a_tuple_of_a_tuple_as_an_ode_solver_has_it(call):
+    """What is no Tensor may have any gradient, here None."""
+    assert tg.grad(lambda p: np.sum(call(p) ** 2))(2.0) == pytest.approx(2 * np.sum((2 * X + 7) * X), rel=1e-14)
+    assert tg.hessian(lambda p: np.sum(call(p) ** 2))(2.0) == pytest.approx(2 * np.sum(X * X), rel=1e-14)
+    np.testing.assert_array_equal(tg.jacobian(call)(2.0), X)
+    assert type(call(2.0)) is np.ndarray
+    assert type(call(tg.Tensor(2.0))) is tg.Tensor
+
+
+def test_types_in_a_structure_stay():
+    seen = []
+
+    def rule(g, y, p):
+        return [np.ones(2, np.float32) * np.sum(g), np.sum(g), None]
+
+    fn = tg.primitive(lambda p: (seen.append([getattr(x, "dtype", None) for x in p]), p[0] * p[1])[1], rule)
+    a, b = variable(np.array([1.0, 2.0], np.float32)), variable(3.0)
+    fn([a, b, tg.Tensor([1, 2])]).backward(np.ones(2))
+    assert seen == [[np.float32, np.float64, np.int64]]
+    np.testing.assert_array_equal(a.grad, np.full(2, 2, np.float32), strict=True)
+    assert (b.grad, b.grad.dtype) == (2.0, np.float64)
+
+
+@pytest.mark.parametrize(
+    "gradient, message",
+    [
+        (
+            {"w": X},
+            r"^the rule of <lambda> for argument 0 gave a gradient with \['w'\], but the argument has \['w'\], \['b'\]\[0\]: return the same structure$",
+        ),
+        ([X, 1.0], r"gave a gradient with \[0\], \[1\], but the argument has \['w'\], \['b'\]\[0\]"),
+        (1.0, r"gave a gradient with nothing in it, but"),
+        ({"w": 1.0, "b": [1.0]}, r"^the rule of <lambda> for argument 0 gave a gradient of shape \(\) at \['w'\], but the argument has shape \(3,\) there$"),
+        ({"w": X, "b": [None]}, r"gave None at \['b'\]\[0\], but the argument has shape \(\) there$"),
+    ],
+)
+def test_a_gradient_of_another_structure(gradient, message):
+    line = tg.primitive(lambda p: p["w"] * p["b"][0], lambda g, y, p: gradient)
+    with pytest.raises(ValueError, match=message):
+        np.sum(line({"w": variable(), "b": [variable(2.0)]})).backward()
+
+
+def test_a_structure_where_no_rule_is():
+    fn = tg.primitive(lambda p, *, q=None: p * q[0], lambda g, y, p, *, q=None: g)
+    with pytest.raises(TypeError, match=r"^<lambda>\(q=\.\.\.\) has no rule for a Tensor there: make it a positional argument, with a rule$"):
+        fn(X, q=[variable()])
+    fn = tg.primitive(lambda p, q: p * q[0], lambda g, y, p, q: g, None)
+    q = variable()
+    assert not fn(X, [tg.Tensor(2.0)]).requires_grad
+    np.sum(fn(X, [q])).backward()
+    assert q.grad is None
+
+
+def test_a_primitive_that_returns_a_python_number():
+    mean = tg.primitive(lambda x: float(np.mean(x)), lambda g, y, x: g * np.ones(x.shape) / x.size)
+    assert type(mean(X)) is float
+    assert mean(variable()).shape == ()
+    np.testing.assert_allclose(tg.grad(mean)(X), np.full(3, 1 / 3), rtol=1e-15)
+    rows = tg.primitive(lambda x: [float(v) * 2 for v in x], lambda g, y, x: g * 2)
+    np.testing.assert_array_equal(tg.jacobian(rows)(X), 2 * np.eye(3))
+
+
+@pytest.mark.parametrize("answer, kind", [((1.0, 2.0), "tuple"), (None, "NoneType"), ({"y": 1.0}, "dict")])
+def test_a_primitive_that_returns_something_else(answer, kind):
+    fn = tg.primitive(lambda x: answer, lambda g, y, x: g)
+    with pytest.raises(TypeError, match=rf"^the primitive <lambda> returned a {kind}: it must return one array or number$"):
+        tg.grad(fn)(1.0)

@@ -119,6 +119,7 @@ ROWS = [
       for step in (numpy.sign, numpy.floor, numpy.ceil, numpy.trunc, numpy.fix, numpy.rint, numpy.round, numpy.around)],
     Row(numpy.round, lambda np, x: np.round(x, 1) * x, (STEPS + 0.02,), label="decimals"),
     Row(numpy.floor_divide, lambda np, a, b: np.floor_divide(a, b) * a * b, (numpy.array([5.3, -5.3, 1.2]), numpy.array([2.0, 2.0, -0.7]))),
+    Row(numpy.divmod, lambda np, a, b: np.divmod(a, b)[0] * a + np.divmod(a, b)[1] ** 2, (numpy.array([5.3, -5.3, 1.2]), numpy.array([2.0, 2.0, -0.7]))),
 
     # complex numbers' functions, on real ones
     Row(numpy.conjugate, lambda np, x: np.conj(x) ** 2, ((2, 3),)),

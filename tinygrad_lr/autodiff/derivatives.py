@@ -16,10 +16,11 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 
 from tinygrad_lr.autodiff.graph import Node, node_of, pull_back
-from tinygrad_lr.autodiff.rules.registry import Array
+from tinygrad_lr.autodiff.record import recorder, recording
+from tinygrad_lr.autodiff.rules.registry import Array, BatchError
 from tinygrad_lr.autodiff.rules.stack import Stack
-from tinygrad_lr.autodiff.tensor import Tensor, lift, recorder, unshared
-from tinygrad_lr.autodiff.trees import filled, leaves, located, mapped, parts
+from tinygrad_lr.autodiff.tensor import Tensor, lift, unshared
+from tinygrad_lr.autodiff.trees import filled, leaves, located, mapped, parts, structure
 
 
 def gradients(
@@ -81,11 +82,8 @@ def gradients(
             seed = g if isinstance(g, Tensor) else Tensor(seed)
         if y.node is not None and y.node.requires_grad:
             seeds[y.node] = seeds[y.node] + seed if y.node in seeds else seed
-    token = recorder.set(node_of if create_graph else None)
-    try:
+    with recording(node_of if create_graph else None):
         kept = pull_back(seeds, keep={x.node for x in xs if x.node is not None}, lift=lift if create_graph else None)
-    finally:
-        recorder.reset(token)
     mine: set[int] = set()
     found = (kept[x.node] if x.node in kept else np.zeros_like(x.data) for x in xs)
     return tuple(g if isinstance(g, Tensor) else Tensor(unshared(g, mine)) for g in found)
@@ -105,6 +103,10 @@ def as_tensor(x: Any) -> Tensor:
 
 
 nested: ContextVar[bool] = ContextVar("nested", default=False)
+"""Whether a function that is being differentiated is running, in this thread or task."""
+
+in_progress: set[Node] = set()
+"""The variables of all derivatives whose functions are running, in any thread: threads that such a function starts know nothing of `nested`."""
 
 
 class Differentiated(NamedTuple):
@@ -112,7 +114,7 @@ class Differentiated(NamedTuple):
 
     Attributes
     ----------
-    answer : what the function gave: Tensors, in whatever structure.
+    answer : what the function returned: Tensors, in whatever structure.
     arguments : the arguments to differentiate by, with a Tensor for each array in them; None stays.
     variables : those Tensors, in a row.
     as_tensors : whether results must stay Tensors, because an outer derivative, or the caller, holds Tensors.
@@ -126,15 +128,17 @@ class Differentiated(NamedTuple):
     def gradients(self, outputs: list[Any], seeds: list[Any]) -> Iterator[Tensor]:
         """The gradients by the variables; outputs that are not tracked depend on none of them."""
         pairs = [(y, g) for y, g in zip(outputs, seeds) if is_tracked(y)]
-        return iter(gradients([y for y, _ in pairs], self.variables, [g for _, g in pairs], create_graph=self.as_tensors))
+        create_graph = self.as_tensors and recorder.get() is not None
+        return iter(gradients([y for y, _ in pairs], self.variables, [g for _, g in pairs], create_graph=create_graph))
 
     def jacobian(self, y: Any) -> list[Tensor]:
         """For each variable the gradients of all numbers in ``y``, in the shape of ``y`` and then the variable's."""
         if is_tracked(y) and y.size > 1 and not self.as_tensors:
             try:
                 return [Tensor(g.reshape(y.shape + x.shape)) for g, x in zip(slopes_at_once(y, self.variables), self.variables)]
-            except (TypeError, AttributeError):
-                pass  # a user's rule that works on plain arrays only
+            except Exception as error:
+                if not isinstance(error, BatchError) and not isinstance(error.__cause__, BatchError):  # NumPy puts its own errors around ours
+                    raise
         rows = [list(self.gradients([y], [seed])) for seed in unit_seeds(y)]
         return [stacked([row[k] for row in rows], np.shape(y), x) for k, x in enumerate(self.variables)]
 
@@ -143,8 +147,10 @@ class Differentiated(NamedTuple):
         return self._replace(as_tensors=self.as_tensors or any(isinstance(x, Tensor) for x in given))
 
     def result(self, tree: Any) -> Any:
-        """Tensors as the caller wants them."""
-        return tree if self.as_tensors else mapped(plain, tree)
+        """Tensors as the caller wants them, in a structure of its own; cut out of the graph where nothing is recorded."""
+        if not self.as_tensors:
+            return mapped(plain, tree)
+        return structure(tree) if recorder.get() is not None else mapped(cut, tree)
 
 
 def differentiated(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], indices: tuple[int, ...]) -> Differentiated:
@@ -160,16 +166,26 @@ def differentiated(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[s
     given = [leaf for i in places for leaf in held(args[i])]
     if not all(map(is_floating, given)):
         refuse_argument([found for i in places for found in located(args[i], f"argument {i}")])
-    token, enabled = nested.set(True), recorder.set(node_of)
-    try:
-        arguments = {i: mapped(variable, args[i]) for i in places}
-        answer = fn(*[arguments.get(i, arg) for i, arg in enumerate(args)], **kwargs)
-    finally:
-        nested.reset(token)
-        recorder.reset(enabled)
-    variables = held(tuple(arguments.values()))
-    as_tensors = any(isinstance(x, Tensor) for x in given) or (nested.get() and reaches_beyond(leaves(answer), variables))
+    inner = recorder.get() is not None  # under no_grad, outer derivatives take this one as a constant
+    with recording():
+        arguments = {i: mapped(variable if inner else cut_variable, args[i]) for i in places}
+        variables = held(tuple(arguments.values()))
+        handed = {i: structure(arguments[i]) for i in places}  # fn may change what it gets: pop from a dict, append to a list
+        answer = called(fn, [handed.get(i, arg) for i, arg in enumerate(args)], kwargs, variables)
+    as_tensors = any(isinstance(x, Tensor) for x in given) or reaches_beyond(leaves(answer), variables)
     return Differentiated(answer, tuple(arguments.values()), variables, as_tensors)
+
+
+def called(fn: Callable[..., Any], args: list[Any], kwargs: dict[str, Any], variables: list[Tensor]) -> Any:
+    """``fn(*args, **kwargs)``, for all derivatives inside it to see the variables of this one."""
+    nodes = {x.node for x in variables if x.node is not None}
+    token = nested.set(True)
+    in_progress.update(nodes)
+    try:
+        return fn(*args, **kwargs)
+    finally:
+        in_progress.difference_update(nodes)
+        nested.reset(token)
 
 
 def held(tree: Any) -> list[Any]:
@@ -199,25 +215,45 @@ def variable(x: Any) -> Tensor | None:
     """A Tensor to differentiate by. One that is tracked already is renewed, so that outer derivatives stay apart from this one."""
     if x is None:
         return None
-    return +x if is_tracked(x) else Tensor(x, requires_grad=True)
+    renewed = +x if is_tracked(x) else Tensor(x, requires_grad=True)
+    renewed.node.variable = True  # type: ignore[union-attr]
+    return renewed
+
+
+def cut_variable(x: Any) -> Tensor | None:
+    """A Tensor to differentiate by that has no past."""
+    return variable(x.detach() if isinstance(x, Tensor) else x)
+
+
+def cut(x: Any) -> Any:
+    """A Tensor out of its graph."""
+    return x.detach() if isinstance(x, Tensor) else x
 
 
 def reaches_beyond(answers: list[Any], variables: list[Tensor]) -> bool:
-    """Whether answers depend on anything tracked besides the variables: what an outer derivative differentiates by."""
+    """Whether answers depend on what an outer derivative differentiates by, or in its function on anything tracked besides the variables."""
     own = {x.node for x in variables}
+    inside = nested.get()
+    if not inside and not in_progress:
+        return False
     stack = [y.node for y in answers if isinstance(y, Tensor) and y.node is not None]
     seen = set(stack)
     while stack:
         node = stack.pop()
         if node in own or not node.requires_grad:
             continue
-        if node.func is None:
+        if node in in_progress or (inside and node.func is None):
             return True
         for parent in node.parents:
             if parent is not None and parent not in seen:
                 seen.add(parent)
                 stack.append(parent)
     return False
+
+
+def copied(x: Any) -> Any:
+    """An array of one's own; Tensors are never written in place."""
+    return x.copy() if isinstance(x, np.ndarray) else x
 
 
 def plain(x: Any) -> Any:
@@ -338,15 +374,17 @@ def vjp(fn: Callable[..., Any], *xs: Any) -> tuple[Any, Callable[[Any], tuple[An
     >>> print(y, *pullback(np.array([1.0, 10.0])))
     [3. 6.] [ 3. 30.] 21.0
     """
+    xs = mapped(copied, xs)  # what the pullback computes later does not change with the caller's arrays
     call = differentiated(fn, xs, {}, tuple(range(len(xs))))
     check_answer(call.answer, "vjp")
 
     def pullback(g: Any) -> tuple[Any, ...]:
-        seeds = matching(g, call.answer, "the cotangent of pullback() for the answer")
+        seeds = matching(g, answer, "the cotangent of pullback() for the answer")
         pull = call.joined_by(seeds)
-        return pull.result(filled(call.arguments, pull.gradients(held(call.answer), seeds)))  # type: ignore[no-any-return]
+        return pull.result(filled(call.arguments, pull.gradients(held(answer), seeds)))  # type: ignore[no-any-return]
 
-    return call.result(call.answer), pullback
+    answer = structure(call.answer)
+    return mapped(copied, call.result(answer)), pullback
 
 
 def jvp(fn: Callable[..., Any], xs: Any, vs: Any) -> tuple[Any, Any]:
@@ -386,8 +424,8 @@ def jvp(fn: Callable[..., Any], xs: Any, vs: Any) -> tuple[Any, Any]:
     call = call.joined_by(directions)
     outputs = held(call.answer)
     cotangents = [Tensor(np.zeros_like(y.data), requires_grad=True) for y in outputs if is_tracked(y)]
-    pulled = list(call._replace(as_tensors=True).gradients(list(filter(is_tracked, outputs)), cotangents))
-    slopes = iter(gradients(pulled, cotangents, directions, create_graph=call.as_tensors))
+    pulled = gradients(list(filter(is_tracked, outputs)), call.variables, cotangents, create_graph=True)
+    slopes = iter(gradients(pulled, cotangents, directions, create_graph=call.as_tensors and recorder.get() is not None))
     found = (next(slopes) if is_tracked(y) else Tensor(np.zeros(np.shape(y), dtype_of(y) if is_floating(y) else float)) for y in outputs)
     return call.result(call.answer), call.result(filled(call.answer, found))
 

@@ -48,9 +48,11 @@ class Node:
         (shape, dtype) of the answer, kept when the rest is freed.
     owner : weakref.ref of Tensor
         On leaves, the Tensor that holds the numbers; not set elsewhere. Weak, because that Tensor holds the node.
+    variable : bool
+        Set, to True, on what a derivative of a function is taken with respect to; not set elsewhere.
     """
 
-    __slots__ = ("age", "func", "parents", "values", "kwargs", "value", "requires_grad", "grad", "name", "freed", "owner")
+    __slots__ = ("age", "func", "parents", "values", "kwargs", "value", "requires_grad", "grad", "name", "freed", "owner", "variable")
 
     age: int
     func: Function | None
@@ -63,6 +65,7 @@ class Node:
     name: str | None
     freed: tuple[tuple[int, ...], Any] | None
     owner: Callable[[], Any]
+    variable: bool
 
 
 NO_SETTINGS: dict[str, Any] = {}
@@ -89,6 +92,11 @@ def leaf(requires_grad: bool) -> Node:
     node = node_of(None, (), (), NO_SETTINGS, None)
     node.requires_grad = requires_grad
     return node
+
+
+def is_variable(node: Node) -> bool:
+    """Whether a derivative of a function is taken with respect to this node."""
+    return getattr(node, "variable", False)
 
 
 def pull_back(seeds: dict[Node, Array], keep: Collection[Node] | None = (), lift: Lift | None = None, free: bool = False) -> dict[Node, Array]:

@@ -9,46 +9,24 @@ from __future__ import annotations
 
 import inspect
 import operator
+from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from itertools import repeat
 from typing import Any, NoReturn
 from weakref import ref
 
 import numpy as np
 
-from tinygrad_lr.autodiff.graph import NO_SETTINGS, Node, leaf, node_of, pull_back
+from tinygrad_lr.autodiff.graph import NO_SETTINGS, Node, is_variable, leaf, node_of, pull_back
 from tinygrad_lr.autodiff.methods import ArrayMethods
+from tinygrad_lr.autodiff.operands import MEANT, NUMBERS, SETTINGS, check_operand, operand
+from tinygrad_lr.autodiff.record import recorder
 from tinygrad_lr.autodiff.rules import COMPOSITES, QUERIES, RULES, name_of
 from tinygrad_lr.autodiff.rules.elementwise import astype, sigmoid
 from tinygrad_lr.autodiff.rules.reductions import logaddexp_reduce
 from tinygrad_lr.autodiff.rules.registry import PLAIN, Array, Each, Function
 from tinygrad_lr.autodiff.rules.shapes import VIEWS, getitem
 from tinygrad_lr.autodiff.trees import mapped
-
-recorder: ContextVar[Callable[..., Node] | None] = ContextVar("recorder", default=node_of)
-"""What makes a node of a tracked call; None where nothing is recorded."""
-
-
-@contextmanager
-def no_grad() -> Iterator[None]:
-    """Compute without recording: results require no gradients.
-
-    Also decorates plain functions; inside a generator or coroutine use the with statement.
-
-    Examples
-    --------
-    >>> import tinygrad_lr as tg
-    >>> w = tg.Tensor([1.0, 2.0], requires_grad=True)
-    >>> with tg.no_grad():
-    ...     print((w * 2).requires_grad)
-    False
-    """
-    token = recorder.set(None)
-    try:
-        yield
-    finally:
-        recorder.reset(token)
 
 
 class Tensor(ArrayMethods):
@@ -88,12 +66,15 @@ class Tensor(ArrayMethods):
 
     def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None, name: str | None = None) -> None:
         if isinstance(data, Tensor):
-            if data.requires_grad and not data.is_leaf:
-                raise TypeError("Tensor(t) of a computed Tensor would silently cut it out of its graph: say t.detach() if that is meant")
+            if data.requires_grad:
+                raise TypeError(
+                    f"{type(self).__name__}(t) of a tracked Tensor would silently cut it out of its graph: "
+                    f"say {type(self).__name__}(t.detach()) if that is meant, or use t itself"
+                )
             data = data.data
-        if not hasattr(data, "__array_function__"):
-            data = np.asarray(data, dtype)
-        elif dtype is not None:
+        if type(data) is not np.ndarray or data.dtype.hasobject:
+            data = operand(data)
+        if dtype is not None:
             data = data.astype(dtype, copy=False)
         self.data = data
         self.node = None
@@ -213,10 +194,9 @@ class Tensor(ArrayMethods):
         seed = self._seed(grad)
         kept = pull_back({node: seed}, None) if retain_graph else pull_back({node: seed}, free=True)
         mine: set[int] = set()
-        for node, g in kept.items():
-            if node.func is None and node.grad is not None:
-                g = node.grad + g
-            node.grad = unshared(g, mine)
+        gradients = [unshared(g if node.func is not None or node.grad is None else node.grad + g, mine) for node, g in kept.items()]
+        # All or none: Ctrl-C comes between two instructions of Python, and this is one.
+        deque(map(setattr, kept, repeat("grad"), gradients), maxlen=0)
 
     def _seed(self, grad: Any) -> Array:
         """The gradient of the answer by itself, or the one the user starts with, as an array like `data`."""
@@ -260,25 +240,26 @@ class Tensor(ArrayMethods):
         return self.data.tolist()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
-        if self.requires_grad:
-            raise TypeError(
-                "turning a tracked Tensor into an array would silently cut it out of its graph: "
-                "say t.numpy() or t.detach() if that is meant, or use a NumPy function that has a rule"
-            )
+        self._refuse_cut("turning a tracked Tensor into an array")
         return np.array(self.data, dtype=dtype, copy=copy)
 
     def __float__(self) -> float:
-        self._refuse_cut("float(t), as math functions call it,")
+        self._refuse_cut("turning a tracked Tensor into a float")
         return float(self.data)
 
     def __int__(self) -> int:
-        self._refuse_cut("int(t)")
+        self._refuse_cut("turning a tracked Tensor into an int")
         return int(self.data)
 
-    def _refuse_cut(self, call: str) -> None:
-        """Refuse a conversion after which gradients would be 0 without a word."""
+    def as_integer_ratio(self) -> tuple[int, int]:
+        """The single number as a fraction, as the `statistics` module asks for it."""
+        self._refuse_cut("turning a tracked Tensor into a fraction")
+        return self.data.item().as_integer_ratio()  # type: ignore[no-any-return]
+
+    def _refuse_cut(self, doing: str) -> None:
+        """Refuse what would make gradients 0 without a word."""
         if self.requires_grad:
-            raise TypeError(f"{call} would silently cut a tracked Tensor out of its graph: say t.item() if that is meant, or use NumPy (np.sin, not math.sin)")
+            raise TypeError(f"{doing} {MEANT}")
 
     def __bool__(self) -> bool:
         return bool(self.data)
@@ -309,8 +290,8 @@ class Tensor(ArrayMethods):
         return format(self.item(), spec) if spec and self.size == 1 else repr(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        if not self.is_leaf:
-            raise TypeError("only leaves can be copied or pickled; use detach() to cut a computed Tensor out of its graph")
+        if not self.is_leaf or (self.node is not None and is_variable(self.node)):
+            self._refuse_cut("copying or pickling a Tensor that was computed, or that is being differentiated with respect to,")
         return type(self), (self.data.copy(), self.requires_grad, None, self.name)
 
     def __getattr__(self, name: str) -> Any:
@@ -421,6 +402,15 @@ class Tensor(ArrayMethods):
     def __rmod__(self, other: Any) -> Tensor:
         return binary(np.remainder, operator.mod, other, self)
 
+    def __divmod__(self, other: Any) -> tuple[Tensor, Tensor]:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Any) -> tuple[Tensor, Tensor]:
+        return other // self, other % self
+
+    def __round__(self, digits: int | None = None) -> Tensor:
+        return self.round(digits or 0)  # type: ignore[no-any-return]
+
     def __neg__(self) -> Tensor:
         return unary(np.negative, self)
 
@@ -478,8 +468,6 @@ UFUNC_METHODS: dict[tuple[np.ufunc, str], Function] = {
 }
 """What a ufunc's methods are called as functions; their axis is 0 unless given."""
 
-OPERANDS = frozenset((float, int, np.ndarray, np.float64, np.float32))
-
 
 def record(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any] = NO_SETTINGS) -> Tensor:
     """Call ``func`` on the data of ``args``; where a gradient may be asked for, remember how."""
@@ -492,6 +480,12 @@ def record(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any] = NO_SE
             if node is not None and node.requires_grad:
                 requires_grad = True
         else:
+            kind = type(a)
+            if kind is np.ndarray:
+                if a.dtype.hasobject:
+                    check_operand(a)
+            elif kind not in SETTINGS and kind not in NUMBERS:
+                check_operand(a)
             values.append(a)
             parents.append(None)
     tensor = new_tensor(Tensor)
@@ -524,13 +518,13 @@ def binary(func: np.ufunc, op: Callable[[Array, Array], Array], a: Any, b: Any) 
     if isinstance(a, Tensor):
         node_a, a = a.node, a.data
         requires_grad = node_a is not None and node_a.requires_grad
-    elif type(a) not in OPERANDS and not hasattr(a, "__array_function__"):
-        a = np.asarray(a)
+    elif type(a) not in NUMBERS and (type(a) is not np.ndarray or a.dtype.hasobject):
+        a = operand(a)
     if isinstance(b, Tensor):
         node_b, b = b.node, b.data
         requires_grad = requires_grad or (node_b is not None and node_b.requires_grad)
-    elif type(b) not in OPERANDS and not hasattr(b, "__array_function__"):
-        b = np.asarray(b)
+    elif type(b) not in NUMBERS and (type(b) is not np.ndarray or b.dtype.hasobject):
+        b = operand(b)
     tensor = new_tensor(Tensor)
     tensor.data = value = op(a, b)
     if requires_grad and (new := recorder.get()):
@@ -572,6 +566,8 @@ def tracked(x: Any) -> bool:
     """Whether ``x`` is, or holds, a Tensor that gradients flow through."""
     if isinstance(x, Tensor):
         return x.requires_grad and recorder.get() is not None
+    if isinstance(x, dict):
+        x = list(x.values())
     return isinstance(x, list | tuple) and any(map(tracked, x))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -22,7 +23,7 @@ def leaves(tree: Any) -> list[Any]:
 
 
 def mapped(fn: Callable[[Any], Any], tree: Any) -> Any:
-    """The same structure with ``fn`` of each leaf; named tuples keep their type.
+    """The same structure with ``fn`` of each leaf; named tuples, and subclasses of dict and list, keep their type.
 
     Examples
     --------
@@ -30,13 +31,25 @@ def mapped(fn: Callable[[Any], Any], tree: Any) -> Any:
     {'w': [2.0, 3.0], 'b': (4.0,)}
     """
     if isinstance(tree, dict):
-        return {key: mapped(fn, value) for key, value in tree.items()}
+        return refilled(tree, {key: mapped(fn, value) for key, value in tree.items()})
     if isinstance(tree, list):
-        return [mapped(fn, value) for value in tree]
+        return refilled(tree, [mapped(fn, value) for value in tree])
     if isinstance(tree, tuple):
         values = (mapped(fn, value) for value in tree)
         return type(tree)(*values) if hasattr(tree, "_fields") else tuple(values)
     return fn(tree)
+
+
+def refilled(tree: Any, contents: Any) -> Any:
+    """``contents``, a plain dict or list, in the type of ``tree``: a copy of it, so that a defaultdict keeps its factory."""
+    if type(tree) is type(contents):
+        return contents
+    again = copy.copy(tree)
+    if isinstance(tree, dict):
+        again.update(contents)  # the keys are the same
+    else:
+        again[:] = contents
+    return again
 
 
 def filled(tree: Any, values: Iterator[Any]) -> Any:
@@ -60,6 +73,19 @@ def located(tree: Any, place: str) -> list[tuple[str, Any]]:
     """
     inside = parts(tree, place)
     return [(place, tree)] if inside is None else [leaf for where, value in inside for leaf in located(value, where)]
+
+
+def structure(tree: Any) -> Any:
+    """A copy of the structure that shares the leaves: what is done to the one does not change the other.
+
+    Examples
+    --------
+    >>> tree = {"w": [1.0, 2.0]}
+    >>> structure(tree)["w"].append(3.0)
+    >>> tree
+    {'w': [1.0, 2.0]}
+    """
+    return mapped(lambda leaf: leaf, tree)
 
 
 def parts(tree: Any, place: str) -> list[tuple[str, Any]] | None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from tinygrad_lr.autodiff.tensor import no_grad
+from tinygrad_lr.autodiff.record import no_grad
 from tinygrad_lr.autodiff.trees import leaves
 from tinygrad_lr.nn.module import Module, Parameter
 

@@ -18,7 +18,8 @@ import numpy as np
 from tinygrad_lr.autodiff.derivatives import as_tensor, grad, gradients
 from tinygrad_lr.autodiff.gradcheck import gradcheck
 from tinygrad_lr.autodiff.graph import node_of
-from tinygrad_lr.autodiff.tensor import Tensor, recorder
+from tinygrad_lr.autodiff.record import recorder
+from tinygrad_lr.autodiff.tensor import Tensor
 from tinygrad_lr.nn.module import Module
 from tinygrad_lr.show.equations import LOSSES, ByHand, Stage, brief, by_hand, out
 from tinygrad_lr.show.equations import stages_of as stages_of

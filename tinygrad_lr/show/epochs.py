@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lr.autodiff.record import no_grad
 from tinygrad_lr.autodiff.rules.elementwise import sigmoid
 from tinygrad_lr.autodiff.rules.reductions import softmax
-from tinygrad_lr.autodiff.tensor import Tensor, no_grad
+from tinygrad_lr.autodiff.tensor import Tensor
 from tinygrad_lr.nn.losses import BCEWithLogitsLoss, CrossEntropyLoss
 from tinygrad_lr.nn.module import Module
 from tinygrad_lr.show.picture import in_short, number, table_of

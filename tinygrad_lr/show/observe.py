@@ -18,8 +18,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_lr.autodiff.graph import Node, node_of
+from tinygrad_lr.autodiff.record import recorder
 from tinygrad_lr.autodiff.rules.registry import Array, Function
-from tinygrad_lr.autodiff.tensor import Tensor, recorder
+from tinygrad_lr.autodiff.tensor import Tensor
 from tinygrad_lr.nn.module import Module
 
 PACKAGE = str(Path(__file__).parents[1]) + os.sep

@@ -11,7 +11,8 @@ import numpy as np
 from tinygrad_lr.autodiff.derivatives import differentiated, gradients
 from tinygrad_lr.autodiff.gradcheck.differences import Floats
 from tinygrad_lr.autodiff.graph import Node
-from tinygrad_lr.autodiff.tensor import Tensor, no_grad
+from tinygrad_lr.autodiff.record import no_grad
+from tinygrad_lr.autodiff.tensor import Tensor
 from tinygrad_lr.autodiff.trees import filled, leaves, mapped
 
 

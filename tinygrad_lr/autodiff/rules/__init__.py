@@ -11,9 +11,9 @@ from tinygrad_lr.autodiff.rules import queries as queries
 from tinygrad_lr.autodiff.rules import reductions as reductions
 from tinygrad_lr.autodiff.rules import shapes as shapes
 from tinygrad_lr.autodiff.rules import statistics as statistics
+from tinygrad_lr.autodiff.rules.primitive import primitive as primitive
 from tinygrad_lr.autodiff.rules.registry import COMPOSITES as COMPOSITES
 from tinygrad_lr.autodiff.rules.registry import QUERIES as QUERIES
 from tinygrad_lr.autodiff.rules.registry import RULES as RULES
 from tinygrad_lr.autodiff.rules.registry import Aside as Aside
 from tinygrad_lr.autodiff.rules.registry import name_of as name_of
-from tinygrad_lr.autodiff.rules.registry import primitive as primitive

@@ -93,6 +93,11 @@ def nan_to_num(x: Array, copy: bool = True, nan: Array = 0.0, posinf: Array = No
     return recorded(np.nan_to_num, x, True, nan, posinf, neginf)
 
 
+def quotient_and_rest(a: Array, b: Array) -> tuple[Array, Array]:
+    """`numpy.divmod`."""
+    return np.floor_divide(a, b), np.remainder(a, b)
+
+
 LN2, LN10 = math.log(2), math.log(10)
 
 
@@ -268,6 +273,7 @@ RULES.update({
 COMPOSITES.update({
     np.clip:          clip,
     np.nan_to_num:    nan_to_num,
+    np.divmod:        quotient_and_rest,
     np.astype:        lambda x, dtype, /, *, copy=True, device=None: x.astype(dtype),
 })
 # fmt: on

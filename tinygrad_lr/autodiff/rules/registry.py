@@ -20,6 +20,10 @@ Function = Callable[..., Any]
 Rule = Callable[..., Array]
 
 
+class BatchError(TypeError, AttributeError):
+    """A batch of cotangents met what it cannot do for all of them at once; the caller then sends them one by one."""
+
+
 class Aside(NamedTuple):
     """The rule of an argument whose gradient is worth knowing but must not flow on.
 
@@ -67,77 +71,6 @@ def dispatching(func: Function) -> Function:
         return func(*args, **kwargs)
 
     PLAIN[call] = func
-    return call
-
-
-def primitive(func: Function, *rules: Rule | Aside | None) -> Function:
-    """Teach autodiff a function together with its derivative.
-
-    Parameters
-    ----------
-    func : callable
-        A function of arrays in plain NumPy, or a NumPy function that has no rule yet.
-    *rules : callable or None
-        One rule per positional argument: ``rule(g, y, *args, **kwargs)`` gets the gradient ``g`` of
-        the answer (in the answer's shape), the answer ``y`` and the arguments of the call, and
-        returns the gradient of that argument, in the argument's shape. None: no gradient flows there.
-        Written with NumPy functions only, a rule can be differentiated again.
-
-    Returns
-    -------
-    callable
-        The function to call: on arrays it is ``func``; on Tensors it is recorded in the graph.
-        A NumPy function is returned as it is, and works on Tensors from now on.
-
-    Raises
-    ------
-    TypeError
-        If ``func`` or a rule cannot be called, or no rule is given.
-
-    Notes
-    -----
-    A rule is the vector-Jacobian product of Griewank and Walther, *Evaluating Derivatives* (2008),
-    section 3.2. Check a new one with `tinygrad_lr.gradcheck`.
-
-    Examples
-    --------
-    >>> import numpy as np, tinygrad_lr as tg
-    >>> cube = tg.primitive(lambda x: x**3, lambda g, y, x: g * 3 * x**2)
-    >>> cube(2.0)
-    8.0
-    >>> tg.grad(cube)(2.0), tg.grad(tg.grad(cube))(2.0)
-    (np.float64(12.0), np.float64(12.0))
-    """
-    if not callable(func):
-        raise TypeError(f"primitive() needs a function first, got {func!r}")
-    if not rules or not all(callable(r) or isinstance(r, Aside) or r is None for r in rules):
-        raise TypeError(f"primitive({name_of(func)}, ...) needs one rule per argument: lambda g, y, *args: gradient")
-    call = func if is_numpy(func) else dispatching(func)
-    COMPOSITES.pop(call, None)  # what NumPy function had one goes by its rule from now on
-    QUERIES.discard(call)
-    RULES[call] = tuple(rule and checked(rule, i, call) for i, rule in enumerate(rules))
-    return call
-
-
-def checked(rule: Rule | Aside, i: int, func: Function) -> Rule | Aside:
-    """``rule``, refusing to hand on a gradient of another shape than its argument."""
-    if isinstance(rule, Aside):
-        return rule
-
-    @functools.wraps(rule)
-    def call(g: Array, y: Array, *args: Any, **kwargs: Any) -> Array:
-        gradient = rule(g, y, *args, **kwargs)
-        if not hasattr(gradient, "dtype"):
-            gradient = np.asarray(gradient)
-        elif any(gradient is value for value in (y, *args)):
-            gradient = +gradient  # a gradient shares no memory with what was given
-        if np.shape(gradient) != np.shape(args[i]):
-            raise ValueError(
-                f"the rule of {name_of(func)} for argument {i} gave a gradient of shape {np.shape(gradient)}, "
-                f"but the argument has shape {np.shape(args[i])}: sum over the axes along which it was broadcast"
-            )
-        return gradient
-
     return call
 
 

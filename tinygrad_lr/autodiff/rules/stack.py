@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from tinygrad_lr.autodiff.rules.registry import PLAIN, Array, Function
+from tinygrad_lr.autodiff.rules.registry import PLAIN, Array, BatchError, Function, name_of
 
 
 class Stack(NDArrayOperatorsMixin):
@@ -55,27 +55,44 @@ class Stack(NDArrayOperatorsMixin):
     def T(self) -> Stack:
         return transpose(self)
 
-    def sum(self, axis: Any = None, keepdims: bool = False) -> Stack:
+    def sum(self, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False, **more: Any) -> Stack:
+        if dtype is not None or out is not None or more:
+            return row_by_row(np.sum, (self,), {"axis": axis, "dtype": dtype, "out": out, "keepdims": keepdims, **more})
         axes = tuple(range(self.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
         return Stack(self.rows.sum(axis=tuple(i % self.ndim + 1 for i in axes), keepdims=keepdims))
 
-    def reshape(self, *shape: Any) -> Stack:
+    def reshape(self, *shape: Any, **more: Any) -> Stack:
+        if more:
+            return row_by_row(np.ndarray.reshape, (self, *shape), more)
         return Stack(self.rows.reshape(len(self.rows), *stand_in(self).reshape(*shape).shape))
 
     def swapaxes(self, axis1: int, axis2: int) -> Stack:
         return Stack(self.rows.swapaxes(axis1 % self.ndim + 1, axis2 % self.ndim + 1))
 
-    def dot(self, other: Any) -> Stack:
-        return row_by_row(np.dot, (self, other), {}) if self.ndim != 2 or np.ndim(other) > 2 else matmul(self, other)
+    def dot(self, other: Any, *more: Any, **settings: Any) -> Stack:
+        if more or settings or self.ndim != 2 or np.ndim(other) > 2:
+            return row_by_row(np.dot, (self, other, *more), settings)
+        return matmul(self, other)
 
     def __getitem__(self, index: Any) -> Stack:
         return row_by_row(lambda row: row[index], (self,), {})
 
-    def __array__(self, *settings: Any, **more: Any) -> NoReturn:
-        raise TypeError("a Stack is not one array: a rule that needs one gets its gradients one by one")
+    def __len__(self) -> int:
+        if not self.ndim:
+            raise TypeError("len() of a single number")
+        return self.shape[0]
 
-    def __bool__(self) -> NoReturn:
-        raise TypeError("the rows of a Stack may differ in truth")
+    def __getattr__(self, name: str) -> Any:
+        """ndarray's other methods, row by row; no other attribute."""
+        method = getattr(np.ndarray, name, None)
+        if name.startswith("__") or name in IN_PLACE or not callable(method):
+            raise BatchError(f"a Stack has no attribute {name!r}")
+        return lambda *args, **kwargs: row_by_row(method, (self, *args), kwargs)
+
+    def refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise BatchError("a Stack is neither one array nor one number, and is never written to")
+
+    __array__ = __bool__ = __float__ = __int__ = __complex__ = __index__ = __setitem__ = refuse
 
     def _record(self, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Stack:
         return row_by_row(PLAIN.get(func, func), args, kwargs)
@@ -89,10 +106,14 @@ class Stack(NDArrayOperatorsMixin):
 
     def __array_function__(self, func: Function, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if func in (np.shape, np.ndim, np.size):
-            return func(stand_in(self))
-        if func in AT_ONCE:
+            return func(stand_in(self), *args[1:], **kwargs)
+        if func in AT_ONCE and args and kwargs.keys() <= {"axis", "axes", "keepdims", "order", "shape"}:
             return AT_ONCE[func](*args, **kwargs)
         return row_by_row(func, args, kwargs)
+
+
+IN_PLACE = frozenset(("fill", "itemset", "partition", "put", "resize", "setfield", "setflags", "sort"))
+"""ndarray's methods that write into it."""
 
 
 def stand_in(g: Stack) -> Array:
@@ -117,10 +138,16 @@ def matmul(a: Any, b: Any) -> Stack:
 
 def row_by_row(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Stack:
     """A function called for each row in turn, with the other arguments as they are."""
-    count = row_count((*args, *kwargs.values()))
-    answers = [func(*nth(args, i), **{key: nth(value, i) for key, value in kwargs.items()}) for i in range(count)]
-    if not all(hasattr(answer, "dtype") and hasattr(answer, "ndim") for answer in answers) or isinstance(answers[0], np.dtype):
-        raise TypeError(f"answers of {func!r} cannot be stacked")
+    if kwargs.get("out") is not None:
+        raise BatchError(f"{name_of(func)}(out=...) has room for one row")
+    answers = []
+    for i in range(row_count((*args, *kwargs.values()))):
+        answer = func(*nth(args, i), **{key: nth(value, i) for key, value in kwargs.items()})
+        if not isinstance(answer, np.ndarray | np.generic) or any(answer is a for a in args):  # an argument: it was written to
+            raise BatchError(f"results of {name_of(func)} cannot be stacked")
+        answers.append(answer)
+    if any(answer.shape != answers[0].shape for answer in answers):
+        raise BatchError(f"{name_of(func)} makes of each row another shape")
     return Stack(np.stack(answers))
 
 
@@ -138,11 +165,11 @@ def nth(x: Any, i: int) -> Any:
     return type(x)([nth(part, i) for part in x]) if type(x) in (list, tuple) else x
 
 
-def where(condition: Any, a: Any, b: Any) -> Stack:
-    return Stack(np.where(*lined_up(condition, a, b)))
+def where(condition: Any, *choices: Any) -> Stack:
+    return Stack(np.where(*lined_up(condition, *choices))) if choices else row_by_row(np.where, (condition,), {})
 
 
-def broadcast_to(g: Stack, shape: tuple[int, ...]) -> Stack:
+def broadcast_to(g: Stack, shape: tuple[int, ...], subok: bool = False) -> Stack:
     rows, _ = lined_up(g, np.broadcast_to(0, shape))
     return Stack(np.broadcast_to(rows, (len(rows), *shape)))
 

@@ -1,0 +1,82 @@
+"""What may stand beside a Tensor in a call, and what would give wrong numbers there and is refused by name.
+
+A masked array, a `numpy.matrix` and an array of Python objects calculate by rules of their own, which no gradient
+rule knows, and a sparse matrix turns into a single object when NumPy asks for an array.
+"""
+
+from __future__ import annotations
+
+from numbers import Rational
+from typing import Any, NoReturn
+
+import numpy as np
+
+from tinygrad_lr.autodiff.rules.registry import Array
+
+SETTINGS = frozenset((tuple, list, str, type(None), bool, slice, type))
+"""Types of arguments that hold no numbers to calculate with."""
+
+NUMBERS = frozenset((float, int, np.float64, np.float32, np.int64))
+"""Types of single numbers that need no second look."""
+
+MEANT = (
+    "would silently cut it out of its graph. To join Tensors use np.stack or np.concatenate, to fill a shape np.broadcast_to, to change elements np.where, "
+    "and NumPy's functions in place of math's; a masked array, sparse matrix or data frame before a Tensor must become an ndarray (a.filled(0), x.toarray(), "
+    "df.to_numpy()). If no gradient is wanted, say t.numpy(), t.item() or t.detach()"
+)
+"""How every refusal to turn a tracked Tensor into plain numbers ends."""
+
+
+def operand(x: Any) -> Array:
+    """``x`` as an array to calculate with; arrays that speak NumPy's protocols are taken as they are."""
+    if not hasattr(x, "__array_function__"):
+        if is_sparse(x):
+            refuse_sparse(x)
+        dense = np.asarray(float(x) if isinstance(x, Rational) and not isinstance(x, int | np.generic) else x)
+        if dense.dtype.hasobject:
+            refuse_objects(x if dense.ndim == 0 else dense)
+        return dense
+    check_operand(x)
+    return x
+
+
+def check_operand(x: Any) -> None:
+    """Refuse what calculates by rules of its own."""
+    if isinstance(x, np.ndarray):
+        if x.dtype.hasobject:
+            refuse_objects(x)
+        if type(x) is not np.ndarray:
+            refuse_subclass(x)
+    elif is_sparse(x):
+        refuse_sparse(x)
+
+
+def refuse_subclass(x: np.ndarray[Any, Any]) -> None:
+    """Refuse arrays with a mask, and matrices."""
+    if isinstance(x, np.ma.MaskedArray):
+        raise TypeError(
+            f"a masked array of shape {x.shape} beside a Tensor: gradients know nothing of its mask. "
+            f"Fill it (a.filled(0)), pick what counts (a.compressed()), or use np.where(mask, ..., ...)"
+        )
+    if isinstance(x, np.matrix):
+        raise TypeError(f"a numpy.matrix of shape {x.shape} beside a Tensor: its * is a product of matrices. Write np.asarray(m), and @ for products")
+
+
+def refuse_objects(x: Any) -> NoReturn:
+    """Refuse Python objects."""
+    if isinstance(x, np.ndarray):
+        raise TypeError(f"an array of Python objects of shape {x.shape} beside a Tensor has no gradients: write its numbers as floats (a.astype(float))")
+    raise TypeError(f"a {type(x).__name__} beside a Tensor has no gradient: write it as a float (float(x))")
+
+
+def is_sparse(x: Any) -> bool:
+    """Whether ``x`` is one of scipy's sparse matrices or arrays; scipy need not be loaded for the answer."""
+    return type(x).__module__.startswith("scipy.sparse")
+
+
+def refuse_sparse(x: Any) -> NoReturn:
+    """Refuse sparse matrices."""
+    raise TypeError(
+        f"a {type(x).__name__} of shape {x.shape} beside a Tensor: sparse matrices have no rules. Write x.toarray(), or keep a constant one in a "
+        f"function with its own rule: tg.primitive(lambda w: X @ w, lambda g, y, w: X.T @ g)"
+    )

@@ -1,0 +1,100 @@
+"""Whether calls are recorded, and by what: `recording` and `no_grad`.
+
+The setting is a context variable, so threads and async tasks have their own. A generator shares its caller's,
+which is why `no_grad` refuses to be entered in one: what it set would hold for whoever iterates.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+import sys
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar, Token
+from types import FrameType, TracebackType
+from typing import Any, ParamSpec, TypeVar
+
+from tinygrad_lr.autodiff.graph import Node, node_of
+
+Maker = Callable[..., Node]
+P = ParamSpec("P")
+T = TypeVar("T")
+
+recorder: ContextVar[Maker | None] = ContextVar("recorder", default=node_of)
+"""What makes a node of a tracked call; None where nothing is recorded."""
+
+
+@contextlib.contextmanager
+def recording(maker: Maker | None = node_of) -> Iterator[None]:
+    """Record tracked calls by ``maker``, or with None not at all."""
+    token = recorder.set(maker)
+    try:
+        yield
+    finally:
+        recorder.reset(token)
+
+
+class no_grad:  # noqa: N801 - it is called like a function
+    """Compute without recording: results require no gradients.
+
+    Also decorates functions and coroutine functions.
+
+    Raises
+    ------
+    TypeError
+        If entered in a generator, or given one to decorate: between two of its values the setting would hold for
+        the code that iterates. A generator that `contextlib.contextmanager` runs is fine.
+
+    Examples
+    --------
+    >>> import tinygrad_lr as tg
+    >>> w = tg.Tensor([1.0, 2.0], requires_grad=True)
+    >>> with tg.no_grad():
+    ...     print((w * 2).requires_grad)
+    False
+    """
+
+    def __init__(self) -> None:
+        self.tokens: list[Token[Maker | None]] = []  # several where the same object is entered again
+
+    def __enter__(self) -> None:
+        refuse_generator(sys._getframe(1))
+        self.tokens.append(recorder.set(None))
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        recorder.reset(self.tokens.pop())
+
+    def __call__(self, func: Callable[P, T]) -> Callable[P, T]:
+        if inspect.isgeneratorfunction(func) or inspect.isasyncgenfunction(func):
+            raise TypeError(f"@no_grad() on the generator {func.__qualname__} {WHILE_SUSPENDED}")
+        if inspect.iscoroutinefunction(func):
+
+            @functools.wraps(func)
+            async def waiting(*args: P.args, **kwargs: P.kwargs) -> Any:
+                with no_grad():
+                    return await func(*args, **kwargs)
+
+            return waiting  # type: ignore[return-value]
+
+        @functools.wraps(func)
+        def call(*args: P.args, **kwargs: P.kwargs) -> T:
+            with no_grad():
+                return func(*args, **kwargs)
+
+        return call
+
+
+WHILE_SUSPENDED = (
+    "would turn recording off for the code that iterates, too: compute in a function of its own, decorated with @no_grad(), "
+    "and yield its result, or make it a context manager with contextlib.contextmanager"
+)
+
+
+def refuse_generator(frame: FrameType) -> None:
+    """Refuse to set what a generator's caller shares, unless contextlib runs the generator for that very purpose."""
+    if not frame.f_code.co_flags & (inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR):
+        return
+    caller = frame.f_back
+    if caller is None or caller.f_code.co_filename != contextlib.__file__:
+        raise TypeError(f"no_grad() in the generator {frame.f_code.co_qualname} {WHILE_SUSPENDED}")

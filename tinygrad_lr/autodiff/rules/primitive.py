@@ -1,0 +1,236 @@
+"""`primitive`: a function of the user's own, with its own rules.
+
+A user's rule is trusted with the mathematics and with nothing else: it gets a gradient of its own and views that
+cannot be written to, and what it returns is copied and checked. Arguments that hold Tensors in a nested structure
+travel through the graph as one flat array each, so that a rule runs once for all of them.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lr.autodiff.rules.registry import COMPOSITES, PLAIN, QUERIES, RULES, Array, Aside, BatchError, Function, Rule, dispatching, is_numpy, name_of
+from tinygrad_lr.autodiff.trees import leaves, located, mapped
+
+
+def primitive(func: Function, *rules: Rule | Aside | None) -> Function:
+    """Teach autodiff a function together with its derivative.
+
+    Parameters
+    ----------
+    func : callable
+        A function of arrays in plain NumPy, or a NumPy function that has no rule yet.
+    *rules : callable or None
+        One rule per positional argument: ``rule(g, y, *args, **kwargs)`` gets the gradient ``g`` of
+        the answer (in the answer's shape), the answer ``y`` and the arguments of the call, and
+        returns the gradient of that argument, in the argument's shape. None: no gradient flows there.
+        Written with NumPy functions only, a rule can be differentiated again.
+        An argument may be a nested tuple, list or dict with Tensors in it, as the parameters of an ODE;
+        its rule returns the gradient in the same structure, with anything in place of what is no Tensor.
+
+    Returns
+    -------
+    callable
+        The function to call: on arrays it is ``func``; on Tensors it is recorded in the graph.
+        A NumPy function is returned as it is, and works on Tensors from now on.
+
+    Raises
+    ------
+    TypeError
+        If ``func`` or a rule cannot be called, or no rule is given. In a call, if ``func`` returns no array or number.
+    ValueError
+        In a backward pass, if a rule returns a gradient of another shape or structure than its argument's, or
+        writes into its arguments. (``g`` is the rule's own.)
+
+    Notes
+    -----
+    A rule is the vector-Jacobian product of Griewank and Walther, *Evaluating Derivatives* (2008),
+    section 3.2. Check a new one with `tinygrad_lr.gradcheck`.
+
+    Examples
+    --------
+    >>> import numpy as np, tinygrad_lr as tg
+    >>> cube = tg.primitive(lambda x: x**3, lambda g, y, x: g * 3 * x**2)
+    >>> cube(2.0)
+    8.0
+    >>> tg.grad(cube)(2.0), tg.grad(tg.grad(cube))(2.0)
+    (np.float64(12.0), np.float64(12.0))
+    >>> line = tg.primitive(lambda p, x: p["w"] * x + p["b"], lambda g, y, p, x: {"w": g * x, "b": g}, lambda g, y, p, x: g * p["w"])
+    >>> tg.grad(line)({"w": 2.0, "b": 1.0}, 5.0)
+    {'w': np.float64(5.0), 'b': np.float64(1.0)}
+    """
+    if not callable(func):
+        raise TypeError(f"primitive() needs a function first, got {func!r}")
+    if not rules or not all(callable(r) or isinstance(r, Aside) or r is None for r in rules):
+        raise TypeError(f"primitive({name_of(func)}, ...) needs one rule per argument: lambda g, y, *args: gradient")
+    call = func if is_numpy(func) else dispatching(func)
+    if call is not func:
+        PLAIN[call] = giving_array(func)
+    COMPOSITES.pop(call, None)  # what NumPy function had one goes by its rule from now on
+    QUERIES.discard(call)
+    RULES[call] = tuple(rule and checked(rule, i, call) for i, rule in enumerate(rules))
+    return call if call is func else taking_structures(call, func, rules)
+
+
+def giving_array(func: Function) -> Function:
+    """``func``, whose result goes into the graph: Python's numbers and lists become arrays, and anything else is refused."""
+
+    @functools.wraps(func)
+    def call(*args: Any, **kwargs: Any) -> Array:
+        result = func(*args, **kwargs)
+        if hasattr(result, "dtype"):
+            return result
+        if not isinstance(result, float | int | list):
+            raise TypeError(f"the primitive {name_of(func)} returned a {type(result).__name__}: it must return one array or number")
+        return np.asarray(result)
+
+    return call
+
+
+def checked(rule: Rule | Aside, i: int, func: Function) -> Rule | Aside:
+    """``rule``, which can neither write into what others hold nor hand on a gradient of another shape than its argument."""
+    if isinstance(rule, Aside):
+        return rule
+    whose = f"the rule of {name_of(func)} for argument {i}"
+
+    @functools.wraps(rule)
+    def call(g: Array, y: Array, *args: Any, **kwargs: Any) -> Array:
+        own = g.copy() if isinstance(g, np.ndarray) else g  # siblings hold g as well
+        try:
+            gradient = rule(own, *map(read_only, (y, *args)), **kwargs)
+        except ValueError as error:
+            if "read-only" not in str(error):
+                raise
+            raise ValueError(f"{whose} writes into an array that the graph holds: make a new one (x = x * 2 in place of x *= 2)") from error
+        if gradient is None:
+            raise TypeError(f"{whose} returned None: return an array of zeros, or give None in place of the rule where no gradient flows")
+        if hasattr(g, "rows") and not hasattr(gradient, "rows"):
+            raise BatchError(f"{whose} makes one gradient of a whole batch of cotangents")
+        if isinstance(gradient, np.ndarray) or not hasattr(gradient, "dtype"):
+            gradient = np.array(gradient)  # a copy: the rule may return the same memory the next time
+        if np.shape(gradient) != np.shape(args[i]):
+            raise ValueError(
+                f"{whose} gave a gradient of shape {np.shape(gradient)}, "
+                f"but the argument has shape {np.shape(args[i])}: sum over the axes along which it was broadcast"
+            )
+        return gradient
+
+    return call
+
+
+def read_only(x: Any) -> Any:
+    """A view that cannot be written to."""
+    if type(x) is not np.ndarray:
+        return x
+    view = x.view()
+    view.flags.writeable = False
+    return view
+
+
+# -- arguments that hold Tensors -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Where a Tensor was in a structure: the part of the flat array that has its numbers."""
+
+    start: int
+    stop: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+
+def is_recorded(x: Any) -> bool:
+    """Whether ``x`` is a Tensor, or another array that records calls."""
+    return type(x) is not np.ndarray and hasattr(x, "_record")
+
+
+def holds_recorded(x: Any) -> bool:
+    """Whether ``x`` is a structure with Tensors in it."""
+    return isinstance(x, list | tuple | dict) and any(map(is_recorded, leaves(x)))
+
+
+def taking_structures(call: Function, func: Function, rules: tuple[Rule | Aside | None, ...]) -> Function:
+    """``call`` for arguments that are arrays, and the same function of flat arrays where structures hold Tensors."""
+
+    @functools.wraps(func)
+    def of_flat(*flats: Any, outlines: tuple[Any, ...], **kwargs: Any) -> Array:
+        return giving_array(func)(*map(restored, outlines, flats), **kwargs)
+
+    flat_call = dispatching(of_flat)
+    RULES[flat_call] = tuple(rule and checked(rule if isinstance(rule, Aside) else flat_rule(rule, i, func), i, flat_call) for i, rule in enumerate(rules))
+
+    @functools.wraps(func)
+    def either(*args: Any, **kwargs: Any) -> Any:
+        if not any(map(holds_recorded, args)) and not any(map(holds_recorded, kwargs.values())):
+            return call(*args, **kwargs)
+        bound = inspect.signature(func).bind(*args, **kwargs)
+        for name, value in bound.kwargs.items():
+            if holds_recorded(value) or is_recorded(value):
+                raise TypeError(f"{name_of(func)}({name}=...) has no rule for a Tensor there: make it a positional argument, with a rule")
+        outlines, flats = zip(*map(flattened, bound.args))
+        return flat_call(*flats, outlines=outlines, **bound.kwargs)
+
+    return either
+
+
+def flattened(argument: Any) -> tuple[Any, Array]:
+    """The outline of a structure, and the numbers of its Tensors in a row; of anything else None and itself."""
+    if not holds_recorded(argument):
+        return None, argument
+    tensors: list[Array] = []
+    start = 0
+
+    def slot(x: Any) -> Any:
+        nonlocal start
+        if not is_recorded(x):
+            return x
+        if x.dtype.kind != "f":
+            return np.asarray(x)
+        tensors.append(np.ravel(x))
+        start += x.size
+        return Slot(start - x.size, start, x.shape, x.dtype)
+
+    outline = mapped(slot, argument)
+    return outline, np.concatenate(tensors) if tensors else np.zeros(0)
+
+
+def restored(outline: Any, flat: Array) -> Any:
+    """The argument that `flattened` took apart."""
+    if outline is None:
+        return flat
+    return mapped(lambda x: flat[x.start : x.stop].reshape(x.shape).astype(x.dtype) if isinstance(x, Slot) else x, outline)
+
+
+def flat_rule(rule: Rule, i: int, func: Function) -> Rule:
+    """A rule of structures as one of flat arrays."""
+    whose = f"the rule of {name_of(func)} for argument {i}"
+
+    def call(g: Array, y: Array, *flats: Array, outlines: tuple[Any, ...], **kwargs: Any) -> Array:
+        gradient = rule(g, y, *map(restored, outlines, flats), **kwargs)
+        return gradient if outlines[i] is None else raveled(gradient, outlines[i], whose)
+
+    return call
+
+
+def raveled(gradient: Any, outline: Any, whose: str) -> Array:
+    """The gradients of a structure's Tensors in a row."""
+    wanted, found = located(outline, ""), located(gradient, "")
+    if [place for place, _ in wanted] != [place for place, _ in found]:
+        raise ValueError(
+            f"{whose} gave a gradient with {', '.join(place for place, _ in found) or 'nothing in it'}, "
+            f"but the argument has {', '.join(place for place, _ in wanted)}: return the same structure"
+        )
+    rows = []
+    for (place, slot), (_, g) in zip(wanted, found):
+        if isinstance(slot, Slot):
+            if g is None or np.shape(g) != slot.shape:
+                given = "None" if g is None else f"a gradient of shape {np.shape(g)}"
+                raise ValueError(f"{whose} gave {given} at {place}, but the argument has shape {slot.shape} there")
+            rows.append(np.ravel(g))
+    return np.concatenate(rows) if rows else np.zeros(0)
