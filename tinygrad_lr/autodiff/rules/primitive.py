@@ -68,13 +68,11 @@ def primitive(func: Function, *rules: Rule | Aside | None) -> Function:
         raise TypeError(f"primitive() needs a function first, got {func!r}")
     if not rules or not all(callable(r) or isinstance(r, Aside) or r is None for r in rules):
         raise TypeError(f"primitive({name_of(func)}, ...) needs one rule per argument: lambda g, y, *args: gradient")
-    call = func if is_numpy(func) else dispatching(func)
-    if call is not func:
-        PLAIN[call] = giving_array(func)
+    call = func if is_numpy(func) else taking_structures(func, rules)
     COMPOSITES.pop(call, None)  # what NumPy function had one goes by its rule from now on
     QUERIES.discard(call)
     RULES[call] = tuple(rule and checked(rule, i, call) for i, rule in enumerate(rules))
-    return call if call is func else taking_structures(call, func, rules)
+    return call
 
 
 def giving_array(func: Function) -> Function:
@@ -155,28 +153,36 @@ def holds_recorded(x: Any) -> bool:
     return isinstance(x, list | tuple | dict) and any(map(is_recorded, leaves(x)))
 
 
-def taking_structures(call: Function, func: Function, rules: tuple[Rule | Aside | None, ...]) -> Function:
-    """``call`` for arguments that are arrays, and the same function of flat arrays where structures hold Tensors."""
+def taking_structures(func: Function, rules: tuple[Rule | Aside | None, ...]) -> Function:
+    """``func``, recorded when a Tensor is among its arguments; where structures hold Tensors, as a function of flat arrays."""
 
     @functools.wraps(func)
-    def of_flat(*flats: Any, outlines: tuple[Any, ...], **kwargs: Any) -> Array:
-        return giving_array(func)(*map(restored, outlines, flats), **kwargs)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        given = (*args, *kwargs.values())
+        if any(map(holds_recorded, given)):
+            return call_flat(*args, **kwargs)
+        for a in given:
+            if is_recorded(a):
+                return a._record(call, args, kwargs)
+        return func(*args, **kwargs)
 
-    flat_call = dispatching(of_flat)
-    RULES[flat_call] = tuple(rule and checked(rule if isinstance(rule, Aside) else flat_rule(rule, i, func), i, flat_call) for i, rule in enumerate(rules))
-
-    @functools.wraps(func)
-    def either(*args: Any, **kwargs: Any) -> Any:
-        if not any(map(holds_recorded, args)) and not any(map(holds_recorded, kwargs.values())):
-            return call(*args, **kwargs)
+    def call_flat(*args: Any, **kwargs: Any) -> Any:
         bound = inspect.signature(func).bind(*args, **kwargs)
         for name, value in bound.kwargs.items():
             if holds_recorded(value) or is_recorded(value):
                 raise TypeError(f"{name_of(func)}({name}=...) has no rule for a Tensor there: make it a positional argument, with a rule")
         outlines, flats = zip(*map(flattened, bound.args))
-        return flat_call(*flats, outlines=outlines, **bound.kwargs)
+        if of_flat not in RULES:
+            RULES[of_flat] = tuple(rule and checked(rule if isinstance(rule, Aside) else flat_rule(rule, i, func), i, of_flat) for i, rule in enumerate(rules))
+        return of_flat(*flats, outlines=outlines, **bound.kwargs)
 
-    return either
+    @dispatching
+    @functools.wraps(func)
+    def of_flat(*flats: Any, outlines: tuple[Any, ...], **kwargs: Any) -> Array:
+        return PLAIN[call](*map(restored, outlines, flats), **kwargs)
+
+    PLAIN[call] = giving_array(func)
+    return call
 
 
 def flattened(argument: Any) -> tuple[Any, Array]:
