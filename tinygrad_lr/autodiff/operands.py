@@ -13,11 +13,11 @@ import numpy as np
 
 from tinygrad_lr.autodiff.rules.registry import Array
 
-SETTINGS = frozenset((tuple, list, str, type(None), bool, slice, type))
-"""Types of arguments that hold no numbers to calculate with."""
-
 NUMBERS = frozenset((float, int, np.float64, np.float32, np.int64))
 """Types of single numbers that need no second look."""
+
+HARMLESS = NUMBERS | {np.ndarray, tuple, list, str, type(None), bool, slice, type}
+"""Types of arguments that need none where speed counts. (An array of objects is found where a call comes in.)"""
 
 MEANT = (
     "would silently cut it out of its graph. To join Tensors use np.stack or np.concatenate, to fill a shape np.broadcast_to, to change elements np.where, "

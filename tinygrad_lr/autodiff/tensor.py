@@ -19,7 +19,7 @@ import numpy as np
 
 from tinygrad_lr.autodiff.graph import NO_SETTINGS, Node, is_variable, leaf, node_of, pull_back
 from tinygrad_lr.autodiff.methods import ArrayMethods
-from tinygrad_lr.autodiff.operands import MEANT, NUMBERS, SETTINGS, check_operand, operand
+from tinygrad_lr.autodiff.operands import HARMLESS, MEANT, NUMBERS, check_operand, operand
 from tinygrad_lr.autodiff.record import recorder
 from tinygrad_lr.autodiff.rules import COMPOSITES, QUERIES, RULES, name_of
 from tinygrad_lr.autodiff.rules.elementwise import astype, sigmoid
@@ -194,9 +194,11 @@ class Tensor(ArrayMethods):
         seed = self._seed(grad)
         kept = pull_back({node: seed}, None) if retain_graph else pull_back({node: seed}, free=True)
         mine: set[int] = set()
-        gradients = [unshared(g if node.func is not None or node.grad is None else node.grad + g, mine) for node, g in kept.items()]
-        # All or none: Ctrl-C comes between two instructions of Python, and this is one.
-        deque(map(setattr, kept, repeat("grad"), gradients), maxlen=0)
+        for node, g in kept.items():
+            if node.func is None and node.grad is not None:
+                g = node.grad + g
+            kept[node] = unshared(g, mine)
+        exhaust(map(setattr, kept, GRAD, kept.values()))  # all or none: Ctrl-C comes between two instructions of Python, and this is one
 
     def _seed(self, grad: Any) -> Array:
         """The gradient of the answer by itself, or the one the user starts with, as an array like `data`."""
@@ -456,6 +458,8 @@ class Tensor(ArrayMethods):
 
 
 new_tensor: Callable[[type[Tensor]], Tensor] = Tensor.__new__
+exhaust = deque[Any](maxlen=0).extend
+GRAD = repeat("grad")
 
 UFUNC_METHODS: dict[tuple[np.ufunc, str], Function] = {
     (np.add, "reduce"): np.sum,
@@ -480,11 +484,7 @@ def record(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any] = NO_SE
             if node is not None and node.requires_grad:
                 requires_grad = True
         else:
-            kind = type(a)
-            if kind is np.ndarray:
-                if a.dtype.hasobject:
-                    check_operand(a)
-            elif kind not in SETTINGS and kind not in NUMBERS:
+            if type(a) not in HARMLESS:
                 check_operand(a)
             values.append(a)
             parents.append(None)
@@ -602,7 +602,9 @@ def positional(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
 
 
 def check_rules(func: Function, args: tuple[Any, ...]) -> None:
-    """Refuse a tracked Tensor where ``func`` has no rule for it."""
+    """Refuse what ``func`` has no rule for: arrays that calculate by rules of their own, and a tracked Tensor where none is expected."""
+    for arg in args:
+        check_operand(arg)
     rules = RULES[func]
     if isinstance(rules, Each):
         return

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lr.autodiff.operands import operand
 from tinygrad_lr.autodiff.rules.elementwise import relu, sigmoid
 from tinygrad_lr.autodiff.rules.network import linear
 from tinygrad_lr.autodiff.tensor import Tensor, record, unary
@@ -58,8 +59,8 @@ class Dense(Module):
         self.bias = Parameter(np.zeros(n_out), dtype=dtype, name="bias") if bias else None
 
     def forward(self, x: Any) -> Tensor:
-        if not hasattr(x, "__array_function__"):  # lists, data frames
-            x = np.asarray(x)
+        if (type(x) is not np.ndarray or x.dtype.hasobject) and not isinstance(x, Tensor):  # lists, data frames
+            x = operand(x)
         shape = x.shape
         if not shape or shape[-1] != self.n_in:
             raise LayerError(self, f"{self!r} got input of shape {shape}: expected (..., {self.n_in})")
