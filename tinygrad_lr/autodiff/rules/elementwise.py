@@ -245,7 +245,6 @@ RULES.update({
     np.floor:         (None,),
     np.ceil:          (None,),
     np.trunc:         (None,),
-    np.fix:           (None,),
     np.rint:          (None,),
     np.round:         (None,),
     np.around:        (None,),
@@ -270,4 +269,8 @@ COMPOSITES.update({
     np.nan_to_num:    nan_to_num,
     np.astype:        lambda x, dtype, /, *, copy=True, device=None: x.astype(dtype),
 })
+if hasattr(np, "fix"):  # deprecated since NumPy 2.5
+    COMPOSITES.update({
+        np.fix:           np.trunc,
+    })
 # fmt: on
