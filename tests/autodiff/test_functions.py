@@ -48,12 +48,6 @@ def differences(fn, x, step=2e-3):
     return np.stack(columns, axis=-1).reshape(np.shape(fn(x)) + np.shape(x))
 
 
-def jax_with_float64():
-    jax = pytest.importorskip("jax")
-    jax.config.update("jax_enable_x64", True)
-    return jax
-
-
 VECTORS = {
     "elementwise": lambda np, x: np.sin(x) * x[::-1] + np.exp(-x * x),
     "product": lambda np, x: np.tanh(A @ x),
@@ -116,17 +110,23 @@ def test_grad_hessian_and_hvp(fn):
 
 
 @each_vector
-def test_jax_agrees_on_vectors(fn):
-    jax = jax_with_float64()
+def test_jax_agrees_on_vectors(fn, jax):
     theirs, ours = (lambda x: fn(jax.numpy, x)), of_numpy(fn)
     np.testing.assert_allclose(tg.jacobian(ours)(X), jax.jacobian(theirs)(X), rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(tg.jacobian(tg.jacobian(ours))(X), jax.jacobian(jax.jacobian(theirs))(X), rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(tg.jvp(ours, X, V)[1], jax.jvp(theirs, (X,), (V,))[1], rtol=1e-12, atol=1e-14)
 
 
+@pytest.mark.filterwarnings("ignore:Output seems independent of input")  # autograd's word on the second derivative of a line
+@each_vector
+def test_autograd_agrees_on_vectors(fn, autograd):
+    theirs = autograd.jacobian(lambda x: fn(autograd.numpy, x))
+    np.testing.assert_allclose(tg.jacobian(of_numpy(fn))(X), theirs(X), rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(tg.jacobian(tg.jacobian(of_numpy(fn)))(X), autograd.jacobian(theirs)(X), rtol=1e-12, atol=1e-14)
+
+
 @each_number
-def test_jax_agrees_on_numbers(fn):
-    jax = jax_with_float64()
+def test_jax_agrees_on_numbers(fn, jax):
     theirs, ours = (lambda x: fn(jax.numpy, x)), of_numpy(fn)
     np.testing.assert_allclose(tg.hessian(ours)(X), jax.hessian(theirs)(X), rtol=1e-11, atol=1e-13)
     third = tg.jacobian(tg.hessian(ours))(X)
@@ -332,8 +332,7 @@ def test_jacobian_of_answers_in_a_structure():
     assert found["nothing"] is None
 
 
-def test_jax_agrees_on_structures():
-    jax = jax_with_float64()
+def test_jax_agrees_on_structures(jax):
     fn = lambda p: {"y": p["w"] * p["b"][0], "z": (p["b"][1] ** 2, p["w"][0])}
     p = {"w": X, "b": [2.0, 3.0]}
     ours, theirs = tg.jacobian(fn)(p), jax.jacobian(fn)(p)

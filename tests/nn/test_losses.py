@@ -134,8 +134,7 @@ def in_torch(torch, name, reduction, x, y):
 
 @pytest.mark.parametrize("name", CASES)
 @each_reduction
-def test_torch_agrees(name, reduction):
-    torch = pytest.importorskip("torch")
+def test_torch_agrees(name, reduction, torch):
     kind, call, x, y, _, _ = CASES[name]
     value, slope = in_torch(torch, name, reduction, x, y)
     t = tg.Tensor(x, requires_grad=True)
@@ -146,16 +145,14 @@ def test_torch_agrees(name, reduction):
 
 
 @each_reduction
-def test_torch_stops_logarithms_at_the_same_place(reduction):
-    torch = pytest.importorskip("torch")
+def test_torch_stops_logarithms_at_the_same_place(reduction, torch):
     p = np.array([0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 1e-45, 1e-50, 5e-324])
     y = np.array([0.0, 1.0, 1.0, 0.0, 0.5, 0.25, 1.0, 1.0, 0.5])
     want = torch.nn.BCELoss(reduction=reduction)(torch.tensor(p), torch.tensor(y)).numpy()
     np.testing.assert_allclose(nn.BCELoss(reduction)(p, y).data, want, rtol=1e-14)
 
 
-def test_torch_agrees_on_more_axes_of_classes():
-    torch = pytest.importorskip("torch")
+def test_torch_agrees_on_more_axes_of_classes(torch):
     z, y = RNG.normal(size=(2, 5, 3)), RNG.integers(0, 3, (2, 5))
     t, u = tg.Tensor(z, requires_grad=True), torch.tensor(z, requires_grad=True)
     ours, theirs = nn.CrossEntropyLoss()(t, y), torch.nn.CrossEntropyLoss()(u.reshape(-1, 3), torch.tensor(y.ravel()))

@@ -59,8 +59,7 @@ def test_the_formulas(settings):
 
 
 @each_setting
-def test_torch_agrees(settings):
-    torch = pytest.importorskip("torch")
+def test_torch_agrees(settings, torch):
     theirs = [torch.tensor(array.copy(), requires_grad=True) for array in START]
     optimizer = torch.optim.SGD(theirs, lr=0.3, **settings)
     for _ in range(20):

@@ -14,6 +14,9 @@ import numpy
 
 Shape = tuple[int, ...]
 
+NUMPY = tuple(int(part) for part in numpy.__version__.split(".")[:2])
+"""The version, for rows and tests of what not every NumPy has."""
+
 
 @dataclass(frozen=True)
 class Row:

@@ -6,7 +6,7 @@ its matrix to be symmetric, the call makes it so.
 
 import numpy
 
-from tests.rules.rows import Row
+from tests.rules.rows import NUMPY, Row
 from tinygrad_lr.autodiff.rules.linalg import chain, cofactors, p_norm, packed_eigh, packed_qr, packed_svd, sign_and_logdet
 
 linalg = numpy.linalg
@@ -194,7 +194,7 @@ ROWS = [
     *[Row(linalg.cond, lambda np, a, p=p: np.linalg.cond(spaced(a), p), ((3, 3),), label=str(p)) for p in (None, 2, -2, "fro", 1, -1, inf, -inf, "nuc")],
     Row(linalg.cond, lambda np, a: np.linalg.cond(spaced(a)), ((2, 4, 3),), label="stack"),
 ]
-if hasattr(numpy, "matvec"):  # NumPy 2.2 and later
+if NUMPY >= (2, 2):
     ROWS += [
         *[Row(numpy.matvec, lambda np, a, b: np.matvec(a, b), shapes) for shapes in (
             ((2, 3), (3,)), ((4, 2, 3), (3,)), ((2, 3), (4, 3)), ((5, 1, 2, 3), (4, 3)),

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import tinygrad_lr as tg
+from tests.rules.rows import NUMPY
 from tinygrad_lr.autodiff.rules.reductions import before, log_softmax, logaddexp_reduce, recurrence, softmax
 
 SHAPES = hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4)
@@ -86,7 +87,7 @@ def test_every_running_axis(func, shape, data):
 def test_every_quantile(func, shaped, q, keepdims):
     shape, axis = shaped
     assume(0 not in shape)
-    assume(func is np.quantile or axis != ())  # np.nanquantile lays its axes out in another order there
+    assume(func is np.quantile or not isinstance(axis, tuple) or np.ndim(q) < 2)  # np.nanquantile lays its axes out in another order there
     x = numbers(shape)
     assert_gradient(lambda a: func(a, q, axis=axis, keepdims=keepdims), x)
     got = func(tg.Tensor(x, requires_grad=True), q, axis=axis, keepdims=keepdims)
@@ -114,7 +115,9 @@ def test_float32_stays(func):
 
 
 @pytest.mark.parametrize("func", [np.quantile, np.percentile, np.nanquantile, np.nanpercentile], ids=lambda f: f.__name__)
-@pytest.mark.parametrize("q", [0.25, 1, np.array([0.25, 0.5]), np.float64(0.5)], ids=repr)
+@pytest.mark.parametrize(
+    "q", [0.25, 1, np.array([0.25, 0.5]), *([np.float64(0.5)] if NUMPY >= (2, 4) else [])], ids=repr
+)  # before, NumPy took it for a Python number
 def test_quantile_has_numpys_dtype(func, q):
     x = numbers((5,)).astype(np.float32)
     assert func(tg.Tensor(x, requires_grad=True), q).dtype == func(x, q).dtype

@@ -59,6 +59,8 @@ A, B = spread(2, 3), spread(2, 3, start=6)
 # fmt: off
 SAMPLES: dict[Function, Sample] = {
     np.where:           Sample(lambda a, b: np.where(MASK, a, b), (A, spread(3))),
+    np.clip:            Sample(lambda x, low, high: np.clip(x, low, high), (A, 0.4 * B[0], 0.5 + 0.4 * B[0])),
+    **({np.fix:         Sample(np.trunc, (A,))} if hasattr(np, "fix") else {}),  # newer NumPy deprecates the name
     np.ldexp:           Sample(lambda x: np.ldexp(x, 3), (A,)),
     astype:             Sample(lambda x: astype(x, np.float64), (A,)),
     np.astype:          Sample(lambda x: np.astype(x, np.float64), (A,)),

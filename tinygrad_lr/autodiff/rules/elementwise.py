@@ -250,7 +250,6 @@ RULES.update({
     np.floor:         (None,),
     np.ceil:          (None,),
     np.trunc:         (None,),
-    np.fix:           (None,),
     np.rint:          (None,),
     np.round:         (None,),
     np.around:        (None,),
@@ -276,4 +275,8 @@ COMPOSITES.update({
     np.divmod:        quotient_and_rest,
     np.astype:        lambda x, dtype, /, *, copy=True, device=None: x.astype(dtype),
 })
+if hasattr(np, "fix"):  # deprecated since NumPy 2.5
+    COMPOSITES.update({
+        np.fix:           np.trunc,
+    })
 # fmt: on

@@ -65,11 +65,11 @@ class Source:
                 return None
 
     def updates(self, table: str) -> Iterator[tuple[ast.expr, ast.expr]]:
-        """The lines that the module adds to a table, as key and value."""
+        """The lines that the module adds to a table, as key and value: those of functions that this NumPy has."""
         for node in ast.walk(self.tree):
             match node:
                 case ast.Call(func=ast.Attribute(value=ast.Name(id=owner), attr="update"), args=[ast.Dict(keys=keys, values=values)]) if owner == table:
-                    yield from zip((key for key in keys if key is not None), values)
+                    yield from ((key, value) for key, value in zip(keys, values) if key is not None and self.meaning(key) is not None)
 
     def name(self, key: ast.expr) -> str:
         """A function as a user types it."""

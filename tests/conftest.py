@@ -1,0 +1,50 @@
+"""The other libraries that tests compare with: the fixtures ``jax``, ``torch`` and ``autograd``.
+
+A test that takes one of them gets the marker ``oracle``. Where the library is not installed the test is skipped, or
+fails if the environment says ``TINYGRAD_LR_ORACLES=required``, as continuous integration does.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from types import ModuleType
+
+import pytest
+
+ORACLES = {"jax", "torch", "autograd"}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "oracle: compares with another library")
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if not ORACLES.isdisjoint(getattr(item, "fixturenames", ())):
+        item.add_marker("oracle")
+
+
+def oracle(name: str) -> ModuleType:
+    """The library, if it is installed."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError:
+        missing = pytest.fail if os.environ.get("TINYGRAD_LR_ORACLES") == "required" else pytest.skip
+        missing(f"compares with {name}: pip install 'tinygrad_lr[oracles]'")
+
+
+@pytest.fixture(scope="session")
+def jax() -> ModuleType:
+    jax = oracle("jax")
+    jax.config.update("jax_enable_x64", True)
+    return jax
+
+
+@pytest.fixture(scope="session")
+def torch() -> ModuleType:
+    return oracle("torch")
+
+
+@pytest.fixture(scope="session")
+def autograd() -> ModuleType:
+    return oracle("autograd")
