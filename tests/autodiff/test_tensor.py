@@ -575,7 +575,8 @@ def test_threads_train_side_by_side():
 
 TO_ARRAY = (
     "turning a tracked Tensor into an array would silently cut it out of its graph: "
-    "say t.numpy() or t.detach() if that is meant, or use a NumPy function that has a rule"
+    "say t.numpy() or t.detach() if that is meant, or use a NumPy function that has a rule "
+    "(for scipy.special's logsumexp, softmax and log_softmax: tg.logsumexp, tg.softmax and tg.log_softmax)"
 )
 
 

@@ -268,6 +268,6 @@ RULES.update({
 COMPOSITES.update({
     np.clip:          clip,
     np.nan_to_num:    nan_to_num,
-    np.astype:        lambda x, dtype, /, *, copy=True, device=None: x.astype(dtype),
+    np.astype:        lambda x, dtype, /, *, copy=True, device=None: x.astype(dtype, copy=copy),
 })
 # fmt: on
