@@ -27,6 +27,7 @@ if _TYPE_CHECKING:
     from tinygrad_lr.autodiff.rules.elementwise import softplus as softplus
     from tinygrad_lr.autodiff.rules.primitive import primitive as primitive
     from tinygrad_lr.autodiff.rules.reductions import log_softmax as log_softmax
+    from tinygrad_lr.autodiff.rules.reductions import logsumexp as logsumexp
     from tinygrad_lr.autodiff.rules.reductions import softmax as softmax
     from tinygrad_lr.autodiff.tensor import Tensor as Tensor
     from tinygrad_lr.nn.check import gradcheck_model as gradcheck_model
@@ -41,7 +42,7 @@ _HOMES = {
     "autodiff.derivatives": "grad gradients hessian hvp jacobian jvp value_and_grad vjp",
     "autodiff.gradcheck": "GradientError gradcheck",
     "autodiff.rules.elementwise": "log_sigmoid relu sigmoid softplus",
-    "autodiff.rules.reductions": "log_softmax softmax",
+    "autodiff.rules.reductions": "log_softmax logsumexp softmax",
     "autodiff.rules.primitive": "primitive",
     "autodiff.record": "no_grad",
     "autodiff.tensor": "Tensor",

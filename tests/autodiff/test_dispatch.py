@@ -179,6 +179,104 @@ def test_methods_are_the_functions(method, function):
     np.testing.assert_array_equal(t.grad, u.grad, strict=True)
 
 
+WITH_ARGUMENTS = {
+    "sum": lambda a: a.sum(axis=(0, 1), dtype=np.float32, keepdims=True),
+    "mean": lambda a: a.mean(axis=1, dtype=np.float32, keepdims=True),
+    "prod": lambda a: a.prod(axis=0, dtype=np.float32),
+    "max": lambda a: a.max(axis=0, keepdims=True),
+    "min": lambda a: a.min(axis=0, keepdims=True),
+    "var": lambda a: a.var(axis=0, dtype=np.float32, ddof=1),
+    "std": lambda a: a.std(axis=0, dtype=np.float32, ddof=1, keepdims=True),
+    "cumsum": lambda a: a.cumsum(axis=1, dtype=np.float32),
+    "cumprod": lambda a: a.cumprod(axis=0, dtype=np.float32),
+    "trace": lambda a: a.trace(offset=1, axis1=1, axis2=0, dtype=np.float32),
+    "argmax": lambda a: a.argmax(axis=0, keepdims=True),
+    "argmin": lambda a: a.argmin(axis=0, keepdims=True),
+    "argsort": lambda a: a.argsort(axis=0, kind="stable"),
+    "all": lambda a: a.all(axis=0, keepdims=True, where=A > 1),
+    "any": lambda a: a.any(axis=0, keepdims=True, where=A > 1),
+    "nonzero": lambda a: a.nonzero(),
+    "reshape": lambda a: a.reshape(3, 2, order="F"),
+    "ravel": lambda a: a.ravel(order="F"),
+    "flatten": lambda a: a.flatten(order="F"),
+    "transpose": lambda a: a.transpose(1, 0),
+    "swapaxes": lambda a: a.swapaxes(0, 1),
+    "squeeze": lambda a: a.squeeze(axis=()),
+    "take": lambda a: a.take(indices=[0, 7], axis=1, mode="wrap"),
+    "repeat": lambda a: a.repeat(repeats=2, axis=1),
+    "diagonal": lambda a: a.diagonal(offset=-1, axis1=1, axis2=0),
+    "copy": lambda a: a.copy(order="F"),
+    "clip": lambda a: a.clip(min=0.5, max=2.0),
+    "round": lambda a: a.round(decimals=1),
+    "dot": lambda a: a.dot(B),
+    "conj": lambda a: a.conj(),
+    "conjugate": lambda a: a.conjugate(),
+    "astype": lambda a: a.astype(dtype=np.float32, order="C", casting="same_kind", subok=False, copy=False),
+}
+
+
+@pytest.mark.parametrize("call", WITH_ARGUMENTS.values(), ids=WITH_ARGUMENTS.keys())
+def test_methods_take_what_those_of_arrays_take(call):
+    t = variable()
+    for got in (call(t), call(tg.Tensor(A))):
+        np.testing.assert_equal(got.data if isinstance(got, tg.Tensor) else got, call(A), strict=True)
+    if isinstance(got, tg.Tensor):
+        np.sum(call(t) + np.sum(t)).backward()
+        assert (t.grad.shape, t.grad.dtype) == (A.shape, A.dtype)
+
+
+def test_every_method_of_both_is_among_them():
+    both = {name for name in {*dir(np.ndarray)} & {*dir(tg.Tensor)} if not name.startswith("_") and callable(getattr(np.ndarray, name))}
+    assert both - set(WITH_ARGUMENTS) == {"item", "tolist"}  # which take no settings
+    assert set(WITH_ARGUMENTS) <= both
+
+
+def test_methods_take_the_positions_of_arrays():
+    t = variable()
+    for y, want in [(t.sum(0, np.float32, None, True), A.sum(0, np.float32, None, True)), (t.var(1, None, None, 1), A.var(1, None, None, 1))]:
+        np.testing.assert_array_equal(y.data, want, strict=True)
+
+
+@pytest.mark.parametrize("name", ["sum", "mean", "max", "prod", "var", "cumsum", "round"])
+def test_methods_write_nothing_in_place(name):
+    with pytest.raises(TypeError) as caught:
+        getattr(variable(), name)(out=np.zeros((2, 3)))
+    assert str(caught.value) == f"np.{name}(out=...) on a tracked Tensor: {IN_PLACE}"
+
+
+@pytest.mark.parametrize("name", ["take", "trace", "clip", "dot"])
+def test_these_methods_neither(name):
+    args = {"take": ([0],), "trace": (), "clip": (0, 1), "dot": (B,)}[name]
+    with pytest.raises(TypeError, match=r"^np\.\w+\(out=\.\.\.\) on a tracked Tensor: results are never written in place"):
+        getattr(variable(), name)(*args, out=np.zeros((2, 3)))
+
+
+def test_sums_of_a_tensor_as_integers_are_refused():
+    with pytest.raises(TypeError, match=r"^np\.sum turned a tracked Tensor into int64, which has no gradient: use t\.numpy\(\) for that$"):
+        variable().sum(dtype=np.int64)
+
+
+def test_real_and_imaginary_parts():
+    t = variable()
+    for part in (t.real, t.conj(), t.conjugate()):
+        np.testing.assert_array_equal(part.data, A, strict=True)
+    np.testing.assert_array_equal(t.imag.data, np.zeros((2, 3)))
+    np.testing.assert_array_equal(tg.Tensor(A).imag.data, np.zeros((2, 3)))
+    (t.real * 3 + t.imag * 5).sum().backward()
+    np.testing.assert_array_equal(t.grad, np.full((2, 3), 3.0))
+
+
+def test_astype_that_needs_no_copy_is_the_tensor_itself():
+    t = variable()
+    assert t.astype(np.float64, copy=False) is t
+    assert t.astype(np.float64) is not t
+
+
+def test_astype_keeps_to_the_rule_of_casting():
+    with pytest.raises(TypeError, match=r"^float64 cannot be cast to float32 under the rule 'safe'$"):
+        variable().astype(np.float32, casting="safe")
+
+
 def test_copy_is_a_copy():
     for t in (variable(), tg.Tensor(A)):
         assert not np.shares_memory(t.copy().data, t.data)
@@ -277,8 +375,47 @@ def test_reduce_is_the_reduction(ufunc, function, settings):
     np.testing.assert_array_equal(t.grad, u.grad)
 
 
+OUTER = {
+    "add": (np.add, np.add(A[..., None], B)),
+    "subtract": (np.subtract, A[..., None] - B),
+    "multiply": (np.multiply, A[..., None] * B),
+    "maximum": (np.maximum, np.maximum(A[..., None], B)),
+    "power": (np.power, A[..., None] ** B),
+    "hypot": (np.hypot, np.hypot(A[..., None], B)),
+}
+
+
+@pytest.mark.parametrize("ufunc, want", OUTER.values(), ids=OUTER.keys())
+def test_outer_goes_by_the_rule_of_the_ufunc(ufunc, want):
+    seed = np.random.default_rng(0).normal(size=want.shape)
+    a, b, c, d = variable(), variable(B), variable(), variable(B)
+    y, z = ufunc.outer(a, b), ufunc(c.reshape(2, 3, 1), d)
+    np.testing.assert_array_equal(y.data, want, strict=True)
+    y.backward(seed)
+    z.backward(seed)
+    np.testing.assert_array_equal(a.grad, c.grad)
+    np.testing.assert_array_equal(b.grad, d.grad)
+
+
+def test_outer_of_tensors_arrays_lists_and_numbers():
+    for a, b in [(variable(), B), (A, variable(B)), (variable(), B.tolist()), (2.0, variable()), (variable(), 2.0)]:
+        y = np.subtract.outer(a, b)
+        plain = [x.data if isinstance(x, tg.Tensor) else x for x in (a, b)]
+        assert y.requires_grad
+        np.testing.assert_array_equal(y.data, np.subtract.outer(*plain))
+
+
+def test_outer_of_what_has_no_rule_says_so():
+    with pytest.raises(TypeError, match=r"^np\.nextafter has no rule"):
+        np.nextafter.outer(variable(), B)
+
+
+def test_outer_writes_nothing_in_place():
+    with pytest.raises(TypeError, match=r"^np\.add\(out=\.\.\.\) on a tracked Tensor: results are never written in place"):
+        np.add.outer(variable(), B, out=np.zeros((2, 3, 3)))
+
+
 UFUNC_METHODS = {
-    "np.add.outer": lambda t: np.add.outer(t, B),
     "np.logaddexp.accumulate": lambda t: np.logaddexp.accumulate(t),
     "np.multiply.reduceat": lambda t: np.multiply.reduceat(t, [0, 1]),
     "np.add.at": lambda t: np.add.at(np.zeros((2, 3)), (0, 0), t[0, 0]),
@@ -322,8 +459,8 @@ def test_the_advice_given_for_a_missing_rule_works(monkeypatch):
 def test_ufuncs_of_other_libraries_go_by_their_own_name():
     special = pytest.importorskip("scipy.special")
     with pytest.raises(TypeError) as caught:
-        special.expit(variable())
-    assert str(caught.value).startswith(("expit has no rule", "scipy.special.expit has no rule"))
+        special.j0(variable())
+    assert str(caught.value) == no_rule("j0")
 
 
 # -- nothing is written in place -----------------------------------------------------------------------

@@ -3,12 +3,15 @@
 import numpy
 
 from tests.rules.rows import Row
-from tinygrad_lr.autodiff.rules.reductions import log_softmax, logaddexp_reduce, softmax
+from tinygrad_lr.autodiff.rules.reductions import log_softmax, logaddexp_reduce, logsumexp, running_max, running_min, softmax
+from tinygrad_lr.autodiff.rules.statistics import bounded
 
 ZEROS = numpy.array([[0.0, 2.0, -3.0, 0.5], [1.5, 0.0, 0.0, -1.0], [2.0, 1.0, -0.5, 3.0], [0.0, 0.0, 0.0, 0.0]])
 HOLES = numpy.array([[0.3, numpy.nan, -1.2, 2.0], [1.0, 0.5, -0.7, 1.9], [numpy.nan, 2.2, 0.1, numpy.nan]])
 WEIGHTS = (0.5, 2.0)
 PLACES = numpy.array([0.0, 0.5, 2.0, 2.25])
+FREQUENCIES = numpy.array([1, 3, 0, 2])
+WEIGHTED = numpy.array([0.5, 2.0, 1.0, 0.7])
 METHODS = (
     "inverted_cdf", "averaged_inverted_cdf", "closest_observation", "interpolated_inverted_cdf", "hazen", "weibull", "linear",
     "median_unbiased", "normal_unbiased", "lower", "higher", "midpoint", "nearest",
@@ -94,6 +97,17 @@ ROWS = [
     squared(numpy.percentile, (4, 3), 30, 0),
     squared(numpy.percentile, (4, 3), numpy.array([10, 95]), axis=1),
 
+    # running extremes
+    *[Row(func, lambda np, x, name=name, axis=axis: getattr(np, name).accumulate(x, axis=axis) ** 2, (shape,), label=f"{shape} {axis}")
+      for func, name in ((running_max, "maximum"), (running_min, "minimum"))
+      for shape, axis in (((7,), 0), ((3, 4), 0), ((3, 4), 1), ((2, 3, 2), -2), ((2, 0), 1))],
+
+    # running sums and products as the array API has them
+    *[squared(getattr(numpy, name), shape, jax=shape != (), **settings)  # jax wants an axis
+      for name in ("cumulative_sum", "cumulative_prod") if hasattr(numpy, name)  # NumPy 2.1
+      for shape, settings in (((4,), {}), ((), {}), ((2, 3), {"axis": 1}), ((2, 3), {"axis": -2, "include_initial": True}),
+                              ((3,), {"include_initial": True}), ((3,), {"dtype": numpy.float64}))],
+
     # averages
     squared(numpy.average, (2, 3)),
     squared(numpy.average, (2, 3), 1, keepdims=True),
@@ -104,10 +118,25 @@ ROWS = [
     Row(numpy.average, lambda np, x, w: np.average(x, axis=0, weights=w, returned=True), ((2, 3), (2,)), domain=WEIGHTS, label="returned"),
     Row(numpy.average, lambda np, x: np.average(x, axis=0, returned=True)[0] ** 2, ((2, 3),), label="returned, no weights"),
 
+    # variables that vary together
+    *[squared(numpy.cov, shape, **settings)
+      for shape in ((3, 4), (4,))
+      for settings in ({}, {"bias": True}, {"ddof": 0}, {"fweights": FREQUENCIES}, {"aweights": WEIGHTED},
+                       {"fweights": FREQUENCIES, "aweights": WEIGHTED, "ddof": 2}, {"dtype": numpy.float64})],
+    squared(numpy.cov, (4, 2), rowvar=False), squared(numpy.cov, (1, 4)),
+    *[Row(numpy.cov, lambda np, x, y: np.cov(x, y) ** 2, shapes, label=str(shapes)) for shapes in (((2, 4), (3, 4)), ((4,), (4,)))],
+    Row(numpy.cov, lambda np, x, y: np.cov(x, y, rowvar=False) ** 2, ((4, 2), (4, 1)), label="columns"),
+    Row(numpy.cov, lambda np, x, w: np.cov(x, aweights=w) ** 2, ((2, 4), (4,)), domain=WEIGHTS, label="aweights tracked"),
+    squared(numpy.corrcoef, (3, 4)), squared(numpy.corrcoef, (5, 2), rowvar=False),
+    Row(numpy.corrcoef, lambda np, x, y: np.corrcoef(x, y) ** 2, ((5,), (5,)), label="two"),
+    Row(bounded, lambda np, r: bounded(r) ** 2, ((2, 3),), domain=(-0.9, 0.9), jax=False),  # ours
+
     # slopes
     *[squared(numpy.diff, (3, 4), **settings)
       for settings in ({}, {"n": 0}, {"n": 2}, {"axis": 0}, {"n": 5}, {"axis": 0, "prepend": 1.0}, {"prepend": numpy.ones((3, 2)), "append": 0.5, "n": 2})],
     Row(numpy.diff, lambda np, x, p, q: np.diff(x, prepend=p, append=q) ** 2, ((2, 3), (), (2, 1)), label="prepend and append tracked"),
+    squared(numpy.ediff1d, (5,)), squared(numpy.ediff1d, (2, 3), to_end=1.5), squared(numpy.ediff1d, (1,), to_begin=[1.0, 2.0], jax=False),  # jax takes no list
+    Row(numpy.ediff1d, lambda np, x, a, b: np.ediff1d(x, to_begin=a, to_end=b) ** 2, ((4,), (2,), ()), label="ends tracked"),
     *[squared(numpy.gradient, (5,), *spacing, edge_order=edge_order, jax=edge_order == 1 and not numpy.ndim(spacing))  # jax: equal steps, first order
       for spacing in ((), (0.5,)) for edge_order in (1, 2)],
     *[squared(numpy.gradient, (3, 4), *spacing, axis=1, edge_order=edge_order, jax=False)  # as above
@@ -120,7 +149,14 @@ ROWS = [
     Row(numpy.trapezoid, lambda np, y, x: np.trapezoid(y, x, axis=0) ** 2, ((3, 2), (3,)), label="places tracked"),
     Row(numpy.trapezoid, lambda np, y, x: np.trapezoid(y, x, axis=0) ** 2, ((3, 2), (3, 2)), label="places for each"),
 
+    Row(numpy.trapezoid, lambda np, y, h: np.trapezoid(y, dx=h) ** 2, ((3, 4), ()), domain=WEIGHTS, label="step tracked"),
+    Row(numpy.trapezoid, lambda np, x: np.trapezoid([1.0, 2.0, 4.0, 3.0], x) ** 2, ((4,),), label="list of values", jax=False),  # jax takes no list
+
     # own
+    *[Row(logsumexp, lambda np, z, axis=axis, keepdims=keepdims: logsumexp(z, axis, keepdims=keepdims) ** 2, ((2, 3),), jax=False, label=f"{axis}, {keepdims}")
+      for axis in (None, 0, (0, -1)) for keepdims in (False, True)],
+    Row(logsumexp, lambda np, z: logsumexp(z, 1, b=numpy.array([2.0, 0.0, 0.5])) ** 2, ((2, 3),), jax=False, label="weights"),
+    Row(logsumexp, lambda np, z: logsumexp(z, 0, b=numpy.ones((2, 3))) ** 2, ((1, 3),), jax=False, label="more weights than numbers"),
     *[Row(softmax, lambda np, z, axis=axis: softmax(z, axis) ** 2, ((2, 3),), jax=False, label=f"axis={axis}") for axis in (-1, 0)],
     *[Row(log_softmax, lambda np, z, axis=axis: log_softmax(z, axis) ** 2, ((2, 3),), jax=False, label=f"axis={axis}") for axis in (-1, 0)],
     *[Row(logaddexp_reduce, lambda np, x, args=(axis, keepdims): logaddexp_reduce(x, *args) ** 2, ((2, 3),), jax=False, label=f"{axis}, {keepdims}")

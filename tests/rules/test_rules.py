@@ -10,7 +10,7 @@ import pytest
 import tinygrad_lr as tg
 from tinygrad_lr.autodiff.rules import COMPOSITES, RULES, name_of
 
-CHAPTERS = ("elementwise", "reductions", "shapes", "linalg", "network")
+CHAPTERS = ("elementwise", "reductions", "signals", "creation", "shapes", "linalg", "network", "special")
 ROWS = [row for chapter in CHAPTERS for row in importlib.import_module(f"tests.rules.rows_{chapter}").ROWS]
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import special
 
 import tinygrad_lr as tg
 from tinygrad_lr.autodiff.rules import COMPOSITES, QUERIES, RULES, table
@@ -28,7 +29,7 @@ def resolved(name):
     first, *rest = name.split(".")
     if not rest:
         return chapters[first]
-    found = {"np": np, "tg": tg}[first]
+    found = {"np": np, "tg": tg, "special": special}[first]
     for part in rest:
         found = getattr(found, part)
     return found
@@ -60,7 +61,7 @@ def test_the_ufunc_methods_it_mentions():
     ufuncs = {ufunc.__name__ for ufunc, _ in UFUNC_METHODS} - {"logaddexp"}  # has a line of its own
     assert ufuncs == {"add", "multiply", "maximum", "minimum"}
     assert {method for _, method in UFUNC_METHODS} == {"reduce", "accumulate"}
-    assert {ufunc.__name__ for ufunc, method in UFUNC_METHODS if method == "accumulate"} == {"add", "multiply"}
+    assert {ufunc.__name__ for ufunc, method in UFUNC_METHODS if method == "accumulate"} == ufuncs
 
 
 # -- true ----------------------------------------------------------------------------------------------
@@ -163,7 +164,7 @@ def test_the_error_names_the_function_and_three_lines_that_add_a_rule(monkeypatc
 
 @pytest.mark.parametrize(
     "name, args",
-    [("np.spacing", ()), ("np.unwrap", ()), ("np.interp", (np.arange(2.0), np.arange(2.0))), ("np.fft.fft", ())],
+    [("np.spacing", ()), ("np.unwrap", ()), ("np.polydiv", (np.arange(1.0, 3.0),)), ("np.fft.fft", ())],
 )
 def test_it_names_other_functions_as_they_are_typed(name, args):
     message, lines = advice(resolved(name), tg.Tensor([0.5, 1.0], requires_grad=True), *args)
@@ -172,7 +173,6 @@ def test_it_names_other_functions_as_they_are_typed(name, args):
 
 
 def test_it_names_a_ufunc_of_another_library():
-    special = pytest.importorskip("scipy.special")
-    message, lines = advice(special.erf, tg.Tensor([0.5], requires_grad=True))
-    assert message.startswith("erf has no rule")
-    assert lines[2].startswith("tg.primitive(erf, rule)")
+    message, lines = advice(special.j0, tg.Tensor([0.5], requires_grad=True))
+    assert message.startswith("j0 has no rule")
+    assert lines[2].startswith("tg.primitive(j0, rule)")

@@ -1,17 +1,29 @@
-"""ndarray's methods, each the NumPy function of its name; NumPy's protocols do the rest."""
+"""ndarray's methods, each the NumPy function of its name with the same arguments; NumPy's protocols do the rest."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from tinygrad_lr.autodiff.rules.registry import Function
+from tinygrad_lr.autodiff.rules.registry import Function, name_of
 
 
 def call(func: Function, *args: Any, **kwargs: Any) -> Any:
     """Call a NumPy function, whose type hints do not know that it takes Tensors."""
     return func(*args, **kwargs)
+
+
+def method(func: Function) -> Callable[..., Any]:
+    """``func`` as a method of its first argument."""
+
+    def of_array(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return func(self, *args, **kwargs)
+
+    of_array.__name__ = func.__name__
+    of_array.__doc__ = f"`{name_of(func)}` of this array, with the same arguments."
+    return of_array
 
 
 class ArrayMethods:
@@ -29,100 +41,66 @@ class ArrayMethods:
         """The last two axes swapped: each matrix transposed."""
         return call(np.swapaxes, self, -1, -2)
 
-    # -- reductions ------------------------------------------------------------------------------------
+    @property
+    def real(self) -> Any:
+        """The real part: of real numbers, themselves."""
+        return call(np.real, self)
 
-    def sum(self, axis: Any = None, keepdims: bool = False) -> Any:
-        return call(np.sum, self, axis=axis, keepdims=keepdims)
+    @property
+    def imag(self) -> Any:
+        """The imaginary part: of real numbers, zeros."""
+        return call(np.imag, self)
 
-    def mean(self, axis: Any = None, keepdims: bool = False) -> Any:
-        return call(np.mean, self, axis=axis, keepdims=keepdims)
+    # -- reductions, running sums and products ---------------------------------------------------------
 
-    def max(self, axis: Any = None, keepdims: bool = False) -> Any:
-        return call(np.max, self, axis=axis, keepdims=keepdims)
-
-    def min(self, axis: Any = None, keepdims: bool = False) -> Any:
-        return call(np.min, self, axis=axis, keepdims=keepdims)
-
-    def prod(self, axis: Any = None, keepdims: bool = False) -> Any:
-        return call(np.prod, self, axis=axis, keepdims=keepdims)
-
-    def var(self, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Any:
-        return call(np.var, self, axis=axis, ddof=ddof, keepdims=keepdims)
-
-    def std(self, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Any:
-        return call(np.std, self, axis=axis, ddof=ddof, keepdims=keepdims)
-
-    def cumsum(self, axis: Any = None) -> Any:
-        return call(np.cumsum, self, axis=axis)
-
-    def cumprod(self, axis: Any = None) -> Any:
-        return call(np.cumprod, self, axis=axis)
-
-    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
-        return call(np.trace, self, offset, axis1, axis2)
+    sum = method(np.sum)
+    mean = method(np.mean)
+    max = method(np.max)
+    min = method(np.min)
+    prod = method(np.prod)
+    var = method(np.var)
+    std = method(np.std)
+    cumsum = method(np.cumsum)
+    cumprod = method(np.cumprod)
+    trace = method(np.trace)
 
     # -- questions about the data ----------------------------------------------------------------------
 
-    def argmax(self, axis: Any = None, keepdims: bool = False) -> Any:
-        return call(np.argmax, self, axis=axis, keepdims=keepdims)
-
-    def argmin(self, axis: Any = None, keepdims: bool = False) -> Any:
-        return call(np.argmin, self, axis=axis, keepdims=keepdims)
-
-    def argsort(self, axis: Any = -1) -> Any:
-        return call(np.argsort, self, axis=axis)
-
-    def all(self, axis: Any = None) -> Any:
-        return call(np.all, self, axis=axis)
-
-    def any(self, axis: Any = None) -> Any:
-        return call(np.any, self, axis=axis)
-
-    def nonzero(self) -> Any:
-        return call(np.nonzero, self)
+    argmax = method(np.argmax)
+    argmin = method(np.argmin)
+    argsort = method(np.argsort)
+    all = method(np.all)
+    any = method(np.any)
+    nonzero = method(np.nonzero)
 
     # -- shapes ----------------------------------------------------------------------------------------
 
-    def reshape(self, *shape: Any) -> Any:
-        return call(np.reshape, self, one_tuple(shape))
+    ravel = method(np.ravel)
+    flatten = method(np.ravel)
+    swapaxes = method(np.swapaxes)
+    squeeze = method(np.squeeze)
+    take = method(np.take)
+    repeat = method(np.repeat)
+    diagonal = method(np.diagonal)
 
-    def ravel(self) -> Any:
-        return call(np.ravel, self)
-
-    def flatten(self) -> Any:
-        return call(np.ravel, self)
+    def reshape(self, *shape: Any, **settings: Any) -> Any:
+        """`np.reshape` of this array; lengths may be given one by one."""
+        return call(np.reshape, self, one_tuple(shape), **settings)
 
     def transpose(self, *axes: Any) -> Any:
+        """`np.transpose` of this array; axes may be given one by one."""
         return call(np.transpose, self, one_tuple(axes) if axes else None)
-
-    def swapaxes(self, axis1: int, axis2: int) -> Any:
-        return call(np.swapaxes, self, axis1, axis2)
-
-    def squeeze(self, axis: Any = None) -> Any:
-        return call(np.squeeze, self, axis=axis)
-
-    def take(self, indices: Any, axis: Any = None) -> Any:
-        return call(np.take, self, indices, axis=axis)
-
-    def repeat(self, repeats: Any, axis: Any = None) -> Any:
-        return call(np.repeat, self, repeats, axis=axis)
-
-    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
-        return call(np.diagonal, self, offset, axis1, axis2)
 
     # -- elementwise, and products ---------------------------------------------------------------------
 
-    def copy(self) -> Any:
-        return call(np.positive, self)
+    copy = method(np.copy)
+    conj = conjugate = method(np.conjugate)
+    round = method(np.round)
+    dot = method(np.dot)
 
-    def clip(self, min: Any = None, max: Any = None) -> Any:
-        return call(np.clip, self, min, max)
-
-    def round(self, decimals: int = 0) -> Any:
-        return call(np.round, self, decimals)
-
-    def dot(self, other: Any) -> Any:
-        return call(np.dot, self, other)
+    def clip(self, min: Any = None, max: Any = None, out: Any = None, **settings: Any) -> Any:
+        """`np.clip` of this array."""
+        return call(np.clip, self, min, max, **(settings if out is None else {**settings, "out": out}))
 
 
 def one_tuple(args: tuple[Any, ...]) -> Any:

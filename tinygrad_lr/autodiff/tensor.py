@@ -23,8 +23,8 @@ from tinygrad_lr.autodiff.operands import HARMLESS, MEANT, NUMBERS, check_operan
 from tinygrad_lr.autodiff.record import recorder
 from tinygrad_lr.autodiff.rules import COMPOSITES, QUERIES, RULES, name_of
 from tinygrad_lr.autodiff.rules.elementwise import astype, sigmoid
-from tinygrad_lr.autodiff.rules.reductions import logaddexp_reduce
-from tinygrad_lr.autodiff.rules.registry import PLAIN, Array, Each, Function
+from tinygrad_lr.autodiff.rules.reductions import logaddexp_reduce, running_max, running_min
+from tinygrad_lr.autodiff.rules.registry import PLAIN, Array, Each, Function, has_rules
 from tinygrad_lr.autodiff.rules.shapes import VIEWS, getitem
 from tinygrad_lr.autodiff.trees import mapped
 
@@ -315,19 +315,24 @@ class Tensor(ArrayMethods):
         if ufunc in QUERIES or not any(map(tracked, inputs)):
             answer = getattr(ufunc, method)(*map(data_of, inputs), **data_of(kwargs))
             return answer if "out" in kwargs else wrapped(answer)
+        if method == "outer" and ufunc.nin == 2 and ufunc.signature is None:
+            a, b = inputs
+            return ufunc(np.reshape(a, np.shape(a) + (1,) * np.ndim(b)), b, **kwargs)
         if method != "__call__":
             if (ufunc, method) not in UFUNC_METHODS:
                 raise TypeError(
                     f"{name_of(ufunc)}.{method} has no rule, so its gradient is unknown: "
                     f"write it with functions that have one, or call it on t.numpy() if no gradient is wanted"
                 )
+            if "out" in kwargs:
+                refuse_settings(ufunc, kwargs)
             return UFUNC_METHODS[ufunc, method](*inputs, **{"axis": 0, **kwargs})
         if kwargs:
             refuse_settings(ufunc, kwargs)
         inputs = tuple(np.asarray(x) if isinstance(x, list | tuple) else x for x in inputs)
         if ufunc in COMPOSITES:
             return COMPOSITES[ufunc](*inputs)
-        if ufunc not in RULES:
+        if ufunc not in RULES and not has_rules(ufunc):
             no_rule(name_of(ufunc))
         check_rules(ufunc, inputs)
         return record(ufunc, inputs)
@@ -450,10 +455,14 @@ class Tensor(ArrayMethods):
 
     __hash__ = object.__hash__
 
-    def astype(self, dtype: Any) -> Tensor:
-        """The same numbers in another floating type, in the graph."""
+    def astype(self, dtype: Any, order: str = "K", casting: Any = "unsafe", subok: bool = True, copy: bool = True) -> Tensor:
+        """The same numbers in another floating type, in the graph; ``order`` and ``subok`` change nothing."""
         if not np.issubdtype(dtype, np.floating) and self.requires_grad:
             raise TypeError(f"a tracked Tensor has no gradient as {np.dtype(dtype)}: use t.numpy().astype(...)")
+        if not np.can_cast(self.dtype, dtype, casting):
+            raise TypeError(f"{self.dtype} cannot be cast to {np.dtype(dtype)} under the rule {casting!r}")
+        if not copy and self.dtype == dtype:
+            return self
         return record(astype, (self, dtype))
 
 
@@ -469,6 +478,8 @@ UFUNC_METHODS: dict[tuple[np.ufunc, str], Function] = {
     (np.logaddexp, "reduce"): logaddexp_reduce,
     (np.add, "accumulate"): np.cumsum,
     (np.multiply, "accumulate"): np.cumprod,
+    (np.maximum, "accumulate"): running_max,
+    (np.minimum, "accumulate"): running_min,
 }
 """What a ufunc's methods are called as functions; their axis is 0 unless given."""
 

@@ -15,7 +15,7 @@ from tinygrad_lr.autodiff.gradcheck.subject import Subject
 from tinygrad_lr.autodiff.rules.elementwise import log_sigmoid, relu, sigmoid, softplus
 from tinygrad_lr.autodiff.rules.network import bce, bce_of_sigmoid, bce_with_logits, cross_entropy, linear, squared_error
 from tinygrad_lr.autodiff.rules.reductions import log_softmax, softmax
-from tinygrad_lr.autodiff.rules.registry import COMPOSITES, RULES, Function, name_of
+from tinygrad_lr.autodiff.rules.registry import COMPOSITES, RULES, Function, load_all, name_of
 from tinygrad_lr.autodiff.tensor import Tensor
 from tinygrad_lr.nn.layers import Dense, ReLU, Sequential, Sigmoid, Tanh
 from tinygrad_lr.nn.losses import BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
@@ -164,6 +164,7 @@ def check_everything(functions: Iterable[Function] | None = None) -> tuple[bool,
     """
     from tinygrad_lr.autodiff.gradcheck.samples import sample  # a table of arrays that nothing else needs
 
+    load_all()
     reports: dict[str, list[Report]] = {}
     for func in (*RULES, *COMPOSITES) if functions is None else functions:
         found = sample(func)

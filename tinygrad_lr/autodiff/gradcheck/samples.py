@@ -69,6 +69,18 @@ SAMPLES: dict[Function, Sample] = {
 
     getitem:            Sample(lambda x: getitem(x, (slice(None), [0, 2, 0])), (A,)),
     scatter:            Sample(lambda g: scatter(g, [0, 2], (4,)), (spread(2),)),
+    np.vander:          Sample(np.vander, (spread(3),)),
+    np.cov:             Sample(np.cov, (spread(2, 4), spread(1, 4, start=8))),
+    np.corrcoef:        Sample(np.corrcoef, (spread(2, 4), spread(1, 4, start=8))),
+    np.polyval:         Sample(np.polyval, (spread(3), A)),
+    np.polyder:         Sample(np.polyder, (spread(3),)),
+    np.polyint:         Sample(np.polyint, (spread(3),)),
+    np.interp:          Sample(np.interp, (A, np.array([0.0, 0.32, 0.57, 1.0]), spread(4))),
+    np.linspace:        Sample(lambda a, b: np.linspace(a, b, 4), (spread(3), spread(1, start=3))),
+    np.geomspace:       Sample(lambda a, b: np.geomspace(a, b, 4), (spread(3), spread(1, start=3))),
+    np.logspace:        Sample(lambda a, b: np.logspace(a, b, 4), (spread(3), spread(1, start=3))),
+    np.meshgrid:        Sample(np.meshgrid, (spread(3), spread(2, start=3))),
+
     np.reshape:         Sample(lambda x: np.reshape(x, (3, 2)), (A,)),
     np.resize:          Sample(lambda x: np.resize(x, (3, 3)), (A,)),
     np.expand_dims:     Sample(lambda x: np.expand_dims(x, 1), (A,)),
@@ -124,6 +136,8 @@ SAMPLES: dict[Function, Sample] = {
     squared_error:      Sample(squared_error, (A, B)),
     cross_entropy:      Sample(lambda z: cross_entropy(z, np.array([2, 0])), (A,)),
 }
+if hasattr(np, "cumulative_sum"):  # NumPy 2.1
+    SAMPLES |= {func: Sample(lambda x, func=func: func(x, axis=1), (A,)) for func in (np.cumulative_sum, np.cumulative_prod)}
 # fmt: on
 
 

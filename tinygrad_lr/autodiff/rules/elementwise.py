@@ -273,7 +273,7 @@ COMPOSITES.update({
     np.clip:          clip,
     np.nan_to_num:    nan_to_num,
     np.divmod:        quotient_and_rest,
-    np.astype:        lambda x, dtype, /, *, copy=True, device=None: x.astype(dtype),
+    np.astype:        lambda x, dtype, /, *, copy=True, device=None: x.astype(dtype, copy=copy),
 })
 if hasattr(np, "fix"):  # deprecated since NumPy 2.5
     COMPOSITES.update({

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from tinygrad_lr.autodiff.rules.registry import COMPOSITES, RULES, Array, Rule, dispatching
+from tinygrad_lr.autodiff.rules.registry import COMPOSITES, RULES, Array, Function, Rule, dispatching
 
 Axis = int | tuple[int, ...] | None
 
@@ -216,6 +216,61 @@ def cumsum_input(g: Array, y: Array, x: Array, axis: int | None = None, dtype: A
     return np.flip(np.cumsum(np.flip(g, axis), axis), axis)
 
 
+def cumulative(func: Function, start: float) -> Function:
+    """``func`` along an axis, if asked with its start value in front."""
+
+    def call(x: Array, /, *, axis: int | None = None, dtype: Any = None, out: None = None, include_initial: bool = False) -> Array:
+        x = np.atleast_1d(x)
+        if axis is None and x.ndim > 1:
+            raise ValueError(f"np.cumulative_sum and np.cumulative_prod of an array of shape {x.shape} need an axis")
+        y = func(x, 0 if axis is None else axis, dtype)
+        if not include_initial:
+            return y
+        first = np.full_like(y, start, shape=[1 if i == (axis or 0) % y.ndim else n for i, n in enumerate(y.shape)])
+        return np.concatenate([first, y], axis or 0)
+
+    return call
+
+
+# -- running extremes ----------------------------------------------------------------------------------
+
+
+@dispatching
+def running_max(x: Array, axis: int = 0, dtype: Any = None) -> Array:
+    """The largest number so far.
+
+    Examples
+    --------
+    >>> print(running_max(np.array([1.0, 3.0, 2.0])))
+    [1. 3. 3.]
+    """
+    return np.maximum.accumulate(x, axis, dtype)
+
+
+@dispatching
+def running_min(x: Array, axis: int = 0, dtype: Any = None) -> Array:
+    """The smallest number so far.
+
+    Examples
+    --------
+    >>> print(running_min(np.array([2.0, 1.0, 3.0])))
+    [2. 1. 1.]
+    """
+    return np.minimum.accumulate(x, axis, dtype)
+
+
+def running_extreme_input(g: Array, y: Array, x: Array, axis: int = 0, dtype: Any = None) -> Array:
+    """Only the largest (or smallest) so far count; equals share the gradient."""
+    axis = axis or 0  # None is for vectors
+    row, best, g = x.swapaxes(axis, -1), y.swapaxes(axis, -1), g.swapaxes(axis, -1)
+    same = np.concatenate([np.zeros((*best.shape[:-1], 1), bool), best[..., 1:] == best[..., :-1]], axis=-1)
+    chosen = row == best
+    count = recurrence(chosen.astype(np.result_type(x.dtype, np.float32)), same)
+    again = np.concatenate([same[..., 1:], np.zeros_like(same[..., :1])], axis=-1)
+    later = turned(recurrence(turned(g / np.maximum(count, 1)), turned(again)))
+    return np.where(chosen, later, 0).swapaxes(axis, -1)
+
+
 # -- shares of a whole ---------------------------------------------------------------------------------
 
 
@@ -245,6 +300,47 @@ def log_softmax(z: Array, axis: Axis = -1) -> Array:
     return shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
 
 
+def logsumexp(z: Array, axis: Axis = None, b: Array = None, keepdims: bool = False) -> Array:
+    """log(sum(b exp(z))) along ``axis``, without overflow; -inf of nothing.
+
+    Parameters
+    ----------
+    z : array_like
+        The numbers whose exponentials are summed. Equal numbers of +inf share the gradient; it is 0 where all are -inf.
+    axis : int, tuple of int, or None
+        What to sum along; by default everything.
+    b : array_like, optional
+        Weights that broadcast against ``z``: constants, none of them negative. What has weight 0 does not count, whatever it is.
+    keepdims : bool
+        Whether the axes stay, with length 1.
+
+    Returns
+    -------
+    array
+        As `scipy.special.logsumexp` computes it, in the shape of a sum along ``axis``.
+
+    Raises
+    ------
+    ValueError
+        If a weight is negative.
+    TypeError
+        If the weights are a tracked Tensor.
+
+    Examples
+    --------
+    >>> print(logsumexp(np.array([1000.0, 1000.0])), logsumexp(np.array([0.0, 1.0]), b=[3, 0]).round(6))
+    1000.6931471805599 1.098612
+    """
+    if b is not None:
+        b = np.asarray(b)
+        if np.any(b < 0):
+            raise ValueError(f"logsumexp: weights must not be negative, got {np.min(b)}")
+        z = np.where(b == 0, -np.inf, z + np.log(np.where(b == 0, 1, b)))
+    elif not hasattr(z, "dtype"):
+        z = np.asarray(z, float)
+    return logaddexp_reduce(z, axis, keepdims)
+
+
 # fmt: off
 RULES.update({
     np.sum:            (spread,),
@@ -256,6 +352,8 @@ RULES.update({
     np.prod:           (prod_input,),
     np.cumsum:         (cumsum_input,),
     np.cumprod:        (cumprod_input,),
+    running_max:       (running_extreme_input,),
+    running_min:       (running_extreme_input,),
     np.var:            (var_input,),
     np.std:            (root_of(var_input),),
     np.nanvar:         (nanvar_input,),
@@ -267,5 +365,11 @@ RULES.update({
 COMPOSITES.update({
     np.amax:           np.max,
     np.amin:           np.min,
+    logsumexp:         logsumexp,
 })
+if hasattr(np, "cumulative_sum"):  # NumPy 2.1
+    COMPOSITES.update({
+        np.cumulative_sum:   cumulative(np.cumsum, 0),
+        np.cumulative_prod:  cumulative(np.cumprod, 1),
+    })
 # fmt: on

@@ -8,9 +8,12 @@ differentiated again.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
+import sys
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -56,6 +59,9 @@ QUERIES: set[Function] = set()
 """Functions that answer about the data and are not differentiated: shape, argmax, comparisons."""
 
 
+ELSEWHERE = {"scipy.special": "tinygrad_lr.autodiff.rules.special"}
+"""Other libraries whose ufuncs have rules, and the chapter that holds them. It imports the library, so it loads when it is needed."""
+
 PLAIN: dict[Function, Function] = {}
 """A dispatching function to the one behind it, for callers who know that they hold arrays."""
 
@@ -72,6 +78,29 @@ def dispatching(func: Function) -> Function:
 
     PLAIN[call] = func
     return call
+
+
+def has_rules(func: np.ufunc) -> bool:
+    """Whether ``func`` has rules, once the chapter of the library that it comes from is loaded."""
+    if func not in RULES:
+        for library, chapter in ELSEWHERE.items():
+            if getattr(sys.modules.get(library), func.__name__, None) is func:
+                load(chapter)
+    return func in RULES
+
+
+def load(chapter: str) -> None:
+    """Load a chapter of rules; what the user has taught before stays."""
+    taught = dict(RULES)
+    import_module(chapter)
+    RULES.update(taught)
+
+
+def load_all() -> None:
+    """Load the rules of the other libraries that are installed."""
+    for chapter in ELSEWHERE.values():
+        with contextlib.suppress(ImportError):
+            load(chapter)
 
 
 def is_numpy(func: Function) -> bool:

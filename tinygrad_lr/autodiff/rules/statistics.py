@@ -6,13 +6,14 @@ change nothing, and derivatives along an axis come from slices of neighbours.
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from tinygrad_lr.autodiff.rules.reductions import Axis, folded_axes, folded_count, lined_up, unfold
-from tinygrad_lr.autodiff.rules.registry import COMPOSITES, Array, Function
+from tinygrad_lr.autodiff.rules.registry import COMPOSITES, RULES, Array, Function, dispatching
 from tinygrad_lr.autodiff.rules.shapes import refuse_out
 
 # -- means and spans -----------------------------------------------------------------------------------
@@ -128,6 +129,74 @@ def nanmedian(a: Array, axis: Axis = None, out: None = None, overwrite_input: bo
     return quantile(a, 0.5, axis, out, keepdims=keepdims, skip_missing=True)
 
 
+# -- variables that vary together ----------------------------------------------------------------------
+
+
+def cov(
+    m: Array,
+    y: Array = None,
+    rowvar: bool = True,
+    bias: bool = False,
+    ddof: int | None = None,
+    fweights: Any = None,
+    aweights: Array = None,
+    *,
+    dtype: Any = None,
+) -> Array:
+    """Products of deviations from the means, summed and divided by the degrees of freedom."""
+    if ddof is not None and ddof != int(ddof):
+        raise ValueError(f"np.cov: ddof must be an integer, got {ddof}")
+    ddof = (0 if bias else 1) if ddof is None else ddof
+    rows = [variables(a, rowvar, name) for a, name in ((m, "m"), (y, "y")) if a is not None]
+    rows = [a.astype(np.result_type(*rows, np.float64) if dtype is None else dtype) for a in rows]
+    data = np.concatenate(rows)
+    weights, total = observation_weights(fweights, aweights, data.shape[1])
+    freedom = total - ddof * (1 if aweights is None else np.sum(np.multiply(weights, aweights)) / total)
+    if freedom <= 0:
+        warnings.warn("Degrees of freedom <= 0 for slice", RuntimeWarning, stacklevel=4)
+        freedom = 0.0
+    gaps = data - np.average(data, 1, weights, keepdims=True).astype(data.dtype)
+    weighted = gaps if weights is None else gaps * weights
+    return np.squeeze(weighted @ gaps.T / freedom)
+
+
+def variables(m: Array, rowvar: bool, name: str) -> Array:
+    """One row per variable, one column per observation; a vector is one variable."""
+    if np.ndim(m) > 2:
+        raise ValueError(f"np.cov takes at most 2 axes, {name} has shape {np.shape(m)}")
+    return np.atleast_2d(m) if rowvar or np.ndim(m) < 2 else np.transpose(m)
+
+
+def observation_weights(fweights: Any, aweights: Array, n: int) -> tuple[Array, Array]:
+    """The product of how often and how much each of ``n`` observations counts, and its sum; None and n if all count alike."""
+    for name, given in (("fweights", fweights), ("aweights", aweights)):
+        if given is not None and np.shape(given) != (n,):
+            raise ValueError(f"np.cov: {name} of shape {np.shape(given)} for {n} observations")
+        if given is not None and np.any(np.less(given, 0)):
+            raise ValueError(f"np.cov: {name} must not be negative")
+    if fweights is not None and np.any(np.not_equal(fweights, np.rint(fweights))):
+        raise TypeError("np.cov: fweights must be integers, as they say how often each observation was made")
+    if fweights is None and aweights is None:
+        return None, n
+    weights = np.multiply(1.0 if fweights is None else fweights, 1.0 if aweights is None else aweights)
+    return weights, np.sum(weights)
+
+
+def corrcoef(x: Array, y: Array = None, rowvar: bool = True, *, dtype: Any = None) -> Array:
+    """Covariances divided by both standard deviations."""
+    c = np.cov(x, y, rowvar, dtype=dtype)
+    if not c.ndim:
+        return c / c
+    deviations = np.sqrt(np.diagonal(c))
+    return bounded(c / np.expand_dims(deviations, 1) / deviations)
+
+
+@dispatching
+def bounded(r: Array) -> Array:
+    """Numbers that rounding alone took beyond -1 or 1, put back there."""
+    return np.clip(r, -1, 1)
+
+
 # -- neighbours along an axis --------------------------------------------------------------------------
 
 
@@ -142,6 +211,17 @@ def diff(a: Array, n: int = 1, axis: int = -1, prepend: Array = None, append: Ar
     for _ in range(n):
         row = row[..., 1:] - row[..., :-1]
     return np.moveaxis(row, -1, axis)
+
+
+def ediff1d(ary: Array, to_end: Array = None, to_begin: Array = None) -> Array:
+    """Each element minus the one before, between numbers to begin and to end with, in the type of the array."""
+    row = np.ravel(ary)
+    ends = [None if e is None else np.ravel(e) for e in (to_begin, to_end)]
+    for name, end in zip(("to_begin", "to_end"), ends):
+        if end is not None and not np.can_cast(end.dtype, row.dtype, "same_kind"):
+            raise TypeError(f"np.ediff1d: {name} of type {end.dtype} does not fit an array of type {row.dtype}")
+    parts = [part for part in (ends[0], row[1:] - row[:-1], ends[1]) if part is not None]
+    return np.concatenate(parts).astype(row.dtype, copy=False) if len(parts) > 1 else parts[0]
 
 
 def gradient(f: Array, *varargs: Any, axis: Axis = None, edge_order: int = 1) -> Array:
@@ -186,6 +266,9 @@ def trapezoid(y: Array, x: Array = None, dx: Array = 1.0, axis: int = -1) -> Arr
 
 
 # fmt: off
+RULES.update({
+    bounded:           (lambda g, y, r: g,),
+})
 COMPOSITES.update({
     np.average:        average,
     np.ptp:            ptp,
@@ -200,7 +283,10 @@ COMPOSITES.update({
     np.percentile:     percentile,
     np.nanquantile:    lambda *args, **kwargs: quantile(*args, **kwargs, skip_missing=True),
     np.nanpercentile:  lambda *args, **kwargs: percentile(*args, **kwargs, skip_missing=True),
+    np.cov:            cov,
+    np.corrcoef:       corrcoef,
     np.diff:           diff,
+    np.ediff1d:        ediff1d,
     np.gradient:       gradient,
     np.trapezoid:      trapezoid,
 })

@@ -16,19 +16,29 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from tinygrad_lr.autodiff.rules import elementwise, linalg, network, queries, reductions, shapes, statistics
-from tinygrad_lr.autodiff.rules.registry import QUERIES, RULES, Function, name_of
+from tinygrad_lr.autodiff.rules import creation, elementwise, linalg, network, queries, reductions, shapes, signals, statistics
+from tinygrad_lr.autodiff.rules.registry import ELSEWHERE, QUERIES, RULES, Function, load_all, name_of
 
-CHAPTERS = (elementwise, reductions, statistics, shapes, linalg, network)
+load_all()
+CHAPTERS = (
+    *(elementwise, reductions, statistics, signals, creation, shapes, linalg, network),
+    *(sys.modules[chapter] for chapter in ELSEWHERE.values() if chapter in sys.modules),
+)
 
-PYTHON_SPELLINGS = {"getitem": "t[index]", "astype": "t.astype", "logaddexp_reduce": "np.logaddexp.reduce"}
+PYTHON_SPELLINGS = {
+    "getitem": "t[index]",
+    "astype": "t.astype",
+    "logaddexp_reduce": "np.logaddexp.reduce",
+    "running_max": "np.maximum.accumulate",
+    "running_min": "np.minimum.accumulate",
+}
 
 INTRODUCTION = """\
 A rule computes the gradient of an argument from `g`, the gradient of the answer `y`, and from the arguments. It is
 shown as the code has it, less the sum over broadcast axes. A composed function is computed from others that have rules,
 and gradients flow wherever those let them. Names without a prefix are the building blocks of layers, losses and composed
 functions. The operators, the methods of arrays, and the `reduce` and `accumulate` of ufunc add, multiply, maximum and
-minimum are those NumPy functions that they stand for."""
+minimum are those NumPy functions that they stand for; the `outer` of any ufunc here goes by its rule."""
 
 COLUMNS = ("function", "kind", "gradient by", "how")
 
