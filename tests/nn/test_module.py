@@ -227,8 +227,8 @@ def test_state_that_is_no_numbers_changes_nothing():
 
 def test_complex_state_of_real_parameters_is_refused():
     with pytest.raises(ValueError) as caught:
-        nn.Dense(1, 1).load_state_dict({"weight": [[1j]], "bias": [0.0]})
-    assert str(caught.value) == "state does not fit Dense: 'weight' is complex, expected float64"
+        nn.Dense(1, 1).load_state_dict({"weight": np.array([[1j]]), "bias": np.array(["0"])})
+    assert str(caught.value) == "state does not fit Dense: 'weight' is complex128, expected float64; 'bias' is <U1, expected float64"
 
 
 def test_two_arrays_under_one_path_are_refused():

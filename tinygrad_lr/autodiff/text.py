@@ -14,3 +14,26 @@ def shown(words: str) -> str:
     größe\n\x1b[2J
     """
     return words if words.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in words)
+
+
+def shortened(words: str, width: int) -> str:
+    """The text, with its middle left out where it is wider: long names tend to differ at the end.
+
+    Examples
+    --------
+    >>> shortened("the mean of all heights", 15)
+    'the me...eights'
+    """
+    head = (width - 2) // 2
+    return words if len(words) <= width else words[:head] + "..." + words[head + 3 - width :]
+
+
+def quoted(thing: object) -> str:
+    r"""A name or other text in quotes, on one line, shortened where it is long.
+
+    Examples
+    --------
+    >>> print(quoted("two\nlines"))
+    'two\nlines'
+    """
+    return repr(shortened(str(thing), 60))

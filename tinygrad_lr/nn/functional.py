@@ -15,7 +15,7 @@ import numpy as np
 
 from tinygrad_lr.autodiff.tensor import Tensor
 from tinygrad_lr.autodiff.trees import mapped
-from tinygrad_lr.nn.module import Module, Parameter, arrays_of, misfits, rebind
+from tinygrad_lr.nn.module import Module, Parameter, arrays_of, rebind, unfit
 
 
 def functional_call(model: Module, arrays_by_path: Mapping[str, Any], /, *inputs: Any, **named: Any) -> Any:
@@ -57,7 +57,7 @@ def functional_call(model: Module, arrays_by_path: Mapping[str, Any], /, *inputs
     if not isinstance(arrays_by_path, Mapping):
         raise TypeError(f"functional_call takes arrays by path, as model.state_dict() returns them, got {type(arrays_by_path).__name__}")
     arrays = {path: a if hasattr(a, "__array_function__") else np.asarray(a) for path, a in arrays_by_path.items()}
-    problems = misfits(arrays_of(model), {path: array.shape for path, array in arrays.items()})
+    problems = unfit(arrays_of(model), arrays, whole=False)
     if problems:
         raise ValueError(f"functional_call got arrays that do not fit {type(model).__name__}: " + "; ".join(problems))
     with replaced(model, arrays):

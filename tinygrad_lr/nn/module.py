@@ -208,7 +208,7 @@ class Module:
             If a path is missing or unexpected, or an array has another shape than what it is for. The
             message names them all, and nothing is changed.
         """
-        mine = arrays_of(self)
+        mine, state = arrays_of(self), dict(state)  # read once where it is a file
         for path, value in state.items():
             if tracked(value):
                 raise TypeError(
@@ -219,11 +219,7 @@ class Module:
         if buffers and not any(path in state for path in buffers):
             warnings.warn(f"the state holds no buffers, so those of {type(self).__name__} stay as they are: {', '.join(map(repr, buffers))}", stacklevel=2)
             mine = {path: thing for path, thing in mine.items() if path not in buffers}
-        problems = [f"missing {path!r}" for path in mine if path not in state]
-        problems += misfits(mine, {path: np.shape(value) for path, value in state.items()})
-        for path, thing in mine.items():
-            if path in state and isinstance(thing, Tensor) and np.iscomplexobj(data_of(state[path])):
-                problems.append(f"{path!r} is complex, expected {thing.dtype}")
+        problems = unfit(mine, state)
         if problems:
             raise ValueError(f"state does not fit {type(self).__name__}: " + "; ".join(problems))
         loaded = {path: np.array(data_of(state[path]), dtype=thing.dtype if isinstance(thing, Tensor) else None) for path, thing in mine.items()}
@@ -287,6 +283,13 @@ def is_buffer(thing: Any) -> bool:
     return hasattr(type(thing), "__array_function__") or isinstance(thing, np.number | np.bool_)  # 0-d arrays turn into numbers
 
 
+def castable(dtype: np.dtype[Any], thing: Any) -> bool:
+    """Whether numbers of this type may take the place of a parameter's or buffer's: of a Tensor's only without losing their kind."""
+    if isinstance(thing, Tensor):
+        return np.can_cast(dtype, thing.dtype, "same_kind")
+    return (dtype.kind in "biufc") == (thing.dtype.kind in "biufc")
+
+
 def copy_of(path: str, thing: Any) -> np.ndarray[Any, Any]:
     """A parameter or buffer as an array of its own."""
     if isinstance(thing, np.ndarray) and type(thing) is not np.ndarray and isinstance(thing, np.ma.MaskedArray):
@@ -294,11 +297,18 @@ def copy_of(path: str, thing: Any) -> np.ndarray[Any, Any]:
     return np.array(data_of(thing))
 
 
-def misfits(mine: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
-    """What is wrong with arrays of these shapes for these parameters and buffers."""
-    problems = [f"unexpected {path!r}" for path in shapes if path not in mine]
-    wrong = [path for path, thing in mine.items() if shapes.get(path, thing.shape) != thing.shape]
-    return problems + [f"{path!r} has shape {shapes[path]}, expected {mine[path].shape}" for path in wrong]
+def unfit(mine: Mapping[str, Any], state: Mapping[str, Any], whole: bool = True) -> list[str]:
+    """What is wrong with a state, or with a part of one, for these parameters and buffers."""
+    problems = [f"missing {path!r}" for path in mine if path not in state] if whole else []
+    problems += [f"unexpected {path!r}" for path in state if path not in mine]
+    for path, thing in mine.items():
+        if path in state:
+            shape, dtype = np.shape(state[path]), getattr(state[path], "dtype", None)
+            if shape != thing.shape:
+                problems.append(f"{path!r} has shape {shape}, expected {thing.shape}")
+            if isinstance(dtype, np.dtype) and not castable(dtype, thing):
+                problems.append(f"{path!r} is {dtype}, expected {thing.dtype}")
+    return problems
 
 
 def rebind(model: Module, arrays: Mapping[str, Any]) -> None:
