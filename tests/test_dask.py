@@ -93,6 +93,19 @@ def test_a_check_of_the_data_may_compute_it():
     assert_equal(lazy, with_backward(lambda x, w: nn.BCELoss()(probability(x, w), Y), X, W))
 
 
+@pytest.mark.parametrize("p, y, what", [([0.5, 1.5], [0.0, 1.0], "probability 1.5"), ([0.5, 0.5], [0.0, 2.0], "target 2.0")])
+def test_numbers_outside_0_and_1_are_named(p, y, what):
+    with pytest.raises(ValueError, match=rf"^BCELoss got the {what} at index \(1,\): it must lie in \[0, 1\]"):
+        nn.BCELoss()(da.from_array(np.array(p)), da.from_array(np.array(y)))
+
+
+def test_lazy_targets_are_not_computed_to_check_them(nothing_computes):
+    """A loss that stays lazy takes their word for it; NumPy targets beside lazy logits are checked."""
+    nn.BCEWithLogitsLoss()(da.from_array(X[:, 0]), da.from_array(2 * Y + 1))
+    with pytest.raises(ValueError, match=r"^BCEWithLogitsLoss got the target "):
+        nn.BCEWithLogitsLoss()(da.from_array(X[:, 0]), 2 * Y + 1)
+
+
 # -- networks ------------------------------------------------------------------------------------------
 
 

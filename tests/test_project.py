@@ -14,7 +14,8 @@ ROOT = Path(tinygrad_lr.__file__).parent
 README = Path(__file__).parents[1] / "README.md"
 
 FLOORS = [
-    *("autodiff.trees", "autodiff.rules", "autodiff.methods", "autodiff.graph", "autodiff.tensor", "autodiff.derivatives", "autodiff.gradcheck", "autodiff"),
+    *("autodiff.text", "autodiff.trees", "autodiff.rules", "autodiff.methods", "autodiff.graph", "autodiff.tensor"),
+    *("autodiff.derivatives", "autodiff.gradcheck", "autodiff"),
     *("nn", "regression", "show", "pytest_plugin", "cli", "__main__"),
 ]
 """From the ground up; a module belongs to the longest prefix it has here."""

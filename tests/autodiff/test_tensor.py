@@ -574,8 +574,8 @@ def test_threads_train_side_by_side():
 
 MEANT = (
     "would silently cut it out of its graph. To join Tensors use np.stack or np.concatenate, to fill a shape np.broadcast_to, to change elements np.where, "
-    "NumPy's functions in place of math's, and tg.logsumexp, tg.softmax and tg.log_softmax in place of scipy.special's; a masked array, sparse matrix or "
-    "data frame before a Tensor must become an ndarray (a.filled(0), x.toarray(), df.to_numpy()). If no gradient is wanted, say t.numpy(), t.item() or t.detach()"
+    "NumPy's functions in place of math's, and tg.logsumexp, tg.softmax and tg.log_softmax in place of scipy.special's; a masked array, sparse matrix "
+    "or data frame before a Tensor must become an ndarray (a.filled(0), x.toarray(), df.to_numpy()). If no gradient is wanted: t.numpy(), t.item(), t.detach()"
 )
 
 

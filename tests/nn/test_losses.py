@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -349,7 +351,87 @@ def test_probabilities_lie_between_0_and_1(p, value, index):
         assert str(caught.value) == f"BCELoss got the probability {value} at index {index}: it must lie in [0, 1] (for logits use BCEWithLogitsLoss)"
 
 
-@pytest.mark.parametrize("y", [[0.0, 1.0, 2.0, 0.0], [True, False, True, True], np.eye(4, 3)])
+@pytest.mark.parametrize("kind", [nn.BCELoss, nn.BCEWithLogitsLoss])
+@pytest.mark.parametrize("y, value, index", [([[1.0], [2], [1]], 2.0, (1, 0)), ([[-1.0], [1], [1]], -1.0, (0, 0)), ([[0], [1], [math.nan]], math.nan, (2, 0))])
+@pytest.mark.parametrize("wrap", [list, np.array, tg.Tensor, lambda y: tg.Tensor(y, requires_grad=True), lambda y: np.array(y, np.float32)])
+def test_targets_of_binary_losses_lie_between_0_and_1(kind, y, value, index, wrap):
+    """Classes 1 and 2, or -1 and 1, trained happily to a loss of -2361."""
+    model = nn.Sequential(nn.Dense(2, 1, rng=0), *([nn.Sigmoid()] if kind is nn.BCELoss else []))
+    y = wrap(y)
+    for _ in range(2):
+        with pytest.raises(ValueError) as caught:
+            kind()(model(np.ones((3, 2))), y)
+        assert str(caught.value) == f"{kind.__name__} got the target {value} at index {index}: it must lie in [0, 1] (call the two classes 0 and 1)"
+
+
+@pytest.mark.parametrize("kind", [nn.BCELoss, nn.BCEWithLogitsLoss])
+def test_every_array_of_targets_is_looked_at(kind):
+    loss, p = kind(), tg.sigmoid(tg.Tensor(np.zeros((6, 1)), requires_grad=True))
+    good, bad = np.array([0.0, 0, 1, 0, 1, 1]), np.array([1.0, 1, 2, 1, 2, 2])
+    table = np.column_stack([good, bad])
+    views = np.array([0.0, 0, 1, 0, 1, 1, 1, 2, 3, 4, 5, 6])
+    for right, wrong in [
+        (good.reshape(-1, 1), bad.reshape(-1, 1)),
+        (table[:, :1], table[:, 1:]),
+        (views[:6].reshape(-1, 1), views[6:].reshape(-1, 1)),
+        (good.reshape(-1, 1), (2 * good).reshape(-1, 1)),
+        (tg.Tensor(good[:, None]), tg.Tensor(bad[:, None])),
+        (good.astype(np.uint8)[:, None], bad.astype(np.uint8)[:, None]),
+        (good[:, None], good.view(np.int64)[:, None]),
+        (np.lib.stride_tricks.as_strided(views, (6, 1), (0, 0)), views[::2, None]),
+        (good.tolist(), bad.tolist()),
+    ]:
+        right, wrong = (np.reshape(y, (6, 1)).tolist() if isinstance(y, list) else y for y in (right, wrong))
+        for _ in range(2):
+            loss(p, right)
+            with pytest.raises(ValueError, match=rf"^{kind.__name__} got the target "):
+                loss(p, wrong)
+
+
+def test_targets_that_were_found_right_are_not_looked_at_again():
+    """As they are, or laid out anew in each step; what was changed in between is missed, which the speed is worth."""
+    y = np.array([0.0, 1.0, 1.0])
+    for shape in [(3,), (3, 1), (1, 3)]:
+        loss = nn.BCEWithLogitsLoss()
+        loss(np.zeros(shape), y.reshape(shape))
+        assert loss.checked() is y
+        y[0] = 2.0
+        loss(np.zeros(shape), y.reshape(shape))
+        y[0] = 0.0
+    del y
+    assert loss.checked() is None  # and they are not kept alive
+
+
+def test_a_loss_that_has_seen_targets_can_be_copied_and_pickled():
+    loss = nn.BCELoss("sum")
+    want = loss(P, HARD).item()
+    for other in (copy.deepcopy(loss), pickle.loads(pickle.dumps(loss))):
+        assert repr(other) == "BCELoss(reduction='sum')"
+        assert other(P, HARD).item() == want
+
+
+@pytest.mark.parametrize("dtype", [float, bool, np.float32])
+def test_one_hot_targets_are_told_argmax(dtype):
+    with pytest.raises(TypeError) as caught:
+        nn.CrossEntropyLoss()(Z, np.eye(3)[CLASSES].astype(dtype))
+    assert str(caught.value) == (
+        f"CrossEntropyLoss takes classes as integers 0, 1, ..., got targets of dtype {np.dtype(dtype)}: if each row is one-hot, pass y.argmax(axis=-1)"
+    )
+
+
+def test_one_hot_targets_of_integers_are_told_argmax():
+    y = np.eye(3, dtype=int)[CLASSES]
+    for targets in (y, y.tolist(), tg.Tensor(y)):
+        with pytest.raises(ValueError) as caught:
+            nn.CrossEntropyLoss()(Z, targets)
+        assert str(caught.value) == (
+            "CrossEntropyLoss got logits of shape (4, 3) and classes of shape (4, 3): expected (..., classes) and (...); "
+            "if each row is one-hot, pass y.argmax(axis=-1)"
+        )
+    assert nn.CrossEntropyLoss()(Z, y.argmax(axis=-1)).item() == nn.CrossEntropyLoss()(Z, CLASSES).item()
+
+
+@pytest.mark.parametrize("y", [[0.0, 1.0, 2.0, 0.0], [True, False, True, True]])
 def test_classes_must_be_integers(y):
     with pytest.raises(TypeError) as caught:
         nn.CrossEntropyLoss()(Z, y)
@@ -363,7 +445,7 @@ def test_classes_must_be_columns(y, wrong):
     assert str(caught.value) == f"CrossEntropyLoss got class {wrong} for logits of 3 classes: expected 0 to 2"
 
 
-@pytest.mark.parametrize("z, y", [(Z, [0, 1]), (Z, [[0], [1], [2], [0]]), (Z[0], [0, 1, 2]), (1.0, 0), (Z, 0)])
+@pytest.mark.parametrize("z, y", [(Z, [0, 1]), (Z, [[0], [1], [2], [0]]), (Z[0], [0, 1]), (1.0, 0), (Z, 0)])
 def test_classes_must_be_one_for_each_row(z, y):
     with pytest.raises(ValueError) as caught:
         nn.CrossEntropyLoss()(z, y)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import namedtuple
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -129,12 +132,30 @@ def test_forward_is_for_the_user_to_write():
     assert str(caught.value) == "Empty needs a forward method: def forward(self, x): ..."
 
 
-def test_forward_may_take_several_inputs():
-    class Sum(nn.Module):
-        def forward(self, a, b, c):
-            return a + b * c
+class Sum(nn.Module):
+    def forward(self, a, b=0.0, *, inputs=0.0, module=0.0):
+        return a + b * inputs + module
 
-    assert Sum()(1.0, 2.0, 3.0) == 7.0
+
+def test_forward_may_take_several_inputs_and_keywords():
+    assert Sum()(1.0, 2.0, inputs=3.0) == Sum()(a=1.0, b=2.0, inputs=3.0) == 7.0
+
+
+def test_keywords_pass_through_summary_and_observe():
+    class Outer(nn.Module):
+        def __init__(self):
+            self.part = Sum()
+
+        def forward(self, x, scale):
+            return self.part(x, b=2.0, inputs=scale, module=scale)
+
+    scale = np.ones(4)
+    table = Outer().summary(np.zeros(4), scale=scale)
+    assert [(row.path, row.shapes, row.calls) for row in table.rows] == [("", ((4,),), 1), ("part", ((4,),), 1)]
+    with tg.observe():
+        answer = Outer()(tg.Tensor(np.zeros(4), requires_grad=True), scale=scale)
+    assert [type(module).__name__ for module in answer.node.modules] == ["Outer", "Sum"]
+    assert answer.node.inside[1] == 0  # the array was handed in from outside both, by keyword
 
 
 # -- modes ---------------------------------------------------------------------------------------------
@@ -204,7 +225,134 @@ def test_state_that_is_no_numbers_changes_nothing():
     np.testing.assert_array_equal(model.weight.data, before["weight"])
 
 
+def test_complex_state_of_real_parameters_is_refused():
+    with pytest.raises(ValueError) as caught:
+        nn.Dense(1, 1).load_state_dict({"weight": np.array([[1j]]), "bias": np.array(["0"])})
+    assert str(caught.value) == "state does not fit Dense: 'weight' is complex128, expected float64; 'bias' is <U1, expected float64"
+
+
+def test_two_arrays_under_one_path_are_refused():
+    """The state would hold one of them only."""
+    model = nn.Sequential(**{"a.b": nn.Dense(1, 1), "a": nn.Sequential(b=nn.Dense(1, 1))})
+    for call in (model.state_dict, lambda: model.load_state_dict({})):
+        with pytest.raises(ValueError) as caught:
+            call()
+        assert str(caught.value) == "Sequential holds two arrays under the path 'a.b.weight': rename a layer, a key or an attribute"
+
+
+# -- buffers -------------------------------------------------------------------------------------------
+
+Pair = namedtuple("Pair", "low high")
+
+
+class Buffers(nn.Module):
+    """Arrays of all sorts in all places, and what is none."""
+
+    def __init__(self, fill=0.0):
+        self.weight = nn.Parameter(np.full(2, fill))
+        self.mean = np.full(3, fill)
+        self.count = np.zeros((), int) + int(fill)  # a 0-d array that has become a NumPy number
+        self.limits = Pair(np.full(1, fill), np.full((2, 2), fill, np.float32))
+        self.tables = {"left": [np.array([fill, 1.0])], "name": "table"}
+        self.constant = tg.Tensor([fill])
+        self.free = tg.Tensor([fill], requires_grad=True)
+        self.words = np.array(["a", "b"])
+        self.computed, self.rng, self.rate, self.dtype = self.free * 2, np.random.default_rng(0), 0.5, np.float32
+
+
+BUFFERS = ["mean", "count", "limits.0", "limits.1", "tables.left.0", "constant", "free", "words"]
+
+
+def test_arrays_on_a_module_are_buffers():
+    model = nn.Sequential(first=nn.Tanh(), held=Buffers())
+    assert [path for path, _ in model.named_buffers()] == [f"held.{path}" for path in BUFFERS]
+    assert [path for path, _ in model.named_parameters()] == ["held.weight"]
+    assert list(Buffers().state_dict()) == ["weight", *BUFFERS]
+    assert dict(model.named_buffers())["held.mean"] is model["held"].mean
+
+
+def test_buffers_are_loaded_by_binding_not_by_writing():
+    model, other = Buffers(), Buffers(7.0)
+    before = dict(model.named_buffers())
+    numbers = {path: np.array(getattr(value, "data", value)) for path, value in before.items()}
+    free, limits, left = model.free, model.limits, model.tables["left"]
+    state = other.state_dict()
+    model.load_state_dict(state)
+    for path, value in model.state_dict().items():
+        np.testing.assert_array_equal(value, state[path], strict=True)
+    assert (type(model.limits), type(model.tables), type(model.count)) == (Pair, dict, np.int64)
+    assert model.tables["name"] == "table"
+    assert model.free is free
+    assert model.free.requires_grad
+    np.testing.assert_array_equal(limits.high, np.zeros((2, 2)))
+    np.testing.assert_array_equal(left[0], [0.0, 1.0])
+    for path, value in before.items():
+        if not isinstance(value, tg.Tensor):
+            np.testing.assert_array_equal(value, numbers[path])
+    state["mean"][:] = -1
+    assert (model.mean == 7).all()
+
+
+def test_buffers_of_one_array_part_when_one_is_bound_anew():
+    class Twins(nn.Module):
+        def __init__(self):
+            self.mean = self.start = np.zeros(1)
+
+    model = Twins()
+    assert list(model.state_dict()) == ["mean", "start"]
+    model.load_state_dict({"mean": [1.0], "start": [2.0]})
+    assert (model.mean, model.start) == (1.0, 2.0)
+
+
+def test_a_buffer_that_is_missing_or_misshapen_is_named():
+    model = Buffers()
+    state = model.state_dict()
+    del state["limits.1"]
+    with pytest.raises(ValueError) as caught:
+        model.load_state_dict({**state, "mean": np.ones(4)})
+    assert str(caught.value) == "state does not fit Buffers: missing 'limits.1'; 'mean' has shape (4,), expected (3,)"
+    assert (model.mean == 0).all()
+
+
+def test_a_state_of_version_0_1_has_no_buffers():
+    class BatchNorm(nn.Module):
+        def __init__(self, n):
+            self.scale, self.shift = nn.Parameter(np.ones(n)), nn.Parameter(np.zeros(n))
+            self.mean, self.variance = np.zeros(n), np.ones(n)
+
+    model = BatchNorm(2)
+    with np.load(Path(__file__).parent / "files" / "state_0_1.npz") as state, pytest.warns(UserWarning, match="no buffers") as caught:
+        model.load_state_dict(state)
+    assert [str(warning.message) for warning in caught] == ["the state holds no buffers, so those of BatchNorm stay as they are: 'mean', 'variance'"]
+    assert caught[0].filename == __file__
+    np.testing.assert_array_equal(model.scale.data, [2.0, 3.0])
+    np.testing.assert_array_equal(model.mean, np.zeros(2))
+
+
+def test_a_masked_array_is_no_buffer_that_could_be_kept():
+    layer = nn.Tanh()
+    layer.seen = np.ma.array([1.0, 2.0], mask=[True, False])
+    with pytest.raises(TypeError) as caught:
+        layer.state_dict()
+    assert str(caught.value) == "the buffer 'seen' is a masked array, and its mask would be lost: hold the data and the mask as two arrays"
+
+
+def test_a_size_that_is_a_numpy_number_is_no_state():
+    assert list(nn.Dense(np.int64(3), np.int64(1)).state_dict()) == ["weight", "bias"]
+
+
 # -- how it shows itself -------------------------------------------------------------------------------
+
+
+def test_names_that_would_break_a_line_are_shown_escaped():
+    model = nn.Sequential(**{"a\nb\x1b[2J": nn.Dense(2, 1, rng=0), "größe": nn.Sequential(nn.Tanh())})
+    assert repr(model) == "Sequential(\n  a\\nb\\x1b[2J: Dense(2 -> 1)\n  größe: Sequential(\n    0: Tanh()\n  )\n)"
+    with pytest.raises(ValueError) as caught:
+        model(np.ones((1, 3)))
+    assert str(caught.value) == r"layer 'a\nb\x1b[2J': Dense(2 -> 1) got input of shape (1, 3): expected (..., 2)"
+    lines = repr(model.summary(X)).splitlines()
+    assert len(lines) == 11
+    assert lines[5].startswith(r"a\nb\x1b[2J  Dense(2 -> 1)")
 
 
 def test_repr():

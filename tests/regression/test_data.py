@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tinygrad_lr.regression.data import PRIMES, DataError, listed, quoted, read_csv, shortened, split
+from tinygrad_lr.autodiff.text import quoted, shortened
+from tinygrad_lr.regression.data import PRIMES, DataError, listed, read_csv, split
 
 GOOD = {
     "plain": b"a,b,y\n1,2,0\n3,4,1\n",

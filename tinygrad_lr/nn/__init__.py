@@ -1,5 +1,6 @@
 """Networks: modules, layers, losses and optimisers. Logistic regression is a network of one neuron."""
 
+from tinygrad_lr.nn.functional import functional_call as functional_call
 from tinygrad_lr.nn.layers import Dense as Dense
 from tinygrad_lr.nn.layers import ReLU as ReLU
 from tinygrad_lr.nn.layers import Sequential as Sequential
@@ -12,5 +13,6 @@ from tinygrad_lr.nn.losses import MSELoss as MSELoss
 from tinygrad_lr.nn.module import Module as Module
 from tinygrad_lr.nn.module import Parameter as Parameter
 from tinygrad_lr.nn.optim import SGD as SGD
+from tinygrad_lr.nn.optim import Optimizer as Optimizer
 from tinygrad_lr.nn.saving import load as load
 from tinygrad_lr.nn.saving import save as save

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -17,9 +15,10 @@ from tinygrad_lr.autodiff.rules.network import bce, bce_of_sigmoid, bce_with_log
 from tinygrad_lr.autodiff.rules.reductions import log_softmax, softmax
 from tinygrad_lr.autodiff.rules.registry import COMPOSITES, RULES, Function, load_all, name_of
 from tinygrad_lr.autodiff.tensor import Tensor
+from tinygrad_lr.nn.functional import replaced
 from tinygrad_lr.nn.layers import Dense, ReLU, Sequential, Sigmoid, Tanh
 from tinygrad_lr.nn.losses import BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
-from tinygrad_lr.nn.module import Module, Parameter
+from tinygrad_lr.nn.module import Module
 
 LOSSES = (bce, bce_of_sigmoid, bce_with_logits, cross_entropy, squared_error)
 ACTIVATIONS = (sigmoid, np.tanh, relu, softplus, log_sigmoid, softmax, log_softmax)
@@ -79,13 +78,12 @@ def gradcheck_model(
     named = dict(model.named_parameters())
     x = x if isinstance(x, Tensor) else np.asarray(x)
     moves = np.issubdtype(x.dtype, np.floating)
-    parameters = list(named.values())
 
     def loss(*arrays: Any) -> Any:
-        with standing_still(model), replaced(parameters, arrays[: len(parameters)]):
+        with replaced(model, dict(zip(named, arrays)), still=True):
             return loss_fn(model(arrays[-1] if moves else x), y)
 
-    inputs = tuple(p.data for p in parameters) + ((x,) if moves else ())
+    inputs = tuple(p.data for p in named.values()) + ((x,) if moves else ())
     options = Options.of(rtol, atol, rng, mode, order)._replace(equation=equation)
     report = checked(Subject(loss, inputs, [*named, "input"]), None, order, options)
     if raise_error and not report:
@@ -100,47 +98,6 @@ def equation(func: Function, argument: int) -> str:
     if func in LOSSES:
         return "BP1"
     return "BP1, BP2" if func in ACTIVATIONS else ""
-
-
-@contextmanager
-def replaced(parameters: list[Parameter], arrays: tuple[Any, ...]) -> Iterator[None]:
-    """Parameters that hold other arrays, or take the place of Tensors, for a while."""
-    kept = [(p.data, p.node) for p in parameters]
-    for p, a in zip(parameters, arrays):
-        p.data, p.node = (a.data, a.node) if isinstance(a, Tensor) else (a, None)
-    try:
-        yield
-    finally:
-        for p, (data, node) in zip(parameters, kept):
-            p.data, p.node = data, node
-
-
-@contextmanager
-def standing_still(model: Module) -> Iterator[None]:
-    """Modules work on copies of their buffers and random generators for a while."""
-    memo: dict[int, Any] = {}
-    kept = [(module, dict(vars(module))) for _, module in model.named_modules()]
-    for module, attributes in kept:
-        vars(module).update({name: copied(value, memo) for name, value in attributes.items()})
-    try:
-        yield
-    finally:
-        for module, attributes in kept:
-            vars(module).clear()
-            vars(module).update(attributes)
-
-
-def copied(value: Any, memo: dict[int, Any]) -> Any:
-    """A copy of what a forward pass might change; parameters, parts and settings are taken as they are."""
-    if isinstance(value, Parameter | Module):
-        return value
-    if isinstance(value, Tensor):
-        return Tensor(np.array(value.data)) if value.is_leaf else value
-    if isinstance(value, np.ndarray | np.random.Generator | np.random.RandomState):
-        return copy.deepcopy(value, memo)
-    if type(value) is dict:
-        return {key: copied(item, memo) for key, item in value.items()}
-    return [copied(item, memo) for item in value] if type(value) is list else value
 
 
 # -- everything ----------------------------------------------------------------------------------------

@@ -53,7 +53,7 @@ class Dense(Module):
     def __init__(self, n_in: int, n_out: int, bias: bool = True, dtype: Any = np.float64, rng: np.random.Generator | int | None = None) -> None:
         if n_in < 1 or n_out < 1:
             raise ValueError(f"Dense({n_in} -> {n_out}): a layer needs at least one input and one neuron")
-        self.n_in, self.n_out = n_in, n_out
+        self.n_in, self.n_out = int(n_in), int(n_out)  # a NumPy number would be state
         bound = np.sqrt(6 / (n_in + n_out))
         self.weight = Parameter(np.random.default_rng(rng).uniform(-bound, bound, (n_out, n_in)), dtype=dtype, name="weight")
         self.bias = Parameter(np.zeros(n_out), dtype=dtype, name="bias") if bias else None

@@ -1,12 +1,16 @@
 """Losses: modules of (prediction, target) that give one number, or with ``reduction="none"`` one per element.
 
 Shapes must be equal: a column (n, 1) against a row (n,) would broadcast to n times n differences without a
-word. Each loss is a single node of the graph.
+word. Targets of the binary losses must lie in [0, 1]: with classes 1 and 2, or -1 and 1, the loss falls without
+end. Each array of targets is looked at once; lazy ones (Dask's) are not computed for it. Each loss is a single
+node of the graph.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
+from weakref import ref
 
 import numpy as np
 
@@ -16,9 +20,14 @@ from tinygrad_lr.autodiff.rules.shapes import VIEWS
 from tinygrad_lr.autodiff.tensor import Tensor, data_of, lift, record
 from tinygrad_lr.nn.module import Module
 
+CLASSES = " (call the two classes 0 and 1)"
+
 
 class Loss(Module):
-    """What losses share: the reduction, and the check of shapes."""
+    """What losses share: the reduction, and the checks of shapes and targets."""
+
+    binary = False  # whether targets lie in [0, 1]
+    checked: Callable[[], Any] = staticmethod(lambda: None)  # a weak reference to the targets that were found right last
 
     def __init__(self, reduction: str = "mean") -> None:
         if reduction not in ("mean", "sum", "none"):
@@ -38,9 +47,33 @@ class Loss(Module):
                 f"{type(self).__name__} got predictions of shape {prediction.shape} and targets of shape {target.shape}: "
                 f"they must be equal, so reshape one (a column is y.reshape(-1, 1))"
             )
+        if self.binary:
+            self.check(data_of(target))
         if target.dtype is not prediction.data.dtype:
             target = target.astype(np.result_type(prediction.dtype, np.float16))
         return prediction, target
+
+    def check(self, target: Any) -> None:
+        """Refuse an array of targets outside [0, 1], unless it, or the array that it is a view of, was checked last."""
+        if not isinstance(target, np.ndarray):
+            return
+        last = self.checked()
+        if last is not None and (last is target or (last.dtype is target.dtype and last is target.base)):
+            return
+        self.refuse_outside("target", target, CLASSES)
+        base = target.base  # y.reshape(-1, 1) is a new view in each step
+        all_of_it = isinstance(base, np.ndarray) and base.dtype is target.dtype and base.size == target.size and target.flags.c_contiguous
+        self.checked = ref(base if all_of_it else target)
+
+    def refuse_outside(self, what: str, value: Any, hint: str) -> None:
+        """Refuse numbers outside [0, 1]."""
+        outside = ~((value >= 0) & (value <= 1))
+        if outside.any():
+            where = tuple(int(i) for i in np.argwhere(np.asarray(outside))[0])
+            raise ValueError(f"{type(self).__name__} got the {what} {np.asarray(value)[where]} at index {where}: it must lie in [0, 1]{hint}")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "checked"}  # a weak reference cannot be pickled
 
 
 class BCELoss(Loss):
@@ -58,7 +91,7 @@ class BCELoss(Loss):
     Raises
     ------
     ValueError
-        If the shapes differ, or a plain probability or its target is outside [0, 1].
+        If the shapes differ, or a target or a plain probability is outside [0, 1].
 
     Examples
     --------
@@ -73,16 +106,16 @@ class BCELoss(Loss):
     100.0
     """
 
+    binary = True
+
     def forward(self, p: Any, y: Any) -> Tensor:
         p, y = self.matched(p, y)
         z = logits_of(p)
         if z is not None:
             return record(bce_of_sigmoid, (z, p, y), self.options)
-        for what, value, hint in (("probability", p.data, " (for logits use BCEWithLogitsLoss)"), ("target", data_of(y), "")):
-            outside = ~((value >= 0) & (value <= 1))
-            if outside.any():
-                where = tuple(int(i) for i in np.argwhere(outside)[0])
-                raise ValueError(f"BCELoss got the {what} {value[where]} at index {where}: it must lie in [0, 1]{hint}")
+        self.refuse_outside("probability", p.data, " (for logits use BCEWithLogitsLoss)")
+        if not isinstance(data_of(y), np.ndarray):  # where lazy probabilities had to be computed, the targets may be too
+            self.refuse_outside("target", data_of(y), CLASSES)
         return record(bce, (p, y), self.options)
 
 
@@ -97,7 +130,7 @@ class BCEWithLogitsLoss(Loss):
     Raises
     ------
     ValueError
-        If the shapes differ.
+        If the shapes differ, or a target is outside [0, 1].
 
     Examples
     --------
@@ -105,6 +138,8 @@ class BCEWithLogitsLoss(Loss):
     >>> nn.BCEWithLogitsLoss()([200.0, -200.0], [0.0, 0.0]).item()
     100.0
     """
+
+    binary = True
 
     def forward(self, z: Any, y: Any) -> Tensor:
         return record(bce_with_logits, self.matched(z, y), self.options)
@@ -135,10 +170,13 @@ class CrossEntropyLoss(Loss):
     def forward(self, z: Any, y: Any) -> Tensor:
         z = z if isinstance(z, Tensor) else Tensor(z)
         y = y.data if isinstance(y, Tensor) else y if hasattr(y, "__array_function__") else np.asarray(y)
+        one_each = y.ndim > 0 and z.shape == y.shape  # a number for each class
         if not np.issubdtype(y.dtype, np.integer):
-            raise TypeError(f"CrossEntropyLoss takes classes as integers 0, 1, ..., got targets of dtype {y.dtype}: convert with y.astype(int)")
+            remedy = "if each row is one-hot, pass y.argmax(axis=-1)" if one_each else "convert with y.astype(int)"
+            raise TypeError(f"CrossEntropyLoss takes classes as integers 0, 1, ..., got targets of dtype {y.dtype}: {remedy}")
         if z.ndim == 0 or z.shape[:-1] != y.shape:
-            raise ValueError(f"CrossEntropyLoss got logits of shape {z.shape} and classes of shape {y.shape}: expected (..., classes) and (...)")
+            remedy = "; if each row is one-hot, pass y.argmax(axis=-1)" if one_each else ""
+            raise ValueError(f"CrossEntropyLoss got logits of shape {z.shape} and classes of shape {y.shape}: expected (..., classes) and (...){remedy}")
         classes = z.shape[-1]
         if isinstance(y, np.ndarray) and y.size and (y.min() < 0 or y.max() >= classes):  # lazy labels stay lazy
             wrong = y[(y < 0) | (y >= classes)][0]

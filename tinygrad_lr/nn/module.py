@@ -1,17 +1,21 @@
-"""`Module`: a part of a network, with its parameters found by their path.
+"""`Module`: a part of a network, with its parameters and buffers found by their path.
 
 A module's parameters and parts are whatever Parameters and Modules its attributes hold, lists, tuples and
-dicts of them included, in the order in which they were set. There is nothing to register.
+dicts of them included, in the order in which they were set; all other arrays in them are its buffers. There is
+nothing to register.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from tinygrad_lr.autodiff.tensor import Tensor, data_of
+from tinygrad_lr.autodiff.tensor import Tensor, data_of, tracked
+from tinygrad_lr.autodiff.text import shown
+from tinygrad_lr.autodiff.trees import mapped
 
 if TYPE_CHECKING:
     from tinygrad_lr.nn.summary import Summary
@@ -57,7 +61,9 @@ class LayerError(ValueError):
 class Module:
     """A part of a network: a function with parameters.
 
-    Subclass it, set Parameters and Modules as attributes in ``__init__``, and define ``forward``.
+    Subclass it, set Parameters and Modules as attributes in ``__init__``, and define ``forward``. Other arrays
+    among the attributes, such as running means, are buffers: part of the state, but not learnt. A forward
+    that changes one sets the attribute to a new array.
 
     Examples
     --------
@@ -75,13 +81,13 @@ class Module:
 
     training: bool = True
 
-    def forward(self, *inputs: Any) -> Any:
+    def forward(self, *inputs: Any, **named: Any) -> Any:
         """What the module computes; calling the module calls this."""
         raise NotImplementedError(f"{type(self).__name__} needs a forward method: def forward(self, x): ...")
 
-    def __call__(self, *inputs: Any) -> Any:
+    def __call__(self, /, *inputs: Any, **named: Any) -> Any:
         try:
-            return self.forward(*inputs)
+            return self.forward(*inputs, **named)
         except LayerError as error:
             error.pass_through(self)
             raise
@@ -90,8 +96,10 @@ class Module:
 
     def members(self) -> Iterator[tuple[str, Parameter | Module]]:
         """(name, part) for every Parameter and Module held directly, in the order they were set."""
-        for name, value in vars(self).items():
-            yield from parts(name, value)
+        for attribute, value in vars(self).items():
+            for name, thing in inside(attribute, value):
+                if isinstance(thing, Parameter | Module):
+                    yield name, thing
 
     def named_modules(self, path: str = "") -> Iterator[tuple[str, Module]]:
         """(path, module) for this module (path "") and all those inside it, each once."""
@@ -122,6 +130,31 @@ class Module:
                     seen.add(id(part))
                     yield joined(path, name), part
 
+    def named_buffers(self) -> Iterator[tuple[str, Any]]:
+        """(path, array) for every array that a module holds besides its parameters.
+
+        These are NumPy arrays and numbers, arrays of other libraries that follow NumPy's protocols, and Tensors
+        that are leaves. Random generators, Python numbers and computed Tensors are not among them.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from tinygrad_lr import nn
+        >>> class Centred(nn.Module):
+        ...     def __init__(self):
+        ...         self.mean = np.zeros(3)
+        >>> [path for path, _ in nn.Sequential(nn.Dense(2, 3), Centred()).named_buffers()]
+        ['1.mean']
+        """
+        seen: set[int] = set()
+        for path, module in self.named_modules():
+            for attribute, value in vars(module).items():
+                for name, thing in inside(attribute, value):
+                    if is_buffer(thing) and id(thing) not in seen:
+                        if isinstance(thing, Tensor):  # it stays one where it is shared; arrays part when one is bound anew
+                            seen.add(id(thing))
+                        yield joined(path, name), thing
+
     def parameters(self) -> list[Parameter]:
         """The parameters, in the order of `named_parameters`."""
         return [parameter for _, parameter in self.named_parameters()]
@@ -144,7 +177,14 @@ class Module:
         return self.train(False)
 
     def state_dict(self) -> dict[str, np.ndarray[Any, Any]]:
-        """Copies of all parameters by path.
+        """Copies of all parameters and buffers by path.
+
+        Raises
+        ------
+        ValueError
+            If two of them have the same path.
+        TypeError
+            If a buffer is a masked array.
 
         Examples
         --------
@@ -152,33 +192,46 @@ class Module:
         >>> nn.Dense(2, 1, rng=0).state_dict()["bias"]
         array([0.])
         """
-        return {path: np.array(parameter.data) for path, parameter in self.named_parameters()}
+        return {path: copy_of(path, thing) for path, thing in arrays_of(self).items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Set all parameters from arrays by path; each keeps its own dtype.
+        """Set all parameters and buffers from copies of arrays by path. Tensors keep their dtype, other buffers take the array's.
+
+        A state without any buffers, as version 0.1 wrote it, leaves them as they are, with a warning.
 
         Raises
         ------
+        TypeError
+            If an array is a tracked Tensor. To differentiate a model with respect to its parameters, call
+            `functional_call`.
         ValueError
-            If a path is missing or unexpected, or an array has another shape than its parameter. The
+            If a path is missing or unexpected, or an array has another shape than what it is for. The
             message names them all, and nothing is changed.
         """
-        mine = dict(self.named_parameters())
-        problems = [f"missing {path!r}" for path in mine if path not in state]
-        problems += [f"unexpected {path!r}" for path in state if path not in mine]
-        for path, parameter in mine.items():
-            if path in state and np.shape(state[path]) != parameter.shape:
-                problems.append(f"{path!r} has shape {np.shape(state[path])}, expected {parameter.shape}")
+        mine, state = arrays_of(self), dict(state)  # read once where it is a file
+        for path, value in state.items():
+            if tracked(value):
+                raise TypeError(
+                    f"load_state_dict got a tracked Tensor for {path!r} and would cut it out of its graph: to differentiate with respect to it "
+                    f"call nn.functional_call(model, arrays_by_path, *inputs); to copy its numbers pass t.detach()"
+                )
+        buffers = [path for path, _ in self.named_buffers()]
+        if buffers and not any(path in state for path in buffers):
+            warnings.warn(f"the state holds no buffers, so those of {type(self).__name__} stay as they are: {', '.join(map(repr, buffers))}", stacklevel=2)
+            mine = {path: thing for path, thing in mine.items() if path not in buffers}
+        problems = unfit(mine, state)
         if problems:
             raise ValueError(f"state does not fit {type(self).__name__}: " + "; ".join(problems))
-        loaded = {path: np.array(data_of(state[path]), dtype=parameter.dtype) for path, parameter in mine.items()}
-        for path, parameter in mine.items():
-            parameter.data = loaded[path]
+        loaded = {path: np.array(data_of(state[path]), dtype=thing.dtype if isinstance(thing, Tensor) else None) for path, thing in mine.items()}
+        for path, thing in mine.items():
+            if isinstance(thing, Tensor):
+                thing.data = loaded[path]
+        rebind(self, loaded)
 
     # -- description -----------------------------------------------------------------------------------
 
-    def summary(self, *inputs: Any) -> Summary:
-        """A table of the layers, their output shapes, parameter counts and memory, for a call on ``inputs``.
+    def summary(self, /, *inputs: Any, **named: Any) -> Summary:
+        """A table of the layers, their output shapes, parameter counts and memory, for a call on these inputs.
 
         Examples
         --------
@@ -189,28 +242,93 @@ class Module:
         """
         from tinygrad_lr.nn.summary import summary
 
-        return summary(self, *inputs)
+        return summary(self, *inputs, **named)
 
     def settings(self) -> str:
         """What stands between the parentheses of the repr."""
         return ""
 
     def __repr__(self) -> str:
-        lines = [f"  {name}: {part!r}".replace("\n", "\n  ") for name, part in self.members() if isinstance(part, Module)]
+        lines = [f"  {shown(name)}: {part!r}".replace("\n", "\n  ") for name, part in self.members() if isinstance(part, Module)]
         head = f"{type(self).__name__}({self.settings()}"
         return head + ")" if not lines else "\n".join([head, *lines, ")"])
 
 
-def parts(name: str, value: Any) -> Iterator[tuple[str, Parameter | Module]]:
-    """The Parameters and Modules that an attribute holds, through lists, tuples and dicts."""
-    if isinstance(value, Parameter | Module):
-        yield name, value
-    elif isinstance(value, list | tuple):
+def inside(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """(name, thing) for what an attribute holds, through lists, tuples and dicts."""
+    if isinstance(value, list | tuple):
         for i, item in enumerate(value):
-            yield from parts(f"{name}.{i}", item)
+            yield from inside(f"{name}.{i}", item)
     elif isinstance(value, dict):
         for key, item in value.items():
-            yield from parts(f"{name}.{key}", item)
+            yield from inside(f"{name}.{key}", item)
+    else:
+        yield name, value
+
+
+def arrays_of(model: Module) -> dict[str, Any]:
+    """A model's parameters and buffers themselves, by path."""
+    things: dict[str, Any] = {}
+    for path, thing in (*model.named_parameters(), *model.named_buffers()):
+        if path in things:
+            raise ValueError(f"{type(model).__name__} holds two arrays under the path {path!r}: rename a layer, a key or an attribute")
+        things[path] = thing
+    return things
+
+
+def is_buffer(thing: Any) -> bool:
+    """Whether it is an array of a module's state besides its parameters. A computed Tensor belongs to its graph."""
+    if isinstance(thing, Tensor):
+        return thing.is_leaf and not isinstance(thing, Parameter)
+    return hasattr(type(thing), "__array_function__") or isinstance(thing, np.number | np.bool_)  # 0-d arrays turn into numbers
+
+
+def castable(dtype: np.dtype[Any], thing: Any) -> bool:
+    """Whether numbers of this type may take the place of a parameter's or buffer's: of a Tensor's only without losing their kind."""
+    if isinstance(thing, Tensor):
+        return np.can_cast(dtype, thing.dtype, "same_kind")
+    return (dtype.kind in "biufc") == (thing.dtype.kind in "biufc")
+
+
+def copy_of(path: str, thing: Any) -> np.ndarray[Any, Any]:
+    """A parameter or buffer as an array of its own."""
+    if isinstance(thing, np.ndarray) and type(thing) is not np.ndarray and isinstance(thing, np.ma.MaskedArray):
+        raise TypeError(f"the buffer {path!r} is a masked array, and its mask would be lost: hold the data and the mask as two arrays")
+    return np.array(data_of(thing))
+
+
+def unfit(mine: Mapping[str, Any], state: Mapping[str, Any], whole: bool = True) -> list[str]:
+    """What is wrong with a state, or with a part of one, for these parameters and buffers."""
+    problems = [f"missing {path!r}" for path in mine if path not in state] if whole else []
+    problems += [f"unexpected {path!r}" for path in state if path not in mine]
+    for path, thing in mine.items():
+        if path in state:
+            shape, dtype = np.shape(state[path]), getattr(state[path], "dtype", None)
+            if shape != thing.shape:
+                problems.append(f"{path!r} has shape {shape}, expected {thing.shape}")
+            if isinstance(dtype, np.dtype) and not castable(dtype, thing):
+                problems.append(f"{path!r} is {dtype}, expected {thing.dtype}")
+    return problems
+
+
+def rebind(model: Module, arrays: Mapping[str, Any]) -> None:
+    """Bind the attributes that hold buffers to these arrays instead; Tensors among them stay."""
+    for path, module in model.named_modules():
+        for attribute, value in vars(module).items():
+            things = [(joined(path, name), thing) for name, thing in inside(attribute, value)]
+            if any(place in arrays and is_bare(thing) for place, thing in things):
+                fresh = iter([bound(arrays[place], thing) if place in arrays and is_bare(thing) else thing for place, thing in things])
+                vars(module)[attribute] = mapped(lambda _, fresh=fresh: next(fresh), value)  # type: ignore[misc]
+
+
+def is_bare(thing: Any) -> bool:
+    """Whether it is a buffer that no Tensor holds."""
+    return is_buffer(thing) and not isinstance(thing, Tensor)
+
+
+def bound(array: Any, thing: Any) -> Any:
+    """The array, as a NumPy number where it takes the place of one."""
+    return array[()] if isinstance(thing, np.generic) and isinstance(array, np.ndarray) else array
 
 
 def joined(path: str, name: str) -> str:

@@ -1,36 +1,58 @@
-"""Whole models in files: the layers as JSON and the parameters as arrays, in one .npz that runs no code when read."""
+"""Whole models in files: the layers as JSON, and parameters and buffers as arrays, in one .npz that runs no code when read.
+
+A model is written to a file beside the old one, read back as far as its headers, and put in place whole. Reading
+trusts nothing: names, headers and sizes are compared before any memory is taken for arrays, and nothing may be
+compressed, so that no array is larger than the file.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
+import math
+import os
+import re
+import shutil
+import struct
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-from zipfile import BadZipFile
+from typing import Any, BinaryIO, Literal, NamedTuple
+from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 import numpy as np
 
+from tinygrad_lr.autodiff.text import quoted, shortened, shown
 from tinygrad_lr.nn.layers import Dense, ReLU, Sequential, Sigmoid, Tanh
-from tinygrad_lr.nn.module import Module
+from tinygrad_lr.nn.module import Module, arrays_of, joined, unfit
 
 PLAIN_LAYERS: dict[str, type[Module]] = {"Sigmoid": Sigmoid, "Tanh": Tanh, "ReLU": ReLU}
+LAYERS = {"Sequential": Sequential, "Dense": Dense, **PLAIN_LAYERS}
+DEEPEST = 100  # Sequentials within Sequentials; far below where Python's stack ends
 
 
 def save(model: Module, path: str | Path) -> None:
-    """Write a model of this package's layers to a file.
+    """Write a model to a file: its layers, parameters and buffers.
+
+    The file is written beside the old one and takes its place in one step, so the old model is there, whole, until
+    the new one is. A module of your own is saved with its arrays; to load it, `load` needs one of its class.
 
     Parameters
     ----------
     model : Module
-        A `Sequential`, or one of the layers of `tinygrad_lr.nn`.
+        Any module.
     path : str or Path
         The file, ending in .npz.
 
     Raises
     ------
     TypeError
-        If the model holds a module of another kind: then write ``model.state_dict()`` with numpy.savez.
+        If an array holds Python objects, or fields.
     ValueError
-        If the file does not end in .npz, or layers share parameters.
+        If the model could not be loaded again: the file does not end in .npz, layers of a `Sequential` share
+        parameters or hold further arrays, or a name is such that a file cannot keep it.
+    OSError
+        If the file cannot be written; then nothing of it is left behind.
 
     Examples
     --------
@@ -46,59 +68,292 @@ def save(model: Module, path: str | Path) -> None:
     """
     if Path(path).suffix != ".npz":
         raise ValueError(f"a model is saved as .npz, got {str(path)!r}")
-    structure, state = described(model, "the model"), model.state_dict()
-    if [name for name, _ in built(structure).named_parameters()] != list(state):
-        raise ValueError("layers of the model share parameters, which the file could not say: write model.state_dict() with numpy.savez instead")
-    np.savez(path, structure=np.array(json.dumps(structure)), **{f"state.{name}": value for name, value in state.items()})  # type: ignore[arg-type]
+    state = model.state_dict()
+    for name, value in state.items():
+        if not is_a_member(f"state.{name}.npy"):
+            raise ValueError(f"a file cannot keep the name {quoted(name)}: rename the layer, key or attribute")
+        if not DTYPE.fullmatch(value.dtype.str):
+            raise TypeError(f"{quoted(name)} is an array of {value.dtype}, but a file holds only numbers and text, which run no code when loaded")
+    structure = outline(model)
+    if "modules" not in structure:
+        check_rebuilds(structure, state)
+    arrays = {"structure": np.array(json.dumps(structure)), **{f"state.{name}": value for name, value in state.items()}}
+    with replacing(path) as stream:
+        np.savez(stream, **arrays)  # type: ignore[arg-type]
+        with ZipFile(stream) as file:
+            kept = {name: (header.shape, header.dtype) for name, header in headers_of(file, stream.seek(0, os.SEEK_END)).items()}
+        if kept != {name: (value.shape, value.dtype) for name, value in arrays.items()}:
+            raise ValueError("the model could not be loaded again: its file holds other arrays than it should")
 
 
-def load(path: str | Path) -> Module:
+def load(path: str | Path, into: Module | None = None) -> Module:
     """Read a model that `save` wrote.
 
     Parameters
     ----------
     path : str or Path
         The file.
+    into : Module, optional
+        The model to set the saved parameters and buffers of: needed where the saved one holds modules that are not
+        of this package, because a file holds no code. It must have the same layers and shapes.
 
     Returns
     -------
     Module
-        A new model with the saved layers and parameters.
+        ``into``, or a new model with the saved layers.
 
     Raises
     ------
     ValueError
-        If the file holds no such model.
+        If the file holds no such model, or one that does not fit ``into`` (which is not changed then).
     OSError
-        If it cannot be read.
+        If the file cannot be read, or memory does not suffice for it.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> from tinygrad_lr import nn
+    >>> class Net(nn.Module):
+    ...     def __init__(self):
+    ...         self.layer = nn.Dense(2, 1)
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "net.npz"
+    >>> nn.save(Net(), path)
+    >>> nn.load(path, into=Net())
+    Net(
+      layer: Dense(2 -> 1)
+    )
     """
     try:
-        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
-            arrays = dict(file)
-        model = built(json.loads(str(arrays.pop("structure"))))
-    except (ValueError, KeyError, TypeError, EOFError, AttributeError, BadZipFile) as error:
-        raise ValueError(f"{path} holds no model saved by tinygrad_lr.nn.save: {error}") from error
-    model.load_state_dict({name.removeprefix("state."): value for name, value in arrays.items()})
+        return loaded(path, into)
+    except MemoryError as error:
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM), str(path)) from error
+
+
+def loaded(path: str | Path, into: Module | None) -> Module:
+    """What `load` returns."""
+    where = shown(str(path))
+    try:
+        with open(path, "rb") as stream, ZipFile(stream) as file:
+            size = os.fstat(stream.fileno()).st_size
+            arrays = {name: array_of(file, header) for name, header in headers_of(file, size).items()}
+        structure, made = structure_in(arrays.pop("structure", None))
+        state = {name.removeprefix("state."): value for name, value in arrays.items()}
+        problems = [] if made is None else unfit(arrays_of(made), state)
+        if problems:
+            raise ValueError("its arrays do not fit its layers: " + "; ".join(problems))
+    except (ValueError, BadZipFile, NotImplementedError, EOFError, RecursionError, OverflowError, struct.error, Warning) as error:
+        raise ValueError(f"{where} holds no model saved by tinygrad_lr.nn.save: {shown(shortened(str(error), 300))}") from error
+    model = made if into is None else into
+    if model is None:
+        kind = quoted(structure["layer"])
+        raise ValueError(f"{where} holds a {kind} with modules that are not of this package: pass a model to load it into, nn.load(path, into=model)")
+    problems = unlike(structure, outline(model))
+    if problems:
+        raise ValueError(f"{where} does not fit {type(model).__name__}: " + "; ".join(problems))
+    try:
+        model.load_state_dict(state)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
     return model
 
 
-def described(module: Module, where: str) -> dict[str, Any]:
-    """The module as plain data."""
+# -- what a model is made of ---------------------------------------------------------------------------
+
+
+def outline(model: Module) -> dict[str, Any]:
+    """A model as plain data: what it takes to build it again or, where others' modules are in it, only their names."""
+    kinds = {path: name_of(type(module)) for path, module in model.named_modules()}
+    if any(kind not in LAYERS for kind in kinds.values()):
+        return {"layer": type(model).__name__, "modules": [[path, kind] for path, kind in kinds.items()]}
+    return described(model)
+
+
+def described(module: Module, depth: int = 0) -> dict[str, Any]:
+    """A layer of this package as plain data."""
     kind = type(module).__name__
-    if type(module) is Sequential:
-        return {"layer": kind, "layers": [[name, described(layer, f"layer {name!r}")] for name, layer in module.layers.items()]}
-    if type(module) is Dense:
+    if depth > DEEPEST:
+        raise ValueError(f"layers are nested more than {DEEPEST} deep")
+    if isinstance(module, Sequential):
+        return {"layer": kind, "layers": [[name, described(layer, depth + 1)] for name, layer in module.layers.items()]}
+    if isinstance(module, Dense):
         return {"layer": kind, "n_in": module.n_in, "n_out": module.n_out, "bias": module.bias is not None, "dtype": str(module.weight.dtype)}
-    if PLAIN_LAYERS.get(kind) is type(module):
-        return {"layer": kind}
-    raise TypeError(f"{where} is a {kind}, which save() does not know how to build again: write model.state_dict() with numpy.savez instead")
+    return {"layer": kind}
 
 
-def built(structure: dict[str, Any]) -> Module:
-    """The module that `described` described."""
-    kind = structure["layer"]
-    if kind == "Sequential":
-        return Sequential(**{name: built(layer) for name, layer in structure["layers"]})
-    if kind == "Dense":
-        return Dense(structure["n_in"], structure["n_out"], structure["bias"], np.dtype(structure["dtype"]))
-    return PLAIN_LAYERS[kind]()
+def built(structure: Any, depth: int = 0) -> Module:
+    """The layer that `described` described, without memory for its weights: each is one number, repeated."""
+    match structure:
+        case {"layer": "Sequential", "layers": [*layers]} if depth <= DEEPEST:
+            model = Sequential()
+            for layer in layers:
+                match layer:
+                    case [str(name), inner] if name not in model.layers:
+                        model.layers[name] = built(inner, depth + 1)
+                    case _:
+                        raise ValueError(f"{quoted(layer)} is no layer with a name of its own")
+            return model
+        case {"layer": "Dense", "n_in": int(n_in), "n_out": int(n_out), "bias": bool(bias), "dtype": str(dtype)} if n_in > 0 and n_out > 0:
+            if not re.fullmatch("(float|[<>]f)[0-9]{1,3}", dtype):
+                raise ValueError(f"a layer has the dtype {quoted(dtype)}")
+            dense = Dense(1, 1, bias, dtype_of(dtype))
+            dense.n_in, dense.n_out = int(n_in), int(n_out)
+            dense.weight.data = np.broadcast_to(dense.weight.data, (n_out, n_in))
+            if dense.bias is not None:
+                dense.bias.data = np.broadcast_to(dense.bias.data, (n_out,))
+            return dense
+        case {"layer": str(kind)} if kind in PLAIN_LAYERS:
+            return PLAIN_LAYERS[kind]()
+    raise ValueError(f"{quoted(structure)} is no layer")
+
+
+def check_rebuilds(structure: dict[str, Any], state: dict[str, np.ndarray[Any, Any]]) -> None:
+    """Refuse layers that would not hold these arrays when built again."""
+    again = arrays_of(built(structure))
+    if again.keys() - state.keys():
+        raise ValueError("layers of the model share parameters, which the file could not say: write model.state_dict() with numpy.savez instead")
+    problems = unfit(again, state)
+    for path, thing in again.items():
+        if thing.dtype != state[path].dtype:
+            problems.append(f"{path!r} is {state[path].dtype}, its layer {thing.dtype}")
+    if problems:
+        raise ValueError(f"the model holds arrays that its layers would not have when built again, so make it a Module of your own: {'; '.join(problems)}")
+
+
+def kinds_in(structure: dict[str, Any], path: str = "") -> dict[str, str]:
+    """The class of each module by its path."""
+    if "modules" in structure:
+        return dict(structure["modules"])
+    kinds = {path: structure["layer"]}
+    for name, inner in structure.get("layers", ()):
+        kinds.update(kinds_in(inner, joined(path, name)))
+    return kinds
+
+
+def unlike(theirs: dict[str, Any], mine: dict[str, Any]) -> list[str]:
+    """Where two models have different layers; what others call their modules says nothing."""
+    a, b = kinds_in(theirs), kinds_in(mine)
+    paths = [path for path in {**a, **b} if a.get(path) != b.get(path)]
+    if "modules" in theirs or "modules" in mine:
+        paths = [path for path in paths if a.get(path) in LAYERS and b.get(path) in LAYERS]
+    return [f"layer {quoted(path)} is {a.get(path, 'missing')} in the file and {b.get(path, 'missing')} in the model" for path in paths]
+
+
+def name_of(kind: type[Module]) -> str:
+    """What a file calls a class of modules; that of others always has a dot in it."""
+    return kind.__name__ if kind in LAYERS.values() else f"{kind.__module__}.{kind.__qualname__}"
+
+
+# -- files ---------------------------------------------------------------------------------------------
+
+
+def is_a_member(name: str) -> bool:
+    """Whether a file in a zip can have this name."""
+    try:
+        return ZipInfo(name).filename == name and len(name.encode()) < 2**16  # zipfile cuts it at a NUL
+    except UnicodeEncodeError:
+        return False
+
+
+@contextlib.contextmanager
+def replacing(path: str | Path) -> Iterator[BinaryIO]:
+    """A new file that takes the place of ``path`` once it is written and on the disk; where that fails it is gone."""
+    target = Path(os.path.realpath(path))  # a link stays one
+    temporary = target.with_name(f".{target.name[:40]}.{os.urandom(8).hex()}.tmp")
+    try:
+        if target.exists():
+            with open(target, "r+b"):
+                pass  # a file that may not be written is not replaced either
+        with open(temporary, "x+b") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        if target.exists():
+            shutil.copymode(target, temporary)
+        os.replace(temporary, target)
+    except BaseException as error:
+        temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno is not None:
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
+
+
+class Header(NamedTuple):
+    """What is known of an array in a file before it is read."""
+
+    member: ZipInfo
+    start: int
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    order: Literal["C", "F"]
+
+
+UTF8 = 0x800  # the flag of a name in UTF-8
+DTYPE = re.compile(r"[<>|][biufcSU][1-9][0-9]{0,8}|[<>][mM]8(?:\[\w+\])?")
+SHAPE = r"(?:[0-9]{1,18}, ?)*(?:[0-9]{1,18})?"
+HEADER = re.compile(rf"\{{'descr': '({DTYPE.pattern})', 'fortran_order': (True|False), 'shape': \(({SHAPE})\), \}} *\n")
+"""A header as NumPy writes it, and no other: nothing in it is evaluated."""
+
+
+def headers_of(file: ZipFile, size: int) -> dict[str, Header]:
+    """The arrays in a file of ``size`` bytes by name, none of them read yet."""
+    found: dict[str, ZipInfo] = {}
+    for member in file.infolist():
+        name = member.filename.removesuffix(".npy")
+        if member.filename != f"{name}.npy" or not (name == "structure" or name.startswith("state.")) or name in found:
+            raise ValueError(f"{quoted(member.filename)} is no name for an array of a model, or is there twice")
+        if member.flag_bits & ~UTF8 or member.compress_type != ZIP_STORED or member.compress_size != member.file_size:
+            raise ValueError(f"{quoted(name)} is compressed or encrypted")
+        if not 0 <= member.header_offset <= size - member.file_size:
+            raise ValueError(f"{quoted(name)} lies outside of the file")
+        found[name] = member
+    if sum(member.file_size for member in found.values()) > size:
+        raise ValueError("its arrays are declared larger than the file")
+    return {name: header_of(file, member) for name, member in found.items()}
+
+
+def header_of(file: ZipFile, member: ZipInfo) -> Header:
+    """What a member says about its array, which must agree with its size."""
+    with file.open(member) as content:
+        magic = content.read(10)
+        length = int.from_bytes(magic[8:], "little")
+        header = HEADER.fullmatch(content.read(length).decode("latin-1"))
+    if magic[:8] != b"\x93NUMPY\x01\x00" or header is None:
+        raise ValueError(f"{quoted(member.filename)} is no array of plain numbers or text")
+    dtype, shape = dtype_of(header[1]), tuple(int(n) for n in header[3].split(",") if n)
+    if math.prod(shape) * dtype.itemsize != member.file_size - len(magic) - length:
+        raise ValueError(f"{quoted(member.filename)} has {member.file_size} bytes, which is not what an array of shape {shortened(str(shape), 60)} takes")
+    return Header(member, len(magic) + length, dtype, shape, "F" if header[2] == "True" else "C")
+
+
+def dtype_of(name: str) -> np.dtype[Any]:
+    try:
+        return np.dtype(name)
+    except TypeError as error:
+        raise ValueError(f"there is no dtype {quoted(name)} here") from error
+
+
+def array_of(file: ZipFile, header: Header) -> np.ndarray[Any, Any]:
+    """The array itself, read only."""
+    content = file.read(header.member)  # which compares its checksum
+    array: np.ndarray[Any, Any] = np.ndarray(header.shape, header.dtype, content, header.start, order=header.order)
+    if array.dtype.kind == "U":
+        text_of(array)  # which NumPy takes on trust
+    return array
+
+
+def text_of(array: np.ndarray[Any, Any]) -> str:
+    """All letters of an array of text."""
+    return array.astype(array.dtype.newbyteorder("<")).tobytes().decode("utf-32-le", "surrogatepass")
+
+
+def structure_in(array: np.ndarray[Any, Any] | None) -> tuple[dict[str, Any], Module | None]:
+    """What a file says about layers, such as `outline` says it, and the model where they are all of this package."""
+    if array is None or array.shape or array.dtype.kind != "U":
+        raise ValueError("it says nothing about layers")
+    structure: dict[str, Any] = json.loads(text_of(array).rstrip("\0"))
+    match structure:
+        case {"layer": str(), "modules": [*pairs]} if all(isinstance(pair, list) and list(map(type, pair)) == [str, str] for pair in pairs):
+            return structure, None
+        case {"modules": _}:
+            raise ValueError(f"{quoted(structure)} is no list of modules")
+    return structure, built(structure)

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from tinygrad_lr.autodiff.record import no_grad
+from tinygrad_lr.autodiff.text import shown
 from tinygrad_lr.autodiff.trees import leaves
 from tinygrad_lr.nn.module import Module, Parameter
 
@@ -49,24 +50,25 @@ class Summary:
 
     def __repr__(self) -> str:
         head = ("path", "layer", "output shape", "parameters", "memory")
-        table = [(row.path, row.layer, shapes_of(row), f"{row.parameters:,}", memory(row.parameter_bytes + row.output_bytes)) for row in self.rows]
+        memories = [memory(row.parameter_bytes + row.output_bytes) for row in self.rows]
+        table = [(shown(row.path), shown(row.layer), shapes_of(row), f"{row.parameters:,}", used) for row, used in zip(self.rows, memories)]
         widths = [max(map(len, column)) for column in zip(head, *table)]
         lines = ["  ".join(f"{cell:{'<<<>>'[i]}{width}}" for i, (cell, width) in enumerate(zip(line, widths))).rstrip() for line in (head, *table)]
         rule = "-" * max(map(len, lines))
         fixed = self.parameters - self.trainable
         total = f"parameters: {self.parameters:,} ({self.trainable:,} trainable, {fixed:,} fixed)"
         used = f"memory: {memory(self.parameter_bytes)} for parameters, {memory(self.output_bytes)} for outputs"
-        return "\n".join([self.name, rule, lines[0], rule, *lines[1:], rule, total, used])
+        return "\n".join([shown(self.name), rule, lines[0], rule, *lines[1:], rule, total, used])
 
 
-def summary(model: Module, *inputs: Any) -> Summary:
+def summary(model: Module, /, *inputs: Any, **named: Any) -> Summary:
     """A table of a model's layers: output shapes, parameter counts and memory.
 
     Parameters
     ----------
     model : Module
         The model to describe.
-    *inputs : array_like
+    *inputs, **named : array_like
         What to call it with; shapes and memory are those of this call.
 
     Returns
@@ -92,7 +94,7 @@ def summary(model: Module, *inputs: Any) -> Summary:
     memory: 104 B for parameters, 224 B for outputs
     """
     with noted(model) as answers, no_grad():
-        model(*inputs)
+        model(*inputs, **named)
     held: set[int] = set()
     rows, containers, trainable = [], set(), 0
     for path, module in model.named_modules():
@@ -117,8 +119,8 @@ def noted(model: Module) -> Iterator[dict[int, list[Any]]]:
     answers: dict[int, list[Any]] = {id(module): [] for _, module in model.named_modules()}
     before = [(module, vars(module).get("forward")) for _, module in model.named_modules()]
 
-    def noting(module: Module, *inputs: Any) -> Any:
-        answer = forwards[id(module)](*inputs)
+    def noting(module: Module, /, *inputs: Any, **named: Any) -> Any:
+        answer = forwards[id(module)](*inputs, **named)
         answers[id(module)].append(answer)
         return answer
 

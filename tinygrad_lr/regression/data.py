@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinygrad_lr.autodiff.text import quoted, shown
+
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Places = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -76,36 +78,37 @@ def read_csv(path: str | Path, target: str) -> Data:
     >>> read_csv(path, "y").X.tolist()
     [[1.5], [1.8]]
     """
-    rows = records(path, text_of(path))
+    where = shown(str(path))
+    rows = records(where, text_of(path, where))
     top, header = next(rows, (1, []))
     names, target = [name_of(field) for field in header], name_of(target)
-    check_header(path, top, header, names, target)
-    numbers = np.array([numbers_of(path, row, names, fields, target) for row, fields in rows])
+    check_header(where, top, header, names, target)
+    numbers = np.array([numbers_of(where, row, names, fields, target) for row, fields in rows])
     if not len(numbers):
-        raise DataError(f"{path} has a header but no rows of numbers below it")
+        raise DataError(f"{where} has a header but no rows of numbers below it")
     at = names.index(target)
     y = numbers[:, at : at + 1]
     if y.min() == y.max():
-        raise DataError(f"{path}, column {quoted(target)}: every row has class {y[0, 0]:g}; both 0 and 1 must occur")
+        raise DataError(f"{where}, column {quoted(target)}: every row has class {y[0, 0]:g}; both 0 and 1 must occur")
     return Data(np.delete(numbers, at, axis=1), y, tuple(names[:at] + names[at + 1 :]), target)
 
 
-def text_of(path: str | Path) -> str:
+def text_of(path: str | Path, where: str) -> str:
     """The whole file, decoded."""
     try:
         content = Path(path).read_bytes()
     except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}") from error
+        raise DataError(f"cannot read {where}: {error.strerror}") from error
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = error.object[: error.start].decode() + "?"  # the place is where the fields before it end
-        *_, (row, fields) = records(path, before, strict=False)
-        place = f"{path}, row {row}, column {len(fields)}"
+        *_, (row, fields) = records(where, before, strict=False)
+        place = f"{where}, row {row}, column {len(fields)}"
         raise DataError(f"{place}: byte 0x{error.object[error.start]:02x} is not UTF-8; save the file as UTF-8 text") from error
 
 
-def records(path: str | Path, text: str, strict: bool = True) -> Iterator[tuple[int, list[str]]]:
+def records(where: str, text: str, strict: bool = True) -> Iterator[tuple[int, list[str]]]:
     """(row, fields) of every row that is not blank."""
     row = 0
     try:
@@ -113,7 +116,7 @@ def records(path: str | Path, text: str, strict: bool = True) -> Iterator[tuple[
             if len(fields) > 1 or "".join(fields).strip():
                 yield row, fields
     except csv.Error as error:
-        raise DataError(f"{path}, row {row + 1}: {error}; is a quotation mark missing or not doubled?") from error
+        raise DataError(f"{where}, row {row + 1}: {error}; is a quotation mark missing or not doubled?") from error
 
 
 def name_of(text: str) -> str:
@@ -121,35 +124,35 @@ def name_of(text: str) -> str:
     return " ".join(text.split())
 
 
-def check_header(path: str | Path, row: int, header: list[str], names: list[str], target: str) -> None:
+def check_header(where: str, row: int, header: list[str], names: list[str], target: str) -> None:
     """Refuse a header that does not say which column is which."""
     if not header:
-        raise DataError(f"{path} is empty: expected a header row and rows of numbers")
+        raise DataError(f"{where} is empty: expected a header row and rows of numbers")
     for column, name in enumerate(names, 1):
         if not name or not name.isprintable():
-            raise DataError(f"{path}, row {row}, column {column}: {f'the name {quoted(name)} cannot be printed' if name else 'the column has no name'}")
+            raise DataError(f"{where}, row {row}, column {column}: {f'the name {quoted(name)} cannot be printed' if name else 'the column has no name'}")
     repeated = dict.fromkeys(name for name in names if names.count(name) > 1)
     if repeated:
-        raise DataError(f"{path}, row {row}: the header names {listed(repeated)} more than once")
+        raise DataError(f"{where}, row {row}: the header names {listed(repeated)} more than once")
     if target not in names:
         other = next((mark for mark in ";\t|" if len(header) == 1 and mark in header[0]), None)
         hint = f"; separate fields by ',' instead of {other!r}" if other else ""
-        raise DataError(f"{path} has no column {quoted(target)}; its header has {listed(names)}{hint}")
+        raise DataError(f"{where} has no column {quoted(target)}; its header has {listed(names)}{hint}")
     if len(names) == 1:
-        raise DataError(f"{path} has no column besides {quoted(target)}: at least one feature is needed")
+        raise DataError(f"{where} has no column besides {quoted(target)}: at least one feature is needed")
 
 
-def numbers_of(path: str | Path, row: int, names: list[str], fields: list[str], target: str) -> list[float]:
+def numbers_of(where: str, row: int, names: list[str], fields: list[str], target: str) -> list[float]:
     """The row's fields as numbers, one under each name."""
     if len(fields) != len(names):
         missing = f"column {quoted(names[len(fields)])} is missing" if len(fields) < len(names) else f"{quoted(fields[len(names)])} has no column"
-        raise DataError(f"{path}, row {row}: {counted(len(fields), 'field')} where the header has {len(names)}; {missing}")
+        raise DataError(f"{where}, row {row}: {counted(len(fields), 'field')} where the header has {len(names)}; {missing}")
     numbers = []
     for name, field in zip(names, fields):
         try:
             numbers.append(number(field, name == target))
         except ValueError as error:
-            raise DataError(f"{path}, row {row}, column {quoted(name)}: {error}") from None
+            raise DataError(f"{where}, row {row}, column {quoted(name)}: {error}") from None
     return numbers
 
 
@@ -187,17 +190,6 @@ def split(y: Floats, share: float | None) -> tuple[Places, Places]:
     if len(np.unique(y[kept])) < 2:
         raise DataError(f"holding out {counted(count, 'sample')} of {len(y)} does not leave both classes to learn from")
     return kept, held_out
-
-
-def shortened(text: str, width: int) -> str:
-    """The text, with its middle left out where it is wider: long names tend to differ at the end."""
-    head = (width - 2) // 2
-    return text if len(text) <= width else text[:head] + "..." + text[head + 3 - width :]
-
-
-def quoted(text: str) -> str:
-    """The text in quotes, on one line, shortened where it is long."""
-    return repr(shortened(text, 60))
 
 
 def listed(names: Iterable[str], most: int = 20) -> str:

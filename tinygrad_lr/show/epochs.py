@@ -12,6 +12,7 @@ from tinygrad_lr.autodiff.record import no_grad
 from tinygrad_lr.autodiff.rules.elementwise import sigmoid
 from tinygrad_lr.autodiff.rules.reductions import softmax
 from tinygrad_lr.autodiff.tensor import Tensor
+from tinygrad_lr.nn.functional import replaced
 from tinygrad_lr.nn.losses import BCEWithLogitsLoss, CrossEntropyLoss
 from tinygrad_lr.nn.module import Module
 from tinygrad_lr.show.picture import in_short, number, table_of
@@ -89,17 +90,12 @@ def decision_of(model: Module, loss_fn: Any, x: Floats, y: Any, states: Sequence
 def answers_of(model: Module, loss_fn: Any, grid: Floats, states: Sequence[Any]) -> Floats:
     """What the model answers with the parameters of each state, as (states, points, outputs)."""
     response: Callable[[Any], Any] = {BCEWithLogitsLoss: sigmoid, CrossEntropyLoss: softmax}.get(type(loss_fn), lambda z: z)
-    kept = [(parameter, parameter.data) for parameter in model.parameters()]
     answers = []
-    try:
-        with no_grad():
-            for state in states:
-                model.load_state_dict(state)
-                answer = model(grid)
-                answers.append(np.asarray(response(answer.data if isinstance(answer, Tensor) else answer)).reshape(len(grid), -1))
-    finally:
-        for parameter, data in kept:
-            parameter.data = data
+    with replaced(model, {}), no_grad():
+        for state in states:
+            model.load_state_dict(state)
+            answer = model(grid)
+            answers.append(np.asarray(response(answer.data if isinstance(answer, Tensor) else answer)).reshape(len(grid), -1))
     return np.stack(answers)
 
 

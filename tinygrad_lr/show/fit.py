@@ -16,7 +16,8 @@ from tinygrad_lr import nn
 from tinygrad_lr.autodiff.gradcheck import central_differences
 from tinygrad_lr.autodiff.record import no_grad
 from tinygrad_lr.autodiff.rules.elementwise import sigmoid
-from tinygrad_lr.regression.data import PRIMES, DataError, counted, listed, read_csv, shortened, split
+from tinygrad_lr.autodiff.text import shortened, shown
+from tinygrad_lr.regression.data import PRIMES, DataError, counted, listed, read_csv, split
 from tinygrad_lr.regression.likelihood import maximum_likelihood
 from tinygrad_lr.show.explorer import explore
 
@@ -55,7 +56,7 @@ def print_table(file: str, target: str, epochs: int, lr: float | None, test: flo
     kept, held_out = split(data.y, test)
     varies = np.ptp(data.X[kept], axis=0) > 0
     if not varies.any():
-        raise DataError(f"{file}: every feature is constant, so there is nothing to tell the classes apart by")
+        raise DataError(f"{shown(file)}: every feature is constant, so there is nothing to tell the classes apart by")
     names = [shortened(name, 36) for name, used in zip(data.names, varies) if used]
     constant = [shortened(name, 18) for name, used in zip(data.names, varies) if not used]
     target = shortened(data.target, 18)
@@ -69,7 +70,7 @@ def print_table(file: str, target: str, epochs: int, lr: float | None, test: flo
     lr, chosen = (float(1 / lipschitz), " = 1/L (Lipschitz rule)") if lr is None else (lr, "")
 
     print(f"One neuron, sigmoid(w x + b), learns the column {target!r}\n")
-    print_line("file", file)
+    print_line("file", shown(file))
     print_line("samples", f"{m}: {np.sum(y == 0)} of class 0, {np.sum(y == 1)} of class 1" + (f"; {len(held_out)} more held out" if len(held_out) else ""))
     print_line("features", f"{n}, brought to mean 0 and standard deviation 1 for training")
     if constant:

@@ -101,7 +101,7 @@ def observed(func: Function | None, parents: tuple[Node | None, ...], values: tu
     while frame is not None:
         code = frame.f_code
         if code is CALL:
-            calls.append((frame.f_locals["self"], frame.f_locals["inputs"]))
+            calls.append((frame.f_locals["self"], (*frame.f_locals["inputs"], *frame.f_locals["named"].values())))
         elif node.line is None and not code.co_filename.startswith(PACKAGE):
             node.line = Line(code.co_filename, frame.f_lineno, linecache.getline(code.co_filename, frame.f_lineno, frame.f_globals).strip())
         frame = frame.f_back
