@@ -216,7 +216,7 @@ def variable(x: Any) -> Tensor | None:
     if x is None:
         return None
     renewed = +x if is_tracked(x) else Tensor(x, requires_grad=True)
-    renewed.node.variable = True  # type: ignore[union-attr]
+    renewed.node.differentiated = True  # type: ignore[union-attr]
     return renewed
 
 

@@ -48,11 +48,11 @@ class Node:
         (shape, dtype) of the answer, kept when the rest is freed.
     owner : weakref.ref of Tensor
         On leaves, the Tensor that holds the numbers; not set elsewhere. Weak, because that Tensor holds the node.
-    variable : bool
+    differentiated : bool
         Set, to True, on what a derivative of a function is taken with respect to; not set elsewhere.
     """
 
-    __slots__ = ("age", "func", "parents", "values", "kwargs", "value", "requires_grad", "grad", "name", "freed", "owner", "variable")
+    __slots__ = ("age", "func", "parents", "values", "kwargs", "value", "requires_grad", "grad", "name", "freed", "owner", "differentiated")
 
     age: int
     func: Function | None
@@ -65,7 +65,7 @@ class Node:
     name: str | None
     freed: tuple[tuple[int, ...], Any] | None
     owner: Callable[[], Any]
-    variable: bool
+    differentiated: bool
 
 
 NO_SETTINGS: dict[str, Any] = {}
@@ -96,7 +96,7 @@ def leaf(requires_grad: bool) -> Node:
 
 def is_variable(node: Node) -> bool:
     """Whether a derivative of a function is taken with respect to this node."""
-    return getattr(node, "variable", False)
+    return getattr(node, "differentiated", False)
 
 
 def pull_back(seeds: dict[Node, Array], keep: Collection[Node] | None = (), lift: Lift | None = None, free: bool = False) -> dict[Node, Array]:

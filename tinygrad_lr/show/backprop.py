@@ -314,7 +314,7 @@ class Passes:
         words = entering = self.name(n - 1)
         size = np.abs(hand.z)
         if stage.dense:
-            words += f" w{n}^T" + (f" + b{n}" if stage.dense.bias is not None else "")
+            words += f" {stage.w}^T" + (f" + {stage.b}" if stage.b else "")
             size = size + np.abs(hand.entered) @ np.abs(stage.dense.weight.numpy()).T
         rows = [self.compared("z", f"z{n} = {words}", self.zs[n - 1].numpy(), hand.z, size)]
         if stage.activation:
@@ -322,10 +322,10 @@ class Passes:
         rows.append(self.compared("delta", hand.delta.words, slope(self.loss, self.zs[n - 1]), hand.delta.value, hand.delta.size))
         delta, size, a = flat(hand.delta.value), flat(hand.delta.size), flat(hand.entered)
         if "bias" in learned:
-            words = f"BP3: dL/db{n} = sum of the rows of delta{n}"
+            words = f"BP3: dL/d{stage.b} {self.sign(n, 'bias')} sum of the rows of delta{n}"
             rows.append(self.compared("dL/db", words, slope(self.loss, learned["bias"]), delta.sum(axis=0), size.sum(axis=0)))
         if "weight" in learned:
-            words, last = f"BP4: dL/dw{n} = delta{n}^T {entering}", hand.delta.words.rpartition(" = ")[2]
+            words, last = f"BP4: dL/d{stage.w} {self.sign(n, 'weight')} delta{n}^T {entering}", hand.delta.words.rpartition(" = ")[2]
             if delta.shape[1] == len(self.stages) == 1 and "s'" not in last:
                 words += f" = (X^T {last})^T"
             rows.append(self.compared("dL/dw", words, slope(self.loss, learned["weight"]), delta.T @ a, size.T @ np.abs(a)))
@@ -397,6 +397,10 @@ class Passes:
             others = [str(k) for k in self.uses(parameter) if k != n]
             found += [f"{name} is shared with layer {', '.join(others)}: here is the share of this use"] if others else []
         return found
+
+    def sign(self, n: int, name: str) -> str:
+        """What stands between a gradient and what stage n has to say of it: += where others share the parameter."""
+        return "=" if len(self.uses(self.given[n - 1].parameters()[name])) == 1 else "+="
 
     def uses(self, parameter: Tensor) -> list[int]:
         """The numbers of the stages that hold a parameter."""

@@ -28,10 +28,13 @@ GAP = "&nbsp;&nbsp;"
 INK, FAINT = "#1f2933", "#5f6c7b"  # on the light fill of a box
 LINE, GRADIENT = "#737f8c", "#d6366f"  # on the page itself, light or dark
 ON_FILL = "#a3174f"  # the colour of gradients, inside a box
+BAR, ON_BAR = "#52606d", "#d9e2ec"  # an operation, and what is faint on it
+GIVEN = ("parameter", "constant", "input")  # what is not computed
+RULES_SHOWN = 3  # in the box of a parameter that is used again and again
 
 # fmt: off
 LOOKS = {
-    "op":        {"fillcolor": "#52606d", "color": "#52606d", "fontcolor": "#ffffff", "height": "0.3", "width": "0.3"},
+    "op":        {"fillcolor": BAR, "color": BAR, "fontcolor": "#ffffff"},
     "value":     {},
     "parameter": {"fillcolor": "#e6f0fa", "color": "#4a86c5"},
     "input":     {"fillcolor": "#e8f5ec", "color": "#57a773"},
@@ -50,7 +53,7 @@ CLUSTER = {
     "fontcolor": LINE,
     "fontsize": "10",
     "labeljust": "l",
-    "margin": "14",
+    "margin": "8",
     "penwidth": "0.8",
 }
 PICTURES = {i: 0x2400 + i for i in range(32) if i != 10} | {127: 0x2421}
@@ -265,60 +268,153 @@ def dot_text(picture: Picture, values: bool, grads: bool, direction: str) -> str
 
     graph = graphviz.Digraph("tinygrad_lr")
     note = {"label": f"<{text(picture.note, 1000)}>", "labelloc": "b", "fontcolor": LINE} if picture.note else {}
-    graph.attr("graph", rankdir=direction, bgcolor="transparent", fontname=FONT, fontsize="11", nodesep="0.3", ranksep="0.35", pad="0.2", **note)
-    graph.attr("node", shape="box", style="rounded,filled", fillcolor="#ffffff", color="#9aa5b1", margin="0.09,0.05")
+    graph.attr("graph", rankdir=direction, bgcolor="transparent", fontname=FONT, fontsize="11", nodesep="0.2", ranksep="0.12", pad="0.2", **note)
+    graph.attr("node", shape="box", style="rounded,filled", fillcolor="#ffffff", color="#9aa5b1", margin="0.08,0.03", height="0.3", width="0.3")
     graph.attr("node", fontname=FONT, fontsize="11", fontcolor=INK)
-    graph.attr("edge", fontname=FONT, fontsize="10", color=LINE, fontcolor=LINE, arrowsize="0.6")
-    boxes: dict[str | None, list[Box]] = {}
-    for box in picture.boxes:
-        boxes.setdefault(box.cluster, []).append(box)
-    parts: dict[str | None, list[Cluster]] = {}
-    for cluster in picture.clusters:
-        parts.setdefault(cluster.parent, []).append(cluster)
-
-    def fill(part: Any, within: str | None) -> None:
-        """Write the boxes of a cluster and the clusters in it; they nest no deeper than the calls that made them."""
-        for box in boxes.get(within, ()):
-            part.node(box.id, label_of(box, values, grads), **LOOKS[box.kind], **tooltip_of(box))
-        for cluster in parts.get(within, ()):
-            with part.subgraph(name=cluster.id) as inner:
-                inner.attr(label=f"<{cluster_title(cluster)}>", tooltip=plain(cluster.path or cluster.title), **CLUSTER)
-                fill(inner, cluster.id)
-
-    fill(graph, None)
-    for edge in picture.edges:
-        if edge.kind == "forward":
-            graph.edge(edge.tail, edge.head)
-    if grads:  # against the direction of the layout, beside the forward edges; thin while no gradient has passed
-        with graph.subgraph() as ways:
-            width = "1.2" if picture.has_gradients else "0.7"
-            ways.attr("edge", dir="back", style="dashed", color=GRADIENT, fontcolor=GRADIENT, penwidth=width)
-            for edge in picture.edges:
-                if edge.kind != "forward":
-                    ways.edge(edge.head, edge.tail, rule_label(edge), **({"style": "dotted"} if edge.kind == "aside" else {}))
+    graph.attr("edge", fontname=FONT, fontsize="9.5", color=LINE, fontcolor=LINE, arrowsize="0.6")
+    Layout(picture, values, grads).write(graph)
     return graph.source  # type: ignore[no-any-return]
 
 
-def rule_label(edge: Edge) -> str | None:
+class Layout:
+    """Which boxes become one, and which stand side by side.
+
+    An operation and its answer are one node. What an operation is given (parameters, constants) stands beside it, the
+    first on its left and the second on its right, and says itself what comes back to it; so the way of the data is a
+    straight line, which it could not be with the parameters' boxes above each operation. A parameter that is used again
+    is there again by its name alone: lines from all its uses would tie the picture into a knot.
+    """
+
+    def __init__(self, picture: Picture, values: bool, grads: bool) -> None:
+        self.picture, self.values, self.grads = picture, values, grads
+        self.box = {box.id: box for box in picture.boxes}
+        self.makers = {"v" + box.id[2:]: box for box in picture.boxes if box.kind == "op" and "v" + box.id[2:] in self.box}
+        self.home = {op.id: answer for answer, op in self.makers.items()}
+        self.boxes: dict[str | None, list[Box]] = {}
+        for box in picture.boxes:
+            if box.id not in self.home:
+                self.boxes.setdefault(self.cluster_of(box), []).append(box)
+        self.parts: dict[str | None, list[Cluster]] = {}
+        for cluster in picture.clusters:
+            self.parts.setdefault(cluster.parent, []).append(cluster)
+        self.beside: dict[str, list[str]] = {}  # an answer to what stands beside it
+        self.again: dict[tuple[str, str], str] = {}  # a parameter and an answer to the parameter's name beside it
+        self.repeated: dict[str | None, list[tuple[str, Box]]] = {}  # a cluster to the names in it that stand for parameters
+        self.place()
+        self.rules: dict[str, list[str]] = {}  # what is given to what comes back to it
+        for edge in picture.edges if grads else ():
+            if edge.kind != "forward" and self.box[edge.head].kind in GIVEN and edge.text:
+                self.rules.setdefault(edge.head, []).append(rule_words(edge))
+
+    def cluster_of(self, box: Box) -> str | None:
+        return self.makers[box.id].cluster if box.id in self.makers else box.cluster
+
+    def place(self) -> None:
+        """Put what is given beside the first operation that needs it, where both are in one cluster."""
+        placed: set[str] = set()
+        for edge in self.picture.edges:
+            box, answer = self.box[edge.tail], self.home.get(edge.head, "")
+            if edge.kind != "forward" or box.kind not in GIVEN or not answer or box.id in self.beside.get(answer, ()):
+                continue
+            if box.id in placed and box.kind == "parameter":
+                if (box.id, answer) not in self.again:
+                    self.again[box.id, answer] = name = f"{box.id}_{answer}"
+                    self.beside.setdefault(answer, []).append(name)
+                    self.repeated.setdefault(self.cluster_of(self.box[answer]), []).append((name, box))
+            elif box.id not in placed and box.kind != "input" and self.cluster_of(self.box[answer]) == box.cluster:
+                self.beside.setdefault(answer, []).append(box.id)
+            placed.add(box.id)
+
+    def write(self, graph: Any) -> None:
+        """Write all of it."""
+        self.fill(graph, None)
+        for edge in self.picture.edges:
+            if edge.kind == "forward":
+                self.join(graph, edge.tail, edge.head)
+        if self.grads:  # against the direction of the layout, beside the forward edges; thin while no gradient has passed
+            with graph.subgraph() as ways:
+                width = "1.2" if self.picture.has_gradients else "0.7"
+                ways.attr("edge", dir="back", style="dashed", color=GRADIENT, fontcolor=GRADIENT, penwidth=width)
+                for edge in self.picture.edges:
+                    if edge.kind != "forward":
+                        words = None if self.box[edge.head].kind in GIVEN else rule_label(edge)
+                        self.join(ways, edge.head, edge.tail, words, "back", **({"style": "dotted"} if edge.kind == "aside" else {}))
+
+    def fill(self, part: Any, within: str | None) -> None:
+        """Write the boxes of a cluster and the clusters in it; they nest no deeper than the calls that made them."""
+        here = self.boxes.get(within, ())
+        for box in here:
+            op = self.makers.get(box.id)
+            label = label_of(box, op, self.rules.get(box.id, []), self.values, self.grads)
+            part.node(box.id, label, **LOOKS[box.kind], **tooltip_of(box, op))
+        for name, box in self.repeated.get(within, ()):
+            part.node(name, f"<{names_of(box, short=True)}>", **LOOKS["parameter"], **tooltip_of(box, None))
+        for box in here:
+            if box.id in self.beside:
+                with part.subgraph() as row:
+                    row.attr(rank="same")
+                    for name in (box.id, *self.beside[box.id]):
+                        row.node(name)
+        for cluster in self.parts.get(within, ()):
+            with part.subgraph(name=cluster.id) as inner:
+                inner.attr(label=f"<{cluster_title(cluster)}>", tooltip=plain(cluster.path or cluster.title), **CLUSTER)
+                self.fill(inner, cluster.id)
+
+    def join(self, graph: Any, above: str, below: str, label: str | None = None, direction: str = "forward", **looks: str) -> None:
+        """Write an edge."""
+        above, below = self.home.get(above, above), self.home.get(below, below)
+        if above == below:
+            return
+        above = self.again.get((above, below), above)
+        row = self.beside.get(below, [])
+        if above in row and row.index(above) % 2:  # on the right
+            looks["dir"] = {"back": "forward", "forward": "back"}[direction]
+            above, below = below, above
+        graph.edge(above, below, label, **looks)
+
+
+def rule_words(edge: Edge) -> str:
     """The equation and what it says here."""
-    words = " ".join(filter(None, (bold(edge.tag), text(edge.text))))
+    return " ".join(filter(None, (bold(edge.tag), text(edge.text))))
+
+
+def rule_label(edge: Edge) -> str | None:
+    """The same beside an edge."""
+    words = rule_words(edge)
     return f"<&nbsp;{words}&nbsp;>" if words else None
 
 
-def label_of(box: Box, values: bool, grads: bool) -> str:
-    """What a box says, as a Graphviz HTML label."""
+def label_of(box: Box, op: Box | None, rules: list[str], values: bool, grads: bool) -> str:
+    """What a box says, as a Graphviz HTML label: the operation that made it, on a bar with its names; its numbers; and what comes back to it."""
     if box.kind == "op":
-        detail = "<BR/>" + small(text(box.detail), "#d9e2ec") if box.detail else ""
-        return f"<{text(box.name)}{detail}>"
-    about = ([str(box.shape)] if box.shape is not None else []) + ([text(box.dtype)] if box.dtype else [])
-    head = GAP.join(filter(None, (bold(text(box.name)), f"<I>{bold(text(box.symbol))}</I>" if box.symbol else "", text(box.detail), small(" ".join(about)))))
-    numbers = [numbers_of(box.value, INK)] if values and box.value is not None else []
+        return f"<{text(' '.join(filter(None, (box.name, box.detail))))}>"
+    about = " ".join(filter(None, (str(box.shape) if box.shape is not None else "", box.dtype)))
+    made = text(" ".join(filter(None, (op.name, op.detail)))) if op is not None else ""
+    head = GAP.join(filter(None, (made, names_of(box), text(box.detail), small(about, FAINT if op is None else ON_BAR))))
+    bar = f'<TD BGCOLOR="{BAR}" CELLPADDING="1"><FONT COLOR="#ffffff">{head}</FONT></TD>'
+    cells = [bar if op is not None else f'<TD CELLPADDING="2">{head}</TD>'] if head else []
+    if len(rules) > RULES_SHOWN:
+        rules = [*rules[: RULES_SHOWN - 1], f"and {len(rules) - RULES_SHOWN + 1} more"]
+    lines = [small(text(box.holds)), numbers_beside(box, values, grads), *(small(rule, ON_FILL) for rule in rules)]
+    cells += [f"<TD>{line}</TD>" for line in lines if line]
+    rows = "".join(f"<TR>{cell}</TR>" for cell in cells)
+    return f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0">{rows}</TABLE>>' if rows else "< >"
+
+
+def numbers_beside(box: Box, values: bool, grads: bool) -> str:
+    """The numbers of a box, and beside them its gradient."""
+    shown = [numbers_of(box.value, INK)] if values and box.value is not None else []
     if grads and box.grad is not None:
-        numbers += [small("grad", ON_FILL), numbers_of(box.grad, ON_FILL)]
-    cells = "".join(f"<TD>{cell}</TD>" for cell in numbers if cell)
-    lines = [head, small(text(box.holds)), f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="3"><TR>{cells}</TR></TABLE>' if cells else ""]
-    rows = "".join(f"<TR><TD>{line}</TD></TR>" for line in lines if line)
-    return f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="1">{rows}</TABLE>>' if rows else "< >"
+        shown += [small("grad", ON_FILL), numbers_of(box.grad, ON_FILL)]
+    cells = "".join(f"<TD>{cell}</TD>" for cell in shown if cell)
+    return f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="2"><TR>{cells}</TR></TABLE>' if cells else ""
+
+
+def names_of(box: Box, short: bool = False) -> str:
+    """The symbol of a box, and the name it has besides; in bold what the user named."""
+    symbol = f"<I>{bold(text(box.symbol))}</I>" if box.symbol else ""
+    name = "" if short and symbol else text(box.name)
+    return GAP.join(filter(None, (symbol, name and f"<I>{name}</I>" if box.derived else bold(name))))
 
 
 def numbers_of(array: Any, colour: str) -> str:
@@ -328,7 +424,7 @@ def numbers_of(array: Any, colour: str) -> str:
         return small(GAP.join(f'<FONT COLOR="{FAINT}">{word}</FONT> {text(x)}' for word, x in in_short(array)), colour)
     widths = [max(map(len, column)) for column in zip(*table)]
     lines = ("&nbsp;&nbsp;".join(text(x.rjust(width)).replace(" ", "&nbsp;") for x, width in zip(line, widths)) for line in table)
-    return f'<FONT FACE="{NUMBERS}" POINT-SIZE="10" COLOR="{colour}">{"<BR/>".join(lines)}</FONT>'
+    return f'<FONT FACE="{NUMBERS}" POINT-SIZE="9.5" COLOR="{colour}">{"<BR/>".join(lines)}</FONT>'
 
 
 def bold(words: str) -> str:
@@ -340,14 +436,14 @@ def small(words: str, colour: str = FAINT) -> str:
 
 
 def cluster_title(cluster: Cluster) -> str:
-    """The path above the repr: narrow, so that edges pass beside it."""
-    lines = [bold(text(cluster.path)), text(cluster.title)]
-    return "".join(f'{line}<BR ALIGN="LEFT"/>' for line in lines if line)
+    """The path and the repr."""
+    return GAP.join(filter(None, (bold(text(cluster.path)), text(cluster.title))))
 
 
-def tooltip_of(box: Box) -> dict[str, str]:
-    """The line of code behind a box, and its name where that was cut."""
-    said = [box.name if len(box.name) > LONGEST else "", str(box.line) if box.line is not None else ""]
+def tooltip_of(box: Box, op: Box | None) -> dict[str, str]:
+    """The line of code behind a box, and names that were cut."""
+    names = [box.name, *([op.name, op.detail] if op is not None else [])]
+    said = [*(name for name in names if len(name) > LONGEST), str(box.line) if box.line is not None else ""]
     return {"tooltip": plain("\n".join(filter(None, said)))} if any(said) else {}
 
 

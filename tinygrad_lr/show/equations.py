@@ -23,7 +23,12 @@ Array = np.ndarray[Any, Any]
 
 
 class Stage:
-    """A Dense layer and the activation behind it (either may be missing), or a layer of another kind."""
+    """A Dense layer and the activation behind it (either may be missing), or a layer of another kind.
+
+    ``w`` and ``b`` are what the equations call its parameters: by its own number, or by that of the first stage that shares them.
+    """
+
+    w = b = ""
 
     def __init__(self, path: str, dense: Dense | None = None, activation: Module | None = None, other: Module | None = None) -> None:
         self.dense, self.activation, self.other = dense, activation, other
@@ -49,12 +54,23 @@ def brief(part: Any) -> str:
     return text if "\n" not in text else f"{type(part).__name__}(...)"
 
 
-def stages_of(model: Module, path: str = "") -> list[Stage]:
+def stages_of(model: Module) -> list[Stage]:
     """The layers of a model in the order in which data passes them, each Dense with its activation."""
+    stages = taken_apart(model, "")
+    names: dict[int, str] = {}
+    for n, stage in enumerate(stages, start=1):
+        if stage.dense:
+            stage.w = names.setdefault(id(stage.dense.weight), f"w{n}")
+            stage.b = names.setdefault(id(stage.dense.bias), f"b{n}") if stage.dense.bias is not None else ""
+    return stages
+
+
+def taken_apart(model: Module, path: str) -> list[Stage]:
+    """The layers at a path."""
     if isinstance(model, Sequential) and type(model).forward is Sequential.forward:
         stages: list[Stage] = []
         for name, layer in model.layers.items():
-            for stage in stages_of(layer, f"{path}.{name}" if path else name):
+            for stage in taken_apart(layer, f"{path}.{name}" if path else name):
                 last = stages[-1] if stages else None
                 if last and last.dense and not last.activation and stage.activation and not stage.dense:
                     last.activation, last.title = stage.activation, f"{last.title}, {stage.title}"
@@ -189,7 +205,7 @@ def bp2(following: Stage, n: int, delta: Slope) -> Slope:
     if not following.dense:
         return delta._replace(words=f"delta{n} = delta{n + 1}")
     w = following.dense.weight.numpy()
-    return Slope(delta.value @ w, f"BP2: delta{n} = (delta{n + 1} w{n + 1})", delta.size @ np.abs(w))
+    return Slope(delta.value @ w, f"BP2: delta{n} = (delta{n + 1} {following.w})", delta.size @ np.abs(w))
 
 
 def through(stage: Stage, n: int, z: Array, a: Array, slope: Slope) -> Slope:

@@ -12,7 +12,6 @@ import hashlib
 import html
 import json
 import re
-from collections import Counter
 from collections.abc import Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -27,7 +26,7 @@ from tinygrad_lr.nn.module import Module
 from tinygrad_lr.show.backprop import Comparison, backprop_report, stages_of
 from tinygrad_lr.show.epochs import encoded, training_of
 from tinygrad_lr.show.observe import observe
-from tinygrad_lr.show.picture import Box, Picture, in_short, number, picture_of, table_of
+from tinygrad_lr.show.picture import Box, in_short, number, picture_of, table_of
 from tinygrad_lr.show.walk import Walk
 
 Data = dict[str, Any]
@@ -102,14 +101,13 @@ def data_of(model: Module, loss_fn: Callable[..., Tensor], x: Any, y: Any, histo
     equations = equations_of(model, loss_fn, x, y)
     walk = Walk(picture, grads, {symbol: row.equation for symbol, row in equations.items()})
     steps = walk.steps()
-    clusters, home = calls_of(picture, walk)
     checks = {symbol: f"{row.difference:.1e}" for symbol, row in equations.items()}
     return {
         "title": f"{type(model).__name__}, one forward and one backward pass",
         "loss": number(loss.item()),
-        "nodes": [node_of(box, walk, grads, checks) | {"cluster": home[box.id]} for box in walk.values],
+        "nodes": [node_of(box, walk, grads, checks) for box in walk.values],
         "edges": walk.edges(),
-        "clusters": clusters,
+        "clusters": [{"id": cluster.id, "path": cluster.path, "title": cluster.title, "parent": cluster.parent} for cluster in picture.clusters],
         "steps": steps,
         "training": training_of(model, loss_fn, x, y, history) if history else None,
         "note": picture.note,
@@ -128,6 +126,7 @@ def node_of(box: Box, walk: Walk, grads: dict[int, Any], checks: dict[str, str])
         "op": op.name if op else "",
         "settings": op.detail if op else "",
         "formula": walk.forward_formula(box) if op else "",
+        "cluster": box.cluster,
         "shape": None if box.shape is None else list(box.shape),
         "dtype": box.dtype,
         "line": None if box.line is None else {"file": Path(box.line.file).name, "number": box.line.number, "text": box.line.text},
@@ -136,43 +135,6 @@ def node_of(box: Box, walk: Walk, grads: dict[int, Any], checks: dict[str, str])
         "equation": walk.told.get(box.id, ""),
         "check": checks.get(box.symbol),
     }
-
-
-def calls_of(picture: Picture, walk: Walk) -> tuple[list[Data], dict[str, str | None]]:
-    """A cluster for each call of a module, so that a module called in a loop does not tie the graph into a knot; and each box's cluster."""
-    modules = {cluster.id: cluster for cluster in picture.clusters}
-    clusters: dict[str, Data] = {}
-    home: dict[str, str | None] = {}
-    times: Counter[str] = Counter()
-    running: dict[str, str] = {}  # a module to its call that is going on
-    waiting: list[Box] = []  # parameters and constants belong to the call that needs them first
-
-    def enter(within: str | None) -> None:
-        chain = [] if within is None else [within]
-        while chain and (parent := modules[chain[-1]].parent) is not None:
-            chain.append(parent)
-        for left in running.keys() - set(chain):
-            del running[left]
-        for inner in reversed(chain):
-            if inner not in running:
-                times[inner] += 1
-                running[inner] = inner if times[inner] == 1 else f"{inner}_{times[inner]}"
-                module, parent = modules[inner], modules[inner].parent
-                title = module.title + (f", call {times[inner]}" if times[inner] > 1 else "")
-                clusters[running[inner]] = {"id": running[inner], "path": module.path, "title": title, "parent": None if parent is None else running[parent]}
-
-    for box in walk.values:
-        if walk.op_of(box) is None:
-            waiting.append(box)
-            continue
-        enter(box.cluster)
-        home[box.id] = None if box.cluster is None else running[box.cluster]
-        for leaf in waiting:
-            if leaf.cluster is not None and leaf.cluster not in running:
-                enter(leaf.cluster)
-            home[leaf.id] = None if leaf.cluster is None else running[leaf.cluster]
-        waiting.clear()
-    return list(clusters.values()), home
 
 
 def equations_of(model: Module, loss_fn: Callable[..., Tensor], x: Any, y: Any) -> dict[str, Comparison]:

@@ -17,6 +17,7 @@ from tinygrad_lr.autodiff.rules import RULES, Aside, name_of
 from tinygrad_lr.autodiff.rules.elementwise import relu, sigmoid
 from tinygrad_lr.autodiff.rules.network import bce, bce_of_sigmoid, bce_with_logits, cross_entropy, linear, squared_error
 from tinygrad_lr.autodiff.rules.registry import Function
+from tinygrad_lr.show.names import memory
 from tinygrad_lr.show.picture import Box, Edge, Picture, arguments_of, constants_of, number, setting
 from tinygrad_lr.show.wording import LOSSES, SIGNS, SLOPES
 
@@ -69,7 +70,7 @@ class Walk:
         self.boxes = {box.id: box for box in picture.boxes}
         self.values = [box for box in picture.boxes if box.kind != "op"]
         self.by_node = {id(box.node): box for box in self.values if box.node is not None}
-        self.by_array = {id(box.value): box for box in self.values if box.node is None}
+        self.by_array = {memory(box.value): box for box in self.values if box.node is None}
         self.told: dict[str, str] = {}
         self.arriving = Counter(edge.head for edge in self.gradient_edges())
         self.batch = next((box.shape[0] for box in self.values if box.kind == "input" and box.shape), None)
@@ -95,14 +96,15 @@ class Walk:
         return box.symbol or box.name or box.id
 
     def gradient_label(self, box: Box) -> str:
-        return "delta" + box.symbol[1:] if box.symbol.startswith("z") else f"dL/d{self.label(box)}"
+        label = self.label(box)
+        return "delta" + label[1:] if box.symbol.startswith("z") else f"dL/d({label})" if " " in label else f"dL/d{label}"
 
     def arguments(self, node: Node) -> list[tuple[str, Box | None]]:
         """(text, box) for each positional argument; a setting has no box."""
         arrays = {i for i, _ in constants_of(node)}
         found: list[tuple[str, Box | None]] = []
         for i, (value, parent) in enumerate(zip(arguments_of(node), node.parents)):
-            box = self.by_node.get(id(parent)) if parent is not None else self.by_array.get(id(value)) if i in arrays else None
+            box = self.by_node.get(id(parent)) if parent is not None else self.by_array.get(memory(value)) if i in arrays else None
             if box is not None or value is not None:
                 found.append((self.label(box) if box is not None else setting(value), box))
         return found
@@ -125,7 +127,7 @@ class Walk:
         else:
             settings = [f"{key}={setting(value)}" for key, value in node.kwargs.items() if value is not None and value is not False]
             right = f"{name_of(func).removeprefix('np.')}({', '.join(args + settings)})"
-        return f"{self.label(box)} = {right}"
+        return right if right == self.label(box) else f"{self.label(box)} = {right}"
 
     def forward_step(self, box: Box) -> Data:
         node, op = box.node, self.op_of(box)

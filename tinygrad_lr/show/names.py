@@ -1,0 +1,305 @@
+"""What drawings and the page call a value: by its symbol in the equations, by the user's variable, or by how it was computed.
+
+A name stands for one value. Where a variable held several in turn, each is told by the counter of the loop
+(``x[t=3]``) or, where there is none to be seen, by its place among them (``x[3]``).
+"""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+from collections import Counter
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinygrad_lr.autodiff.graph import Node
+from tinygrad_lr.autodiff.rules import name_of
+from tinygrad_lr.autodiff.rules.registry import PLAIN, Function
+from tinygrad_lr.autodiff.rules.shapes import getitem, scatter
+from tinygrad_lr.show.observe import Observed
+from tinygrad_lr.show.wording import SIGNS
+
+if TYPE_CHECKING:
+    from tinygrad_lr.show.notation import Notation
+    from tinygrad_lr.show.picture import Box
+
+LONGEST = 24  # characters of an expression that stands for a name
+
+
+@dataclass
+class Claim:
+    """A value that wants a name.
+
+    Attributes
+    ----------
+    name : str
+        What it was called.
+    path : str
+        The module whose variable that is.
+    code : hashable
+        What was running; the same for values that a loop makes.
+    counts : mapping
+        The whole numbers among the variables at the time.
+    given : bool
+        Whether it was not computed.
+    """
+
+    name: str
+    path: str = ""
+    code: Hashable = None
+    counts: Mapping[str, int] = field(default_factory=dict)
+    given: bool = False
+
+
+def told_apart(claims: Sequence[Claim]) -> list[str]:
+    """A name for each claim, no two alike.
+
+    Examples
+    --------
+    >>> told_apart([Claim("h", code=1), *[Claim("h", code=2, counts={"n": 9, "t": t}) for t in range(2)], Claim("y")])
+    ['h', 'h[t=0]', 'h[t=1]', 'y']
+    >>> told_apart([Claim("h", "left"), Claim("h", "right"), Claim("x", code=1), Claim("x", code=1), Claim("x")])
+    ['left.h', 'right.h', 'x[1]', 'x[2]', 'x']
+    """
+    names = [claim.name for claim in claims]
+    for same in alike(names):
+        for k in same:
+            names[k] = ".".join(filter(None, (claims[k].path, names[k])))
+    for same in alike(names):
+        marks = marks_of([claims[k] for k in same])
+        for k, mark in zip(same, marks):
+            names[k] += mark
+    return names
+
+
+def alike(keys: Sequence[Hashable]) -> list[list[int]]:
+    """The places of equal keys, where there are several."""
+    places: dict[Hashable, list[int]] = {}
+    for k, key in enumerate(keys):
+        places.setdefault(key, []).append(k)
+    return [same for same in places.values() if len(same) > 1]
+
+
+def marks_of(claims: Sequence[Claim]) -> list[str]:
+    """What tells values of one name apart: [t=3] in a loop; nothing for what was given, or is the only one outside the loop."""
+    marks: dict[int, str] = {}
+    for loop in alike([claim.code for claim in claims]):
+        marks.update(zip(loop, counters([claims[k].counts for k in loop])))
+    alone = [k for k in range(len(claims)) if k not in marks]
+    first = [k for k in alone if claims[k].given] or alone
+    if len(first) == 1:
+        marks[first[0]] = ""
+    found = [marks.get(k, f"[{k + 1}]") for k in range(len(claims))]
+    return found if len(set(found)) == len(found) else [f"[{k + 1}]" for k in range(len(claims))]
+
+
+def counters(rounds: Sequence[Mapping[str, int]]) -> list[str]:
+    """The rounds of a loop by the one or two variables that differ from round to round, or else by their number."""
+    known = [name for name in rounds[0] if all(name in counts for counts in rounds)]
+    for some in itertools.chain(itertools.combinations(known, 1), itertools.combinations(known[:8], 2)):
+        values = [tuple(counts[name] for name in some) for counts in rounds]
+        if len(set(values)) == len(values):
+            return ["[" + ", ".join(f"{name}={value}" for name, value in zip(some, at)) + "]" for at in values]
+    return [f"[{k + 1}]" for k in range(len(rounds))]
+
+
+class Naming:
+    """Gathers what the values of a picture would be called, and settles it.
+
+    Parameters
+    ----------
+    notation : Notation
+        Knows the symbols, and is told the names that come out.
+    paths : mapping
+        A module's id to its path.
+    """
+
+    def __init__(self, notation: Notation, paths: Mapping[int, str]) -> None:
+        self.notation, self.paths = notation, paths
+        self.symbols: list[tuple[Box, Claim]] = []
+        self.names: list[tuple[Box, Claim]] = []
+        self.met: set[str] = set()
+
+    def add(self, node: Node, answer: Box, operands: Mapping[int, Box]) -> None:
+        """Note what a call's answer is called, and those of its operands that were not met before."""
+        seen = node if isinstance(node, Observed) else None
+        code = (seen.line.file, seen.line.number) if seen is not None and seen.line is not None else None
+        counts = seen.counts if seen is not None else {}
+        boxes = [(i, box, seen.variables[i] if seen is not None else None) for i, box in operands.items()]
+        for i, box, variable in [*boxes, (-1, answer, seen.variable if seen is not None else None)]:
+            if box.id in self.met:
+                continue
+            self.met.add(box.id)
+            symbol = self.notation.symbol.get(id(box.node))
+            if symbol:
+                self.symbols.append((box, Claim(symbol, "", (code, i), counts, i >= 0)))
+            if not box.name and variable is not None:
+                self.names.append((box, Claim(variable.name, self.paths.get(id(variable.module), ""), (code, i), counts, i >= 0)))
+            elif box.node is None or (box.name and box.node.name == box.name):
+                self.names.append((box, Claim(box.name or argument_name(node.func, i), "", (code, i), counts, i >= 0)))
+
+    def settle(self, boxes: Sequence[Box], arguments: Mapping[int, Mapping[int, Box]]) -> None:
+        """Name all boxes."""
+        symbols = {claim.name for _, claim in self.symbols}
+        self.names = [(box, claim) for box, claim in self.names if claim.name and (box.name or claim.name not in symbols)]  # z1 is the equations'
+        for (box, _), symbol in zip(self.symbols, told_apart([claim for _, claim in self.symbols])):
+            box.symbol = symbol
+        for (box, _), name in zip(self.names, told_apart([claim for _, claim in self.names])):
+            box.name = name
+        nameless = Nameless({word for box in boxes for word in (box.symbol, box.name)})
+        operands: dict[int, dict[int, str]] = {}
+        for box in boxes:
+            if box.kind == "op":
+                operands[id(box.node)] = {i: operand.label for i, operand in arguments[id(box.node)].items()}
+            elif not box.label:
+                made = operands.get(id(box.node))
+                box.name = nameless.computed(box.node, made) if box.node is not None and made is not None else nameless.numbered(box.kind)
+                box.derived = True
+        self.notation.operands = operands
+        self.notation.labels = {id(box.node): box.label for box in boxes if box.kind != "op"}
+
+
+# -- values without a variable -----------------------------------------------------------------------------
+
+
+class Nameless:
+    """Names for what was never given one: the expression of names that computed it where that is short, else its operation and a number."""
+
+    def __init__(self, taken: set[str]) -> None:
+        self.taken = taken
+        self.made: set[str] = set()  # names that are no names to write others with
+        self.times: Counter[str] = Counter()
+
+    def computed(self, node: Node, operands: Mapping[int, str]) -> str:
+        """The name of an answer, from those of the arguments that have one."""
+        func = node.func
+        assert func is not None
+        known = self.made.isdisjoint(operands.values()) and (arguments_of(node) or len(operands) == len(node.parents))
+        words = written(node, operands) if known else ""
+        if not words or len(words) > LONGEST or words in self.taken:
+            return self.numbered(name_of(func).removeprefix("np."))
+        self.taken.add(words)
+        self.made.add(words)
+        return words
+
+    def numbered(self, word: str) -> str:
+        """The word with the next number."""
+        self.times[word] += 1
+        words = f"{word}_{self.times[word]}"
+        self.made.add(words)
+        return words
+
+
+def written(node: Node, operands: Mapping[int, str]) -> str:
+    """The call that made a value, as it is typed.
+
+    Parameters
+    ----------
+    node : Node
+        The call.
+    operands : mapping
+        For each argument that is drawn what it is called.
+    """
+    func = node.func
+    assert func is not None
+    args = [operands[i] if i in operands else setting(value) for i, value in enumerate(arguments_of(node)) if i in operands or value is not None]
+    if not args:
+        args = [operands[i] for i in sorted(operands)]
+    if func in SIGNS and len(args) == 2:
+        return f" {SIGNS[func]} ".join(f"({arg})" if " " in arg else arg for arg in args)
+    if func is getitem and len(args) == 2:
+        return f"{args[0]}[{index_in(args[1])}]"
+    args += [f"{key}={setting(value)}" for key, value in node.kwargs.items() if value is not None and value is not False]
+    return f"{name_of(func).removeprefix('np.')}({', '.join(args)})"
+
+
+def index_in(words: str) -> str:
+    """An index as it stands in brackets."""
+    return words.removeprefix("(").removesuffix(")").removesuffix(",")
+
+
+# -- calls, as the graph has them ----------------------------------------------------------------------------
+
+
+def arguments_of(node: Node) -> tuple[Any, ...]:
+    """The values a call was made with; () where a backward pass has freed them."""
+    if node.values is not None:
+        return node.values  # type: ignore[no-any-return]
+    return node.seen[:-1] if isinstance(node, Observed) else ()
+
+
+def constants_of(node: Node) -> Iterator[tuple[int, Any]]:
+    """(i, array) for each argument that is an array from outside the graph."""
+    for i, (value, parent) in enumerate(zip(arguments_of(node), node.parents)):
+        if parent is None and is_array(value) and not (i and node.func in (getitem, scatter)):
+            yield i, value
+
+
+def memory(array: Any) -> Hashable:
+    """What tells numbers from others: where they are stored, so that two views of the same are one; else the object."""
+    return (array.ctypes.data, array.shape, array.strides, array.dtype.str) if isinstance(array, np.ndarray) and array.size else id(array)
+
+
+def is_array(value: Any) -> bool:
+    """Whether ``value`` is drawn in a box of its own; a single number is rather written into the operation."""
+    return hasattr(value, "shape") and hasattr(value, "dtype") and not isinstance(value, np.generic)
+
+
+def argument_name(func: Function | None, i: int) -> str:
+    """What the function itself calls its argument ``i``, if it is one of this package's."""
+    if func is None or func not in PLAIN:
+        return ""
+    names = [p.name for p in inspect.signature(PLAIN[func]).parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    return names[i] if i < len(names) else ""
+
+
+def called(node: Node) -> tuple[str, str]:
+    """An operation's name and its settings."""
+    func = node.func
+    assert func is not None
+    plain = [(i, v) for i, (v, parent) in enumerate(zip(arguments_of(node), node.parents)) if parent is None and v is not None]
+    if func in SIGNS:
+        numbers = {i: setting(v) for i, v in plain if not is_array(v)}
+        return " ".join(filter(None, (numbers.get(0, ""), SIGNS[func], numbers.get(1, "")))), ""
+    boxed = {i for i, _ in constants_of(node)}
+    settings = [setting(v) for i, v in plain if i not in boxed]
+    if func is getitem and settings:
+        return f"[{index_in(settings[0])}]", ""
+    settings += [f"{key}={setting(v)}" for key, v in node.kwargs.items() if v is not None and v is not False]
+    return name_of(func), ", ".join(settings)
+
+
+def setting(value: Any) -> str:
+    """A setting as it is typed: numbers short, slices as in brackets, arrays by their shape where large."""
+    if isinstance(value, slice):
+        parts = ["" if part is None else setting(part) for part in (value.start, value.stop, value.step)]
+        return ":".join(parts[: 3 if parts[2] else 2])
+    if isinstance(value, tuple):
+        return "(" + ", ".join(map(setting, value)) + ("," if len(value) == 1 else "") + ")"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(setting, value)) + "]"
+    if isinstance(value, np.ndarray):
+        return str(value.tolist()) if value.size <= 6 else f"{value.dtype} {value.shape}"
+    if value is Ellipsis:
+        return "..."
+    if isinstance(value, bool | int | float | np.generic) and not isinstance(value, np.str_ | np.bytes_):
+        return number(value)
+    if callable(value):
+        return getattr(value, "__name__", type(value).__name__)
+    return value if isinstance(value, str) else repr(value)
+
+
+def number(value: Any) -> str:
+    """A number with 4 significant digits.
+
+    Examples
+    --------
+    >>> number(2 / 3), number(-0.0), number(1234567.0), number(7), number(True)
+    ('0.6667', '0', '1.235e+06', '7', 'True')
+    """
+    if isinstance(value, bool | np.bool_ | int | np.integer) or not isinstance(value, float | np.floating):
+        return str(value)
+    return "0" if value == 0 else f"{value:.4g}"

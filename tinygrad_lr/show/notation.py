@@ -1,0 +1,232 @@
+"""The equations of backpropagation as drawings write them: what they call the values of a network, and what each step back does.
+
+BP1: delta^L = dL/da^L s'(z^L), from the loss through the last activation. BP2: delta^l = (w^{l+1})^T delta^{l+1}
+s'(z^l), from layer to layer. BP3: dL/db^l = delta^l. BP4: dL/dw^l = delta^l (a^{l-1})^T. Samples are rows,
+so BP3 and BP4 sum over them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+from tinygrad_lr.autodiff.graph import Node
+from tinygrad_lr.autodiff.rules import RULES, Aside
+from tinygrad_lr.autodiff.rules.network import bce, bce_of_sigmoid, bce_with_logits, cross_entropy, linear, squared_error
+from tinygrad_lr.autodiff.rules.shapes import VIEWS
+from tinygrad_lr.nn.module import Module
+from tinygrad_lr.show.equations import stages_of
+from tinygrad_lr.show.names import arguments_of
+from tinygrad_lr.show.observe import Observed
+from tinygrad_lr.show.wording import LOSSES, SLOPES, rule_in_words
+
+
+class Notation:
+    """What the equations call values, and which equation each step of the backward pass is.
+
+    A layer that is used again and again has one number: all its answers are z1, and what tells them apart is
+    found with the other names. A model that is a stack of layers has the numbers of `backprop_report`.
+
+    Parameters
+    ----------
+    nodes : sequence of Node
+        The graph, in the order of computing.
+    roots : sequence of Node
+        What was asked for.
+    models : sequence of Module
+        Those that were called.
+
+    Attributes
+    ----------
+    symbol : dict
+        A node's id to its symbol, such as z1.
+    labels, operands : mapping
+        A node's id to what the picture calls its answer and its arguments; set once names are settled.
+    """
+
+    def __init__(self, nodes: Sequence[Node], roots: Sequence[Node], models: Sequence[Module]) -> None:
+        self.nodes, self.roots = nodes, {id(root) for root in roots}
+        self.symbol: dict[int, str] = {}
+        self.labels: Mapping[int, str] = {}
+        self.operands: Mapping[int, Mapping[int, str]] = {}
+        self.from_layers: set[int] = set()  # values that come from a layer, through activations
+        self.to_layers: dict[int, list[Node]] = {}  # values to the layers they are the input of
+        self.to_loss: set[int] = set()  # values that are a loss's prediction
+        self.reaches: set[int] = set()  # nodes that the gradient gets to
+        self.ways: Counter[int] = Counter()  # on how many ways it gets there
+        self.model, self.numbers = stack_among(models)
+        self.name_values()
+        self.follow_gradients()
+
+    # -- symbols ------------------------------------------------------------------------------------------
+
+    def name_values(self) -> None:
+        used: Counter[int] = Counter()
+        for node in self.nodes:
+            func = node.func
+            if func is linear:
+                weights = self.weights_of(node)
+                numbers = self.numbers.setdefault(weights, [1 + len(self.numbers)])
+                self.name_layer(node, numbers[used[weights] % len(numbers)])
+                used[weights] += 1
+            elif func in SLOPES or func in VIEWS:
+                source = node.parents[0]
+                if source is None:
+                    continue
+                if id(source) in self.from_layers:
+                    self.from_layers.add(id(node))
+                z = self.symbol.get(id(source), "")
+                if func in SLOPES and z.startswith("z"):
+                    self.symbol[id(node)] = "a" + z[1:]
+        if len(self.roots) == 1 and (root := self.nodes[-1]).requires_grad and root.func is not None and not shape_of(root):
+            self.symbol[id(root)] = "L"
+
+    def name_layer(self, node: Node, number: int) -> None:
+        """z, w and b of a layer; within a stack also a of what enters it, whatever layer that comes from."""
+        self.from_layers.add(id(node))
+        self.symbol[id(node)] = f"z{number}"
+        for parent, letter in zip(node.parents[1:], "wb"):
+            if parent is not None:
+                self.symbol.setdefault(id(parent), f"{letter}{number}")
+        entering = node.parents[0]
+        if self.model is not None and isinstance(entering, Observed) and entering.modules[:1] == (self.model,) and number > 1:
+            self.symbol.setdefault(id(entering), f"a{number - 1}")
+
+    @staticmethod
+    def weights_of(node: Node) -> int:
+        """What tells a layer from another: its weights, or only this use of them where they are on no record."""
+        arguments = arguments_of(node)
+        return id(node.parents[1] or (arguments[1] if arguments else node))
+
+    def name(self, node: Node) -> str:
+        """What a value is called."""
+        return self.labels[id(node)]
+
+    def operand(self, node: Node, i: int, unknown: str = "x") -> str:
+        """What the argument ``i`` of a call is called, where a formula goes on behind it."""
+        words = self.operands[id(node)].get(i, unknown)
+        return f"({words})" if " " in words else words
+
+    def delta(self, node: Node) -> str:
+        """The name of the gradient by a layer's z, or by any other value."""
+        words = self.name(node)
+        return "δ" + words[1:] if self.symbol.get(id(node), "").startswith("z") else f"∂L/∂{f'({words})' if ' ' in words else words}"
+
+    # -- the way back -------------------------------------------------------------------------------------
+
+    def follow_gradients(self) -> None:
+        self.reaches.update(id(node) for node in self.nodes if id(node) in self.roots and node.requires_grad)
+        for node in reversed(self.nodes):
+            if node.func is None:
+                continue
+            if id(node) in self.reaches:
+                for i, parent in self.passing(node):
+                    if not isinstance(rule_at(node, i), Aside):
+                        self.reaches.add(id(parent))
+                        self.ways[id(parent)] += 1
+            source = node.parents[0] if node.parents else None
+            if source is None:
+                continue
+            if node.func in LOSSES:
+                self.to_loss.add(id(source))
+            elif node.func is linear:
+                self.to_layers.setdefault(id(source), []).append(node)
+            elif node.func in VIEWS:
+                if id(node) in self.to_loss:
+                    self.to_loss.add(id(source))
+                if id(node) in self.to_layers:
+                    self.to_layers.setdefault(id(source), []).extend(self.to_layers[id(node)])
+
+    def reached(self, node: Node) -> bool:
+        return id(node) in self.reaches
+
+    def passing(self, node: Node) -> Iterator[tuple[int, Node]]:
+        """(i, parent) for each argument that has a rule and wants a gradient."""
+        for i, (parent, rule) in enumerate(zip(node.parents, RULES[node.func])):  # type: ignore[index]
+            if parent is not None and rule is not None and parent.requires_grad:
+                yield i, parent
+
+    def rules(self, node: Node) -> Iterator[tuple[Node, Literal["backward", "aside"], str, str]]:
+        """(parent, kind of edge, equation, words) for each argument that gets a gradient.
+
+        Where it gets gradients on several ways, the equation of each says += instead of =.
+        """
+        for i, parent in self.passing(node):
+            if not isinstance(rule_at(node, i), Aside):
+                tag, words = self.equation(node, i, parent)
+                yield parent, "backward", tag, words.replace(" = ", " += ", 1) if self.ways[id(parent)] > 1 else words
+            elif parent.grad is not None:
+                yield parent, "aside", "", f"{self.delta(parent)}, not passed on"
+
+    def equation(self, node: Node, i: int, parent: Node) -> tuple[str, str]:
+        """Which equation sends the gradient of ``node`` to its argument ``i``, and what it says here."""
+        func = node.func
+        assert func is not None
+        if func in LOSSES and i == 0:
+            return self.from_loss(node, parent)
+        if func is linear:
+            total = "Σ " if len(shape_of(node)) > 1 else ""
+            if i == 2:
+                return "BP3", f"∂L/∂{self.name(parent)} = {total}{self.delta(node)}"
+            if i == 1:
+                return "BP4", f"∂L/∂{self.name(parent)} = {total}{self.delta(node)} {self.operand(node, 0)}ᵀ"
+            return "BP2" if id(parent) in self.from_layers else "", f"{self.delta(parent)} = {self.through_weights(node)}"
+        if func in SLOPES:
+            behind = self.to_layers.get(id(node), [])
+            slope = f"{SLOPES[func]}({self.name(parent)})"
+            if behind and id(parent) in self.from_layers:
+                all_of_it = self.ways[id(node)] == len(behind)
+                layers = " + ".join(self.through_weights(layer) for layer in sorted(behind, key=lambda layer: -layer.age))
+                return "BP2", f"{self.delta(parent)} = {f'({layers})' if all_of_it else self.delta(node)} · {slope}"
+            if id(node) in self.to_loss:
+                return "BP1", f"{self.delta(parent)} = {self.delta(node)} · {slope}"
+        return "", rule_in_words(func, i)
+
+    def through_weights(self, layer: Node) -> str:
+        """What comes back through a layer to its input."""
+        return f"{self.operand(layer, 1)}ᵀ {self.delta(layer)}"
+
+    def from_loss(self, node: Node, prediction: Node) -> tuple[str, str]:
+        """BP1, or the part of it that the loss has: all where the loss takes z, dL/da where it takes a."""
+        func, p = node.func, self.operand(node, 0)
+        y = self.operand(node, len(node.parents) - 1, "y")
+        share = " / m" if node.kwargs.get("reduction", "mean") == "mean" else ""
+        share += "" if id(node) in self.roots else f" · {self.delta(node)}"
+        if func is bce:
+            return "BP1", f"{self.delta(prediction)} = ((1 - {y}) / (1 - {p}) - {y} / {p}){share}"
+        if func is squared_error:
+            layered = id(prediction) in self.from_layers or prediction.func in SLOPES
+            return "BP1" if layered else "", f"{self.delta(prediction)} = 2 ({p} - {y}){share}"
+        error = {
+            bce_of_sigmoid: f"{self.operand(node, 1)} - {y}" if func is bce_of_sigmoid else "",
+            bce_with_logits: f"s({p}) - {y}",
+            cross_entropy: f"softmax({p}) - onehot({y})",
+        }[func]  # type: ignore[index]
+        return "BP1", f"{self.delta(prediction)} = ({error}){share}"
+
+
+def stack_among(models: Sequence[Module]) -> tuple[Module | None, dict[int, list[int]]]:
+    """The model that is a stack of layers, where there is one and no other with layers; and for the weights of each the numbers of its uses."""
+    stages = {id(model): stages_of(model) for model in models}
+    stacks = [model for model in models if any(stage.dense for stage in stages[id(model)])]
+    if len(stacks) != 1:
+        return None, {}
+    numbers: dict[int, list[int]] = {}
+    for number, stage in enumerate(stages[id(stacks[0])], start=1):
+        if stage.dense:
+            numbers.setdefault(id(stage.dense.weight.node or stage.dense.weight.data), []).append(number)
+    return stacks[0], numbers
+
+
+def shape_of(node: Node) -> tuple[int, ...]:
+    """The shape of a node's answer."""
+    return node.freed[0] if node.freed else tuple(node.value.shape)
+
+
+def rule_at(node: Node, i: int) -> Any:
+    """The rule of argument ``i``."""
+    for k, rule in enumerate(RULES[node.func]):  # type: ignore[index]
+        if k == i:
+            return rule
+    return None
