@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import time
 
 import numpy as np
@@ -15,57 +13,10 @@ from tinygrad_lr.autodiff.tensor import Tensor
 from tinygrad_lr.show.explorer import explore
 from tinygrad_lr.show.picture import number
 
-CHROMIUM = shutil.which("chromium")
-SWITCHES = [
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-]
-
 X = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
 Y = np.array([[0.0], [1.0], [1.0], [0.0]])
 PHONE, LAPTOP, PROJECTOR = (390, 844), (1280, 800), (1920, 1080)
 EVIL = ["<script>alert(1)</script>", '}"; x']
-
-
-def missing(what):
-    """Skip for want of a program or package; where everything is said to be installed that is a failure."""
-    (pytest.fail if os.environ.get("CI") else pytest.skip)(f"the page is tested in a browser, and {what} is not installed")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None:
-        missing("chromium")
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        missing("playwright")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def opened(browser):
-    """Opens a page; at the end there must have been no message on the console, no dialog and no request but for the file."""
-    seen, contexts = [], []
-
-    def opened(path, size=LAPTOP, scheme="light", **settings):
-        context = browser.new_context(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme, **settings)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: seen.append(f"console: {message.text}"))
-        page.on("pageerror", lambda error: seen.append(f"error: {error}"))
-        page.on("dialog", lambda dialog: (seen.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-        page.on("request", lambda request: request.url.startswith(("file:", "data:")) or seen.append(f"request: {request.url}"))
-        page.goto(path.as_uri())
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert not seen
 
 
 def network():
@@ -302,44 +253,6 @@ def test_large_arrays_have_a_heat_map_and_a_histogram(tmp_path, opened):
     assert page.evaluate("[...document.querySelector('#panel canvas').getContext('2d').getImageData(0, 0, 20, 20).data].some((x) => x < 200)")
 
 
-# -- training ----------------------------------------------------------------------------------------------
-
-
-def test_the_slider_through_the_epochs(xor, opened, history):
-    page = opened(xor)
-    page.get_by_role("tab", name="Training").click()
-    slider = page.get_by_role("slider", name="Epoch")
-    pictures = []
-    for stop in ("0", "59"):
-        slider.fill(stop)
-        epoch = {"0": 0, "59": 99}[stop]
-        assert page.inner_text("#epoch") == f"epoch {epoch} of 99, loss {number(history[epoch][0])}"
-        assert rows(page, "#training .parameters .value:nth-of-type(1)") == [[number(x) for x in row] for row in history[epoch][1]["0.weight"]]
-        pictures.append(page.evaluate("document.querySelector('#training canvas').toDataURL()"))
-    assert pictures[0] != pictures[1]
-    slider.focus()
-    page.keyboard.press("ArrowLeft")
-    assert page.inner_text("#epoch").startswith("epoch 97 ")
-    assert page.locator("#training .point").count() == 4
-
-
-def test_the_curve_of_one_feature(tmp_path, opened):
-    model = nn.Sequential(nn.Dense(1, 1, rng=0), nn.Sigmoid())
-    history = [(1.0, model.state_dict()), (0.5, {"0.weight": np.array([[9.0]]), "0.bias": np.array([-4.5])})]
-    page = opened(explore(model, nn.BCELoss(), X[:, :1], X[:, :1], tmp_path / "page.html", history))
-    page.get_by_role("tab", name="Training").click()
-    last = page.locator("#training .curve").get_attribute("d")
-    page.get_by_role("button", name="Epoch before").click()
-    assert page.locator("#training .curve").get_attribute("d") != last
-    heights = [float(point.split(",")[1]) for point in last[1:].split("L")]
-    assert heights == sorted(heights, reverse=True)
-
-
-def test_without_a_history_there_is_no_training(tmp_path, opened):
-    page = opened(explore(network(), nn.BCELoss(), X, Y, tmp_path / "page.html"))
-    assert page.get_by_role("tab").count() == 0
-
-
 # -- texts, sizes, people ----------------------------------------------------------------------------------
 
 
@@ -370,18 +283,9 @@ def test_users_texts_appear_as_texts(text, tmp_path, opened):
     assert page.locator("body script").count() == 2
 
 
-def axe_findings(page):
-    try:
-        from axe_playwright_python.sync_playwright import Axe
-    except ImportError:
-        missing("axe-playwright-python")
-    violations = Axe().run(page).response["violations"]
-    return [(v["id"], v["impact"], [node["html"][:120] for node in v["nodes"]][:3]) for v in violations if v["impact"] in ("serious", "critical", "moderate")]
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [PHONE, LAPTOP])
-def test_accessibility(xor, opened, size, scheme):
+def test_accessibility(xor, opened, axe_findings, size, scheme):
     page = opened(xor, size, scheme, reduced_motion="reduce")
     assert axe_findings(page) == []
     page.get_by_role("slider", name="Step").fill("12")
@@ -392,7 +296,7 @@ def test_accessibility(xor, opened, size, scheme):
     assert axe_findings(page) == []
 
 
-def test_the_scan_sees_a_fault(xor, opened):
+def test_the_scan_sees_a_fault(xor, opened, axe_findings):
     page = opened(xor)
     page.evaluate("document.getElementById('fit').removeAttribute('aria-label')")
     assert [name for name, _, _ in axe_findings(page)] == ["button-name"]

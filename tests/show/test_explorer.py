@@ -14,8 +14,8 @@ from tinygrad_lr import nn
 from tinygrad_lr.autodiff.rules.elementwise import sigmoid
 from tinygrad_lr.autodiff.tensor import Tensor
 from tinygrad_lr.show.backprop import backprop_report
-from tinygrad_lr.show.epochs import training_of
-from tinygrad_lr.show.explorer import data_of, explore, heat_map, numbers_of, page_of
+from tinygrad_lr.show.cells import heat_map
+from tinygrad_lr.show.explorer import data_of, explore, numbers_of, page_of
 from tinygrad_lr.show.picture import number
 
 X = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
@@ -173,25 +173,6 @@ def test_a_heat_map_shows_sign_size_and_holes():
 @pytest.mark.parametrize("array", [np.array([np.inf, np.nan, 1.0] * 99), np.zeros((0, 3)), np.array(3.0), np.zeros((3, 4, 5)), np.ones(400, bool), None])
 def test_odd_arrays(array):
     json.dumps(numbers_of(array), allow_nan=False)
-
-
-# -- training ----------------------------------------------------------------------------------------------
-
-
-def test_history_of_curves_and_regions():
-    one = nn.Sequential(nn.Dense(1, 1, rng=0), nn.Sigmoid())
-    history = [(1.0 / (k + 1), {"0.weight": np.full((1, 1), k), "0.bias": np.zeros(1)}) for k in range(200)]
-    training = training_of(one, nn.BCELoss(), X[:, :1], Y, history)
-    assert [training["snapshots"][k]["epoch"] for k in (0, -1)] == [0, 199]
-    assert len(training["snapshots"]) == len(training["decision"]["curves"]) == 60
-    assert set(training["decision"]["curves"][0][0]) == {0.5}
-    x = np.linspace(*training["decision"]["ranges"][0], 121)
-    np.testing.assert_allclose(training["decision"]["curves"][-1][0], 1 / (1 + np.exp(-199 * x)), atol=1e-4)
-    three = nn.Dense(2, 3, rng=0)
-    training = training_of(three, nn.CrossEntropyLoss(), X, np.array([0, 1, 2, 0]), [(1.0, three.state_dict())])
-    assert training["decision"]["classes"] == 3
-    assert len(training["decision"]["winners"]) == 1
-    assert training_of(nn.Dense(3, 1), nn.MSELoss(), np.zeros((2, 3)), np.zeros((2, 1)), [(np.nan, nn.Dense(3, 1).state_dict())])["decision"] is None
 
 
 # -- the file ----------------------------------------------------------------------------------------------

@@ -1,9 +1,13 @@
-"""What the page shows of training: the loss, the parameters, and what the network answers, epoch by epoch."""
+"""What the page shows of training: the loss at every epoch, and at snapshots the parameters and what the network answers.
+
+The slider runs over the user's epochs. Snapshots are fewer, because a page should stay small: between two of them
+the page shows the earlier one and says so, it invents nothing.
+"""
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -13,29 +17,105 @@ from tinygrad_lr.autodiff.rules.elementwise import sigmoid
 from tinygrad_lr.autodiff.rules.reductions import softmax
 from tinygrad_lr.autodiff.tensor import Tensor
 from tinygrad_lr.nn.functional import replaced
-from tinygrad_lr.nn.losses import BCEWithLogitsLoss, CrossEntropyLoss
+from tinygrad_lr.nn.losses import BCELoss, BCEWithLogitsLoss, CrossEntropyLoss
 from tinygrad_lr.nn.module import Module
-from tinygrad_lr.show.picture import in_short, number, table_of
+from tinygrad_lr.show.cells import averaged, encoded, largest_of, matrix_of, signed_cells
+from tinygrad_lr.show.picture import in_short, number
 
 Data = dict[str, Any]
 Floats = np.ndarray[Any, Any]
+State = Mapping[str, Any]
+History = Sequence[tuple[Any, ...]]
+Entry = tuple[int, float, State | None]
 
-SNAPSHOTS = 60  # that the slider stops at
-LOSSES, POINTS = 500, 400  # that are drawn
-LINE, SIDE = 121, 40  # points on the curve, and along each side of the regions
+LOSSES, POINTS = 5000, 400  # that are drawn
+MOST, FEWEST, BYTES = 101, 12, 120_000  # snapshots in a page, and what they may take
+NUMBERS = 32  # a larger parameter is shown as a heat map
+LINE, SIDE = 101, 40  # points on the curve, and along each side of the regions
 MARGIN = 0.15  # of the range of the data, shown on each side of it
 
 
-def training_of(model: Module, loss_fn: Any, x: Any, y: Any, history: Sequence[tuple[Any, Any]]) -> Data:
-    """The history for the page; the model's parameters are back in place afterwards."""
-    losses = [float(loss) for loss, _ in history]
-    chosen = evenly(len(history), SNAPSHOTS)
+def training_of(model: Module, loss_fn: Any, x: Any, y: Any, history: History) -> Data:
+    """The history for the page; the model is afterwards as it was.
+
+    Raises
+    ------
+    ValueError
+        If an entry has another form, epochs do not increase, no entry has a state, or a state does not fit the model.
+    """
+    entries = entries_of(history)
+    taken = [(epoch, state) for epoch, _, state in entries if state is not None]
+    if not taken:
+        raise ValueError("history has no snapshot: at least one entry needs model.state_dict()")
+    scene = scene_of(loss_fn, plain(x), plain(y))
+    sizes = [plain(value).size for value in taken[0][1].values()]
+    each = sum(9 * n if n <= NUMBERS else 60 + min(2 * n, 2000) for n in sizes) + (0 if scene is None else 4 * len(scene["grid"]) // 3)
+    chosen = [taken[k] for k in evenly(len(taken), max(FEWEST, min(MOST, BYTES // max(1, each))))]
+    states = [state for _, state in chosen]
+    with evaluating(model), no_grad(), np.errstate(all="ignore"):
+        answers = [answer_of(model, loss_fn, state, scene) for state in states]
     return {
-        "epochs": len(history),
-        "snapshots": [{"epoch": k, "loss": number(losses[k]), "parameters": parameters_of(history[k][1])} for k in chosen],
-        "losses": [[k, losses[k] if np.isfinite(losses[k]) else None] for k in evenly(len(history), LOSSES)],
-        "decision": decision_of(model, loss_fn, np.asarray(plain(x), float), y, [history[k][1] for k in chosen]),
+        "first": entries[0][0],
+        "last": entries[-1][0],
+        "losses": losses_of(entries),
+        "snapshots": [epoch for epoch, _ in chosen],
+        "parameters": [parameter_of(path, [plain(state[path]) for state in states]) for path in states[0]],
+        "decision": decision_of(scene, answers) if scene else None,
     }
+
+
+# -- the history -------------------------------------------------------------------------------------------
+
+
+def entries_of(history: History) -> list[Entry]:
+    """Each entry as (epoch, loss, state or None).
+
+    Examples
+    --------
+    >>> entries_of([(0.7, None), (0.5, {})]), entries_of([(10, 0.7, None), (20, 0.5, {})])
+    ([(0, 0.7, None), (1, 0.5, {})], [(10, 0.7, None), (20, 0.5, {})])
+    """
+    entries: list[Entry] = []
+    for k, entry in enumerate(history):
+        if not isinstance(entry, tuple | list) or len(entry) not in (2, 3):
+            form = f"{type(entry).__name__} of {len(entry)}" if isinstance(entry, tuple | list) else type(entry).__name__
+            raise ValueError(f"history[{k}] is a {form}: expected (loss, state) or (epoch, loss, state)")
+        epoch, loss, state = entry if len(entry) == 3 else (k, *entry)
+        if not isinstance(epoch, int | np.integer):
+            raise ValueError(f"history[{k}] has the epoch {epoch!r}: expected a whole number")
+        if entries and epoch <= entries[-1][0]:
+            raise ValueError(f"history[{k}] has the epoch {epoch} after the epoch {entries[-1][0]}: epochs must increase")
+        if state is not None and not isinstance(state, Mapping):
+            raise ValueError(f"history[{k}] has a {type(state).__name__} as its state: expected model.state_dict(), or None in an epoch without a snapshot")
+        try:
+            entries.append((int(epoch), float(loss), state))
+        except (TypeError, ValueError):
+            raise ValueError(f"history[{k}] has a {type(loss).__name__} as its loss: expected a number, such as loss.item()") from None
+    return entries
+
+
+def losses_of(entries: Sequence[Entry]) -> Data:
+    """The losses as text, with their epochs unless every epoch has one; of many, the extremes of each short stretch."""
+    kept = extremes(np.array([loss for _, loss, _ in entries]), LOSSES)
+    epochs = [entries[k][0] for k in kept]
+    every = epochs == list(range(epochs[0], epochs[-1] + 1))
+    return {"epochs": None if every else epochs, "values": " ".join(f"{entries[k][1]:.6g}" for k in kept)}
+
+
+def extremes(values: Floats, most: int) -> list[int]:
+    """At most ``most`` indices: the first and last, and of each of equal stretches the lowest and highest, so that no spike is lost.
+
+    Examples
+    --------
+    >>> extremes(np.array([0.0, 1, 9, 2, 3, -5, 4, 5]), 6)
+    [0, 2, 5, 7]
+    """
+    if len(values) <= most:
+        return list(range(len(values)))
+    low, high = np.where(np.isnan(values), np.inf, values), np.where(np.isnan(values), -np.inf, values)
+    stretches = np.array_split(np.arange(len(values)), most // 2 - 1)
+    found = {int(part[pick]) for part in stretches for pick in (low[part].argmin(), high[part].argmax())}
+    return sorted(found | {0, len(values) - 1})
 
 
 def evenly(n: int, most: int) -> list[int]:
@@ -49,61 +129,101 @@ def evenly(n: int, most: int) -> list[int]:
     return list(range(n)) if n <= most else [round(k) for k in np.linspace(0, n - 1, most).tolist()]
 
 
-def parameters_of(state: Any) -> list[Data]:
-    """Each parameter with its numbers, or what they amount to."""
-    return [{"path": path, "table": table_of(np.asarray(value)), "short": in_short(np.asarray(value))} for path, value in state.items()]
+# -- the parameters ----------------------------------------------------------------------------------------
 
 
-def decision_of(model: Module, loss_fn: Any, x: Floats, y: Any, states: Sequence[Any]) -> Data | None:
-    """What the network answers all over the range of one or two features, at each snapshot."""
-    if x.ndim != 2 or x.shape[1] not in (1, 2):
+def parameter_of(path: str, values: Sequence[Floats]) -> Data:
+    """A parameter at each snapshot: its numbers, or cells on one scale for all of training and what they amount to."""
+    shape = values[0].shape
+    data: Data = {"path": path, "shape": list(shape), "columns": matrix_of(values[0]).shape[-1]}
+    if values[0].size <= NUMBERS:
+        return data | {"numbers": [" ".join(number(x) for x in value.ravel()) for value in values]}
+    means = [averaged(matrix_of(value)) for value in values]
+    largest = largest_of(np.stack(means))
+    cells = {"rows": means[0].shape[0], "columns": means[0].shape[1], "largest": number(largest), "cells": [signed_cells(mean, largest) for mean in means]}
+    return data | {"map": cells, "short": [", ".join(f"{name} {text}" for name, text in in_short(value)) for value in values]}
+
+
+# -- what the network answers ------------------------------------------------------------------------------
+
+
+def scene_of(loss_fn: Any, x: Floats, y: Floats) -> Data | None:
+    """Where the network is asked, and the data there, for one or two features; None for others."""
+    if x.ndim != 2 or x.shape[1] not in (1, 2) or not len(x) or x.dtype.kind not in "biuf" or y.dtype.kind not in "biuf":
+        return None
+    x, target = x.astype(float), y.reshape(len(x), -1)[:, 0].astype(float)
+    if not (np.isfinite(x).all() and np.isfinite(target).all()):
         return None
     low, high = x.min(axis=0), x.max(axis=0)
     pad = MARGIN * np.where(high > low, high - low, 1.0)
     axes = [np.linspace(a, b, LINE if x.shape[1] == 1 else SIDE) for a, b in zip(low - pad, high + pad)]
-    grid = np.stack([axis.ravel() for axis in np.meshgrid(*axes)], axis=1)
-    answers = answers_of(model, loss_fn, grid, states)
-    target = plain(y).reshape(len(x), -1)
-    shown = evenly(len(x), POINTS)
-    classes = answers.shape[-1] > 1 and isinstance(loss_fn, CrossEntropyLoss)
-    data: Data = {
-        "features": x.shape[1],
+    kinds = {CrossEntropyLoss: "class", BCELoss: "probability", BCEWithLogitsLoss: "probability"}
+    return {
+        "grid": np.stack([axis.ravel() for axis in np.meshgrid(*axes)], axis=1),
         "ranges": [[float(axis[0]), float(axis[-1])] for axis in axes],
-        "points": [[*map(float, x[k]), float(target[k, 0])] for k in shown],
-        "classes": answers.shape[-1] if classes else 2 if set(np.unique(target)) <= {0, 1} else 0,
-        "answer": "class" if classes else "number",
+        "points": [[*map(float, x[k]), float(target[k])] for k in evenly(len(x), POINTS)],
+        "target": target,
+        "kind": kinds.get(type(loss_fn), "number"),
     }
-    finite = answers[np.isfinite(answers)]
-    bottom, top = (0.0, 1.0) if data["classes"] else (float(np.min([*finite, target.min()])), float(np.max([*finite, target.max()])))
-    data["low"], data["high"] = bottom, top
-    levels = np.nan_to_num((answers - bottom) / ((top - bottom) or 1.0)).clip(0, 1)
-    if x.shape[1] == 1:
-        data["curves"] = [[np.round(levels[k, :, j], 4).tolist() for j in range(levels.shape[-1])] for k in range(len(states))]
-    elif classes:
-        data["side"], data["winners"] = SIDE, [encoded(level.argmax(axis=-1)) for level in levels]
-        data["levels"] = [encoded(255 * level.max(axis=-1)) for level in levels]
-    else:
-        data["side"], data["levels"] = SIDE, [encoded(255 * level[:, 0]) for level in levels]
+
+
+def answer_of(model: Module, loss_fn: Any, state: State, scene: Data | None) -> Floats:
+    """What the model answers on the grid with the parameters of a state, as (points, outputs)."""
+    model.load_state_dict(state)
+    if scene is None:
+        return np.empty((0, 0))
+    response: Callable[[Any], Any] = {BCEWithLogitsLoss: sigmoid, CrossEntropyLoss: softmax}.get(type(loss_fn), lambda z: z)
+    return np.asarray(response(plain(model(scene["grid"])))).reshape(len(scene["grid"]), -1)
+
+
+@contextmanager
+def evaluating(model: Module) -> Iterator[None]:
+    """The model in evaluation mode; afterwards it has its modes, state and arrays again, whatever was loaded inside."""
+    with replaced(model, {}):
+        model.eval()
+        yield
+
+
+def decision_of(scene: Data, answers: Sequence[Floats]) -> Data:
+    """What the network answers all over the range of its inputs, at each snapshot."""
+    target, kind, features = scene["target"], scene["kind"], len(scene["ranges"])
+    outputs = answers[0].shape[-1]
+    kind = "number" if kind == "class" and outputs == 1 else kind
+    low, high = (0.0, 1.0) if kind != "number" else window(target, np.stack(answers))
+    data: Data = {key: scene[key] for key in ("ranges", "points")} | {"kind": kind, "outputs": outputs, "low": low, "high": high}
+    data["classes"] = outputs if kind == "class" else 2 if set(np.unique(target)) <= {0, 1} else 0
+    with np.errstate(over="ignore"):
+        shares = [np.where(np.isfinite(answer), (answer - low) / (high - low), np.nan) for answer in answers]
+    if features == 1:  # beyond the window a curve leaves the picture, up to a height of it on each side
+        data["curves"] = [[encoded(levels(share[:, j], -1, 2, 65535), "u2") for j in range(outputs)] for share in shares]
+        return data
+    data["side"] = SIDE
+    if kind == "class":
+        data["winners"] = [encoded(share.argmax(axis=-1)) for share in shares]
+    data["levels"] = [encoded(levels(share.max(axis=-1) if kind == "class" else share[:, 0], 0, 1, 255)) for share in shares]
     return data
 
 
-def answers_of(model: Module, loss_fn: Any, grid: Floats, states: Sequence[Any]) -> Floats:
-    """What the model answers with the parameters of each state, as (states, points, outputs)."""
-    response: Callable[[Any], Any] = {BCEWithLogitsLoss: sigmoid, CrossEntropyLoss: softmax}.get(type(loss_fn), lambda z: z)
-    answers = []
-    with replaced(model, {}), no_grad():
-        for state in states:
-            model.load_state_dict(state)
-            answer = model(grid)
-            answers.append(np.asarray(response(answer.data if isinstance(answer, Tensor) else answer)).reshape(len(grid), -1))
-    return np.stack(answers)
+def window(target: Floats, answers: Floats) -> tuple[float, float]:
+    """The range of answers to show: that of the data, and of what the network answers up to as much again on each side."""
+    bottom, top = float(target.min()), float(target.max())
+    span = (top - bottom) or 1.0
+    known = np.clip(answers[np.isfinite(answers)], bottom - span, top + span)
+    low, high = float(np.min(known, initial=bottom)), float(np.max(known, initial=top))
+    return low, high if high > low else low + span
+
+
+def levels(shares: Floats, low: float, high: float, most: int) -> Floats:
+    """Shares from low to high as 1 to ``most``; 0 is not finite.
+
+    Examples
+    --------
+    >>> levels(np.array([0.0, 0.5, 1.0, 7.0, np.nan]), 0, 1, 255)
+    array([  1., 128., 255., 255.,   0.])
+    """
+    return np.where(np.isnan(shares), 0, 1 + np.rint((most - 1) * (np.clip(np.nan_to_num(shares), low, high) - low) / (high - low)))
 
 
 def plain(array: Any) -> Any:
     """The numbers themselves."""
     return array.numpy() if isinstance(array, Tensor) else np.asarray(array)
-
-
-def encoded(cells: Floats) -> str:
-    """Numbers from 0 to 255 as bytes in base64."""
-    return base64.b64encode(np.rint(cells).astype(np.uint8).tobytes()).decode()

@@ -12,7 +12,7 @@ import hashlib
 import html
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -24,22 +24,21 @@ from tinygrad_lr.autodiff.tensor import Tensor
 from tinygrad_lr.nn.losses import BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
 from tinygrad_lr.nn.module import Module
 from tinygrad_lr.show.backprop import Comparison, backprop_report, stages_of
-from tinygrad_lr.show.epochs import encoded, training_of
+from tinygrad_lr.show.cells import heat_map, matrix_of
+from tinygrad_lr.show.epochs import History, training_of
 from tinygrad_lr.show.observe import observe
 from tinygrad_lr.show.picture import Box, in_short, number, picture_of, table_of
 from tinygrad_lr.show.walk import Walk
 
 Data = dict[str, Any]
 
-SCRIPTS = ("dom.js", "layout.js", "graph.js", "panel.js", "steps.js", "training.js", "page.js")
+SCRIPTS = ("dom.js", "layout.js", "graph.js", "panel.js", "steps.js", "plots.js", "training.js", "page.js")
 TABLE_ROWS, TABLE_COLUMNS = 20, 10  # a larger array is shown as a heat map and a histogram
 LAYERS = 50  # beyond it the equations are not computed by hand: that takes a backward pass for each layer
-MAP_ROWS, MAP_COLUMNS, BARS = 32, 48, 24
+BARS = 24
 
 
-def explore(
-    model: Module, loss_fn: Callable[..., Tensor], x: Any, y: Any, path: str | Path = "explore.html", history: Sequence[tuple[Any, Any]] | None = None
-) -> Path:
+def explore(model: Module, loss_fn: Callable[..., Tensor], x: Any, y: Any, path: str | Path = "explore.html", history: History | None = None) -> Path:
     """Write a page to walk through one forward and one backward pass, step by step, with all numbers.
 
     The page is one file that needs no network. It shows the graph with its modules, which fold; the arrow keys
@@ -55,10 +54,13 @@ def explore(
         The batch to follow.
     path : str or Path
         Where to write the page.
-    history : sequence of (loss, state), optional
-        Snapshots of training, one per epoch: ``history.append((loss.item(), model.state_dict()))``. With it the
-        page has a slider through the epochs: parameters, the loss, and for inputs of one or two features what
-        the network answers all over their range.
+    history : sequence of (loss, state) or (epoch, loss, state), optional
+        The course of training: ``history.append((loss.item(), model.state_dict()))`` in each epoch numbers them
+        0, 1, 2; with an epoch in front, ``(epoch, loss, state)``, each has the number it is given. Where a state
+        for each would be too much, ``model.state_dict() if epoch % 25 == 0 else None`` takes a snapshot now and
+        then. With it the page has a slider through the epochs: the loss, the parameters, and for inputs of one or
+        two features what the network answers all over their range, in evaluation mode. A page holds some 100
+        snapshots, fewer of a large network; between two it shows the earlier one, and says so.
 
     Returns
     -------
@@ -68,7 +70,8 @@ def explore(
     Raises
     ------
     ValueError
-        If the loss is not a single number, no gradient flows from it, or the history does not fit the model.
+        If the loss is not a single number, no gradient flows from it, or the history does not fit the model:
+        its states, the form of its entries, or epochs that do not increase.
 
     Examples
     --------
@@ -86,7 +89,7 @@ def explore(
     return path
 
 
-def data_of(model: Module, loss_fn: Callable[..., Tensor], x: Any, y: Any, history: Sequence[tuple[Any, Any]] | None = None) -> Data:
+def data_of(model: Module, loss_fn: Callable[..., Tensor], x: Any, y: Any, history: History | None = None) -> Data:
     """Everything the page shows, ready for JSON."""
     x = x if isinstance(x, Tensor) or hasattr(x, "__array_function__") else np.asarray(x)
     y = y if isinstance(y, Tensor) or hasattr(y, "__array_function__") else np.asarray(y)
@@ -160,24 +163,11 @@ def numbers_of(array: Any) -> Data | None:
     array = np.asarray(array)
     if array.dtype.kind not in "biuf" or not array.size:
         return None
-    matrix = array.reshape(-1, array.shape[-1]) if array.ndim > 2 else np.atleast_2d(array)
+    matrix = matrix_of(array)
     table = table_of(matrix, TABLE_ROWS, TABLE_COLUMNS)
     if table is not None:
         return {"table": table}
     return {"short": in_short(array), "map": heat_map(matrix), "histogram": histogram(array)}
-
-
-def heat_map(matrix: Any) -> Data:
-    """The matrix, averaged down to a few cells, as bytes: 128 is 0, 1 and 255 are the largest magnitude, 0 is not finite."""
-    parts = [np.linspace(0, n, min(n, most) + 1).astype(int)[:-1] for n, most in zip(matrix.shape, (MAP_ROWS, MAP_COLUMNS))]
-    sums, counts = matrix.astype(float), np.ones(matrix.shape)
-    for axis, starts in enumerate(parts):
-        sums, counts = np.add.reduceat(sums, starts, axis=axis), np.add.reduceat(counts, starts, axis=axis)
-    means = sums / counts
-    finite = np.isfinite(means)
-    largest = np.max(np.abs(means), where=finite, initial=0.0) or 1.0
-    cells = np.where(finite, 128 + np.rint(127 * np.where(finite, means, 0) / largest), 0).astype(np.uint8)
-    return {"rows": cells.shape[0], "columns": cells.shape[1], "largest": number(float(largest)), "cells": encoded(cells)}
 
 
 def histogram(array: Any) -> Data:

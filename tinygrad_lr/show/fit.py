@@ -35,7 +35,7 @@ def print_primes() -> bool:
     print("One neuron, sigmoid(w x + b), learns six primes\n")
     print_line("x", " ".join(f"{x:4g}" for x in X[:, 0]))
     print_line("y", " ".join(f"{c:4g}" for c in y[:, 0]))
-    history: list[tuple[float, dict[str, Any]]] = []
+    history: list[tuple[float, dict[str, Any] | None]] = []
     last = train(model, X, y, epochs=2500, lr=0.1, history=history)
     w, b = weights_of(model)
     best = maximum_likelihood(X, y)
@@ -113,9 +113,18 @@ def neuron(n_inputs: int, bias: float) -> nn.Sequential:
 
 
 def train(
-    model: nn.Sequential, X: Floats, y: Floats, epochs: int, lr: float, chosen: str = "", history: list[tuple[float, dict[str, Any]]] | None = None
+    model: nn.Sequential,
+    X: Floats,
+    y: Floats,
+    epochs: int,
+    lr: float,
+    chosen: str = "",
+    history: list[tuple[float, dict[str, Any] | None]] | None = None,
 ) -> float:
-    """Descend along the gradient of all samples at once, and print how it went; give the last mean loss."""
+    """Descend along the gradient of all samples at once, and print how it went; return the last mean loss.
+
+    ``history`` receives the loss after 0, 1, 2, ... epochs, with the parameters after every 25th and the last.
+    """
     loss_fn, optimizer = nn.BCELoss(), nn.SGD(model.parameters(), lr=lr)
     print_line("model", ", ".join(map(repr, [*model, loss_fn])))
     print_line("training", f"SGD, {counted(epochs, 'epoch')}, learning rate {lr:.4g}{chosen}")
@@ -123,8 +132,8 @@ def train(
     visible, due = sys.stderr.isatty(), 0.0
     for epoch in range(1, epochs + 1):
         loss = loss_fn(model(X), y)
-        if history is not None and epoch % 25 == 1:
-            history.append((loss.item(), model.state_dict()))
+        if history is not None:
+            history.append((loss.item(), model.state_dict() if epoch % 25 == 1 else None))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -132,6 +141,8 @@ def train(
             show_progress(epoch, epochs, loss.item())
             due = time.monotonic() + 0.1
     last = float(loss_fn(model(X), y).item())
+    if history is not None:
+        history.append((last, model.state_dict()))
     print_line("mean loss", f"{first:.6f} at the start, {last:.6f} at the end")
     return last
 

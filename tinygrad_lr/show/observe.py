@@ -198,6 +198,12 @@ def stack(frame: FrameType | None) -> Iterator[FrameType]:
         frame = frame.f_back
 
 
+def handed_to(frame: FrameType) -> tuple[Module, tuple[Any, ...]]:
+    """The module whose call a frame is, and the arguments."""
+    held = frame.f_locals
+    return held["self"], (*held["inputs"], *held["named"].values())
+
+
 def line_of(frame: FrameType) -> Line:
     """Where a frame is."""
     file, number = frame.f_code.co_filename, frame.f_lineno

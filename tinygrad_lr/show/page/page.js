@@ -65,7 +65,10 @@ function setUpTraining() {
     find(name).setAttribute("role", "tabpanel");
     find(name).setAttribute("aria-labelledby", `tab-${name}`);
     find(name).removeAttribute("aria-label");
-    find(`tab-${name}`).addEventListener("click", () => choose(name));
+    find(`tab-${name}`).addEventListener("click", (event) => {
+      choose(name);
+      if (event.detail) find(`tab-${name}`).blur(); // chosen by pointer: the next key is meant for the view, not for the tabs
+    });
   }
   document.querySelector(".tabs").addEventListener("keydown", (event) => {
     if (!["ArrowLeft", "ArrowRight"].includes(event.key)) return;

@@ -1,149 +1,327 @@
-// The training view: a slider through the epochs moves the answer of the network, the loss and the parameters.
+// The training view: a slider through the user's epochs moves the loss, the parameters and what the network answers.
 
-const CLASS_COLOURS = ["--value", "--gradient", "--value-negative", "--gradient-negative", "--quiet"];
+const { first: FIRST_EPOCH, last: LAST_EPOCH, snapshots: SNAPSHOTS } = DATA.training ?? {};
+const RUN = { seconds: 12, quickest: 60, slowest: 700 }; // playing all epochs, and milliseconds between two pictures
+const EPOCHS = { range: [FIRST_EPOCH, Math.max(LAST_EPOCH, FIRST_EPOCH + 1)], title: "epoch", whole: true };
 
-/** Build the view once; gives the function that shows a snapshot. */
-function buildTraining() {
-  const { snapshots, decision, epochs } = DATA.training;
-  const answer = decision ? answerPlot(decision) : null;
-  const losses = lossPlot(DATA.training);
-  const parameters = element("div", { class: "plot parameters", tabindex: 0, role: "group", "aria-label": "Parameters" });
-  const slider = element("input", { id: "epochs", type: "range", min: 0, max: snapshots.length - 1, value: snapshots.length - 1, "aria-label": "Epoch", input: () => show(Number(slider.value)) });
-  const line = element("p", { id: "epoch", role: "status" });
-  const by = (step) => () => show(Math.min(snapshots.length - 1, Math.max(0, Number(slider.value) + step)));
-  find("training").classList.toggle("no-decision", !decision);
-  find("training").append(
-    ...(answer ? [answer.element] : []),
-    element("div", { class: "side" }, losses.element, parameters),
-    element("div", { class: "controls" },
-      element("div", { class: "buttons" }, element("button", { "aria-label": "Epoch before", click: by(-1) }, "−1"), element("button", { "aria-label": "Next epoch", click: by(1) }, "+1")),
-      slider, line),
-  );
-  function show(k) {
-    const { epoch, loss } = snapshots[k];
-    slider.value = k;
-    slider.setAttribute("aria-valuetext", `epoch ${epoch}`);
-    line.textContent = `epoch ${epoch} of ${epochs - 1}, loss ${loss}`;
-    answer?.show(k);
-    losses.show(epoch);
-    parameters.replaceChildren(element("h2", {}, "Parameters"), ...snapshots[k].parameters.flatMap(parameterRows));
+/** The last of ascending numbers that is not above one; the first where all are. */
+function lastUpTo(ascending, number) {
+  let [low, high] = [0, ascending.length - 1];
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2);
+    if (ascending[middle] <= number) low = middle;
+    else high = middle - 1;
   }
-  return () => show(Number(slider.value));
+  return low;
 }
 
-function parameterRows({ path, table, short }) {
-  const numbers = table ? tableOf(table) : element("p", { class: "small" }, short.map(([name, text]) => `${name} ${text}`).join(", "));
-  return [element("h3", {}, path), element("div", { class: "value" }, numbers)];
+/** Build the view once; gives the function that shows the present epoch again. */
+function buildTraining() {
+  const { decision, losses, parameters } = DATA.training;
+  const loss = lossPlot(losses);
+  const answer = decision ? answerPlot(decision) : null;
+  const all = parametersPlot(parameters);
+  const controls = epochControls(show);
+  find("training").append(
+    element("div", { class: "board", tabindex: 0, role: "group", "aria-label": "Plots of the training" }, (answer ?? loss).element, element("div", { class: "side" }, ...(answer ? [loss.element] : []), all.element)),
+    controls.element,
+  );
+  function show(epoch) {
+    const k = lastUpTo(SNAPSHOTS, epoch);
+    const known = loss.known(epoch);
+    controls.tell(epoch, `${known.epoch === epoch ? "" : `at epoch ${written(known.epoch)} `}${known.text}`, k);
+    answer?.show(k);
+    loss.show(epoch);
+    all.show(k);
+  }
+  return () => {
+    for (const repaint of BARS) repaint();
+    controls.again();
+  };
 }
 
-// -- the loss ---------------------------------------------------------------------------------------------------
+// -- the epoch ------------------------------------------------------------------------------------------------------
 
-const PLOT = { width: 640, height: 300, left: 56, right: 14, top: 12, bottom: 30 };
-const TALL = { ...PLOT, height: 560 };
+/** Slider, buttons and keys; show(epoch) is told of every change. */
+function epochControls(show) {
+  let epoch = LAST_EPOCH;
+  let timer = null;
+  const goTo = (to) => {
+    epoch = Math.min(LAST_EPOCH, Math.max(FIRST_EPOCH, to));
+    if (epoch === LAST_EPOCH) play(false);
+    show(epoch);
+  };
+  const by = (step) => () => goTo(epoch + step);
+  const bySnapshot = (step) => () => {
+    const k = lastUpTo(SNAPSHOTS, epoch);
+    goTo(step < 0 && SNAPSHOTS[k] < epoch ? SNAPSHOTS[k] : (SNAPSHOTS[k + step] ?? (step < 0 ? FIRST_EPOCH : LAST_EPOCH)));
+  };
+  const button = (label, path, click, more = {}) => element("button", { "aria-label": label, click, ...more }, drawn("svg", { viewBox: "0 0 16 16", "aria-hidden": "true" }, drawn("path", { d: path })));
+  const player = button("Play", "", () => play(!timer), { "aria-pressed": "false" });
+  const slider = element("input", { id: "epochs", type: "range", min: FIRST_EPOCH, max: LAST_EPOCH, step: 1, value: LAST_EPOCH, "aria-label": "Epoch", input: () => goTo(Number(slider.value)) });
+  const line = element("span");
+  const whose = element("span", { class: "small" });
+  const status = element("p", { id: "epoch", role: "status" }, line, whose);
+  function play(on) {
+    clearInterval(timer);
+    timer = null;
+    const epochs = LAST_EPOCH - FIRST_EPOCH;
+    if (on && epochs) {
+      if (epoch === LAST_EPOCH) goTo(FIRST_EPOCH);
+      const pace = Math.min(RUN.slowest, Math.max(RUN.quickest, (1000 * RUN.seconds) / epochs));
+      const step = Math.max(1, Math.round((epochs * pace) / (1000 * RUN.seconds)));
+      timer = setInterval(() => (find("training").hidden ? play(false) : goTo(epoch + step)), pace);
+    }
+    player.setAttribute("aria-pressed", String(Boolean(timer)));
+    player.setAttribute("aria-label", timer ? "Pause" : "Play");
+    player.querySelector("path").setAttribute("d", timer ? "M3 2h4v12H3zM9 2h4v12H9z" : "M2 2v12l12-6z");
+    status.setAttribute("aria-live", timer ? "off" : "polite"); // some twenty epochs a second are not read out
+  }
+  function tell(epoch, loss, k) {
+    const at = written(epoch);
+    slider.value = epoch;
+    slider.setAttribute("aria-valuetext", `epoch ${at}`);
+    line.textContent = `epoch ${at} of ${written(LAST_EPOCH)}, loss ${loss}`;
+    const before = SNAPSHOTS[k] < epoch ? "the snapshot before" : "the first snapshot";
+    whose.textContent = `network as of ${SNAPSHOTS[k] === epoch ? "this epoch" : `epoch ${written(SNAPSHOTS[k])}, ${before}`}`;
+  }
+  play(false);
+  listenToEpochKeys({
+    ArrowRight: by(1), ArrowLeft: by(-1), "Shift ArrowRight": bySnapshot(1), "Shift ArrowLeft": bySnapshot(-1),
+    Home: () => goTo(FIRST_EPOCH), End: () => goTo(LAST_EPOCH), " ": () => play(!timer),
+  });
+  const buttons = element("div", { class: "buttons" },
+    button("First epoch", "M2 2h2v12H2zM14 2v12L5 8z", () => goTo(FIRST_EPOCH)), button("Epoch before", "M12 2v12L3 8z", by(-1)), player,
+    button("Next epoch", "M4 2v12l9-6z", by(1)), button("Last epoch", "M12 2h2v12h-2zM2 2v12l9-6z", () => goTo(LAST_EPOCH)));
+  const keys = element("p", { class: "keys" }, ..."← → epoch, Shift ← → snapshot, Space plays".split(/(←|→|Shift|Space)/).map((word, k) => (k % 2 ? element("kbd", {}, word) : word)));
+  return { element: element("div", { class: "controls" }, buttons, slider, status, keys), tell, again: () => show(epoch) };
+}
 
-function scales([x0, x1], [y0, y1], plot) {
+/** While the training is in view its keys work wherever the focus is; fields, sliders and buttons keep their own. */
+function listenToEpochKeys(actions) {
+  document.addEventListener("keydown", (event) => {
+    const { key, target } = event;
+    if (find("training").hidden || event.ctrlKey || event.metaKey || event.altKey) return;
+    const slider = target.matches('input[type="range"]');
+    if ((target.matches("input, select, textarea") && !(slider && (key === " " || event.shiftKey))) || (target.matches("button") && key === " ")) return;
+    const action = actions[event.shiftKey && key !== " " ? `Shift ${key}` : key];
+    if (!action) return;
+    event.preventDefault();
+    action();
+  });
+}
+
+function plotBox(title, note, ...content) {
+  return element("div", { class: "plot" }, element("div", { class: "head" }, element("h2", {}, title), ...note), ...content);
+}
+
+// -- the loss -------------------------------------------------------------------------------------------------------
+
+function lossPlot({ epochs, values }) {
+  const texts = values.split(" ");
+  const points = texts.map((text, k) => [epochs ? epochs[k] : FIRST_EPOCH + k, Number(text)]);
+  const at = points.map(([epoch]) => epoch);
+  const finite = points.map(([, value]) => value).filter(Number.isFinite);
+  const positive = finite.filter((value) => value > 0);
+  let log = false;
+  const range = () => (log ? [Math.min(...positive), Math.max(...positive)] : [Math.min(0, ...finite), Math.max(0, ...finite)]);
+  const plot = plotOf("the loss, epoch by epoch", (width, height) => {
+    const [low, high] = range();
+    const { to, parts } = axes(width, height, EPOCHS, { range: [low, high > low ? high : low + (low || 1)], title: "loss", log });
+    const place = ([k, value]) => (Number.isFinite(value) && (!log || value > 0) ? [to.x(k), to.y(value)] : null);
+    const moving = (epoch) => {
+      const here = place(points[lastUpTo(at, epoch)]);
+      return [cursor(to, epoch), ...(here ? [drawn("circle", { class: "here", r: 5, cx: here[0], cy: here[1] })] : [])];
+    };
+    return { below: [...parts, drawn("path", { class: "losses", d: pathThrough(points.map(place)) })], moving };
+  });
+  const toggle = element("button", { class: "toggle", "aria-pressed": "false", disabled: !positive.length, click: () => {
+    log = !log;
+    toggle.setAttribute("aria-pressed", String(log));
+    missing.hidden = !log || positive.length === finite.length;
+    plot.redraw();
+  } }, "Log scale");
+  const missing = element("p", { class: "small", hidden: true }, "a loss of 0 or below has no place on a log scale");
   return {
-    plot,
-    x: (x) => plot.left + ((x - x0) / (x1 - x0 || 1)) * (plot.width - plot.left - plot.right),
-    y: (y) => plot.height - plot.bottom - ((y - y0) / (y1 - y0 || 1)) * (plot.height - plot.top - plot.bottom),
+    element: plotBox("Loss", [element("p", { class: "small" }, `epochs ${written(FIRST_EPOCH)} to ${written(LAST_EPOCH)}`), missing, toggle], plot.element),
+    known: (epoch) => {
+      const k = lastUpTo(at, epoch);
+      return { epoch: at[k], text: texts[k] };
+    },
+    show: plot.show,
   };
 }
 
-const plain = (number) => String(Number.isInteger(number) ? number : Number(number.toPrecision(3)));
+const cursor = (to, epoch) => drawn("path", { class: "cursor", d: `M${to.x(epoch)},${to.top}V${to.bottom}` });
 
-/** Axes with their ends written on them. */
-function axes(xs, ys, to) {
-  const at = (x, y, text, anchor) => drawn("text", { x, y, "text-anchor": anchor }, text);
-  return [
-    drawn("path", { class: "axis", d: `M${to.x(xs[0])},${to.y(ys[1])}V${to.y(ys[0])}H${to.x(xs[1])}` }),
-    at(to.x(xs[0]), to.plot.height - 8, plain(xs[0]), "start"), at(to.x(xs[1]), to.plot.height - 8, plain(xs[1]), "end"),
-    at(to.plot.left - 8, to.y(ys[0]), plain(ys[0]), "end"), at(to.plot.left - 8, to.y(ys[1]) + 10, plain(ys[1]), "end"),
-  ];
+// -- the parameters -------------------------------------------------------------------------------------------------
+
+const LINES = 12; // elements of a parameter that are drawn as lines
+
+function parametersPlot(parameters) {
+  const parts = parameters.map((parameter) => (parameter.numbers ? smallParameter(parameter) : largeParameter(parameter)));
+  const note = parameters.some(({ map }) => map) ? [element("p", { class: "small" }, "the colours of a heat map mean the same at every epoch")] : [];
+  const box = plotBox("Parameters", note, element("div", { class: "parameters" }, ...parts.map((part) => part.element)));
+  return { element: box, show: (k) => parts.forEach((part) => part.show(k)) };
 }
 
-const drawing = (plot, label, ...children) => drawn("svg", { viewBox: `0 0 ${plot.width} ${plot.height}`, role: "img", "aria-label": label }, ...children);
-
-function plotBox(title, note, picture) {
-  return element("div", { class: "plot" }, element("h2", {}, title), element("p", { class: "small" }, note), element("div", { class: "picture" }, ...picture));
+/** Its name in the equations and in the model, and its shape. */
+function parameterBox({ path, shape }, wide, ...content) {
+  const node = DATA.nodes.find(({ kind, name }) => kind === "parameter" && name === path);
+  const symbol = node && isSymbol(node.label) ? [element("span", { class: "symbol" }, ...typeset(node.label)), " "] : [];
+  const words = shape.length > 1 ? shape.join(" × ") : shape.length ? `${shape[0]}` : "a number";
+  return element("section", { class: wide ? "parameter wide" : "parameter" }, element("h3", {}, ...symbol, path, element("span", { class: "shape" }, words)), ...content);
 }
 
-function lossPlot({ losses, epochs }) {
-  const known = losses.filter(([, loss]) => loss !== null);
-  const values = known.map(([, loss]) => loss);
-  const [xs, ys] = [[0, Math.max(1, epochs - 1)], [Math.min(0, ...values), Math.max(...values, 1e-12)]];
-  const to = scales(xs, ys, PLOT);
-  const line = drawn("path", { class: "losses", d: known.length ? "M" + known.map(([k, loss]) => `${to.x(k)},${to.y(loss)}`).join("L") : "" });
-  const here = drawn("circle", { class: "here", r: 6 });
-  const show = (epoch) => {
-    const [, loss] = known.reduce((best, point) => (Math.abs(point[0] - epoch) < Math.abs(best[0] - epoch) ? point : best), known[0] ?? [0, 0]);
-    here.setAttribute("cx", to.x(epoch));
-    here.setAttribute("cy", to.y(loss));
+/** Few numbers: a table at the epoch, and lines over the epochs. */
+function smallParameter(parameter) {
+  const { numbers, columns, shape } = parameter;
+  const rows = numbers.map((text) => text.split(" ").filter(Boolean));
+  const table = element("div", { class: rows[0].length === columns ? "value numbers row" : "value numbers" });
+  const lines = rows[0].length && rows[0].length <= LINES && SNAPSHOTS.length > 1 ? parameterLines(parameter, rows.map((row) => row.map(Number))) : null;
+  const show = (k) => {
+    table.replaceChildren(numberTable(Array.from({ length: rows[k].length / columns }, (_, r) => rows[k].slice(r * columns, (r + 1) * columns))));
+    lines?.show(k);
   };
-  return { element: plotBox("Loss", `over ${epochs} epochs`, [drawing(PLOT, "the loss, epoch by epoch", ...axes(xs, ys, to), line, here)]), show };
+  return { element: parameterBox(parameter, shape.length > 1 && columns > 4 && rows[0].length > columns, table, ...(lines ? [lines.element] : [])), show };
 }
 
-// -- what the network answers -------------------------------------------------------------------------------------
+function parameterLines({ path, columns, shape }, rows) {
+  const index = (j) => (shape.length > 1 ? `[${Math.floor(j / columns)}, ${j % columns}]` : `[${j}]`);
+  const names = rows[0].length > 1 ? rows[0].map((_, j) => index(j)) : [];
+  const known = rows.flat().filter(Number.isFinite);
+  const [low, high] = [Math.min(0, ...known), Math.max(0, ...known)];
+  const plot = plotOf(`${path} over the epochs`, (width, height) => {
+    const room = 10 + TEXT * Math.max(0, ...names.map((name) => name.length));
+    const { to, parts } = axes(width, height, EPOCHS, { range: [low, high > low ? high : low + 1], title: "value" }, room);
+    const place = (j) => (row, s) => (Number.isFinite(row[j]) ? [to.x(SNAPSHOTS[s]), to.y(row[j])] : null);
+    const ends = names.map((_, j) => to.y(Number.isFinite(rows.at(-1)[j]) ? rows.at(-1)[j] : 0));
+    const labels = labelPlaces(ends, to.top + 4, to.bottom);
+    const dot = (value, k) => drawn("circle", { class: "dot", r: 3.5, cx: to.x(SNAPSHOTS[k]), cy: to.y(value) });
+    return {
+      below: [
+        ...parts,
+        ...rows[0].map((_, j) => drawn("path", { class: "line", d: pathThrough(rows.map(place(j))) })),
+        ...names.map((name, j) => drawn("text", { class: "name", x: to.right + 6, y: labels[j] + 4 }, name)),
+      ],
+      moving: (k) => [cursor(to, SNAPSHOTS[k]), ...rows[k].filter(Number.isFinite).map((value) => dot(value, k))],
+    };
+  });
+  plot.element.style.height = `${Math.max(150, 80 + 13 * names.length)}px`; // room for a name beside each line
+  return plot;
+}
+
+/** Many numbers: a heat map at the epoch, with its scale. */
+function largeParameter(parameter) {
+  const { map, short, shape, columns } = parameter;
+  const high = shape.reduce((a, b) => a * b, 1) / columns;
+  const [down, across] = [Math.ceil(high / map.rows), Math.ceil(columns / map.columns)];
+  const averaged = down * across > 1 ? `; a cell is the mean of up to ${shape.length > 1 ? `${down} × ` : ""}${across}` : "";
+  const holder = element("div", { class: "map" });
+  const words = element("p", { class: "small" });
+  const ramp = btoa(String.fromCharCode(...Array.from({ length: 65 }, (_, k) => Math.round(1 + (254 * k) / 64))));
+  const legend = scaleBar("", [`−${map.largest}`, "0", `+${map.largest}`], () => heatMap({ map: { rows: 1, columns: 65, cells: ramp } }, "value"));
+  const show = (k) => {
+    const canvas = heatMap({ map: { ...map, cells: map.cells[k] } }, "value");
+    for (const [name, text] of [["role", "img"], ["aria-label", `heat map of ${parameter.path}; ${short[k]}`]]) canvas.setAttribute(name, text);
+    canvas.style.aspectRatio = `${map.columns} / ${map.rows}`;
+    holder.replaceChildren(canvas);
+    words.textContent = short[k] + averaged;
+  };
+  return { element: parameterBox(parameter, false, holder, legend, words), show };
+}
+
+// -- what the network answers ---------------------------------------------------------------------------------------
+
+const ANSWER = { class: "probability of each class", probability: "probability of class 1", number: "answer" };
 
 function answerPlot(decision) {
-  return decision.features === 1 ? curvePlot(decision) : regionPlot(decision);
+  const { ranges, classes, outputs, kind } = decision;
+  const { plot, bar, notes } = ranges.length === 1 ? curvePlot(decision) : regionPlot(decision);
+  const more = outputs > 1 && kind !== "class" && ranges.length === 2 ? [`output 0 of ${outputs}`] : [];
+  const note = element("p", { class: "small" }, [...notes, ...more].join("; "));
+  return { element: plotBox("What the network answers", [note, ...(classes ? [classLegend(classes)] : []), ...bar], plot.element), show: plot.show };
 }
 
-const classColour = (k) => `var(${CLASS_COLOURS[k % CLASS_COLOURS.length]})`;
-
-/** One feature: the answer as a curve, with the data. */
-function curvePlot({ ranges: [xs], low, high, points, curves, classes, answer }) {
-  const pad = 0.06 * (high - low || 1);
-  const ys = [low - pad, high + pad];
-  const to = scales(xs, ys, TALL);
-  const lines = curves[0].map((_, j) => drawn("path", { class: "curve", style: answer === "class" ? `stroke: ${classColour(j)}` : null }));
-  const dots = points.map(([x, y]) => drawn("circle", { class: "point", r: 7, cx: to.x(x), cy: to.y(answer === "class" ? high : y), fill: classes ? classColour(y) : "var(--ink)" }));
-  const half = classes === 2 ? [drawn("path", { class: "half", d: `M${to.x(xs[0])},${to.y(0.5)}H${to.x(xs[1])}` })] : [];
-  const show = (k) =>
-    lines.forEach((line, j) => {
-      const curve = curves[k][j];
-      const x = (i) => to.x(xs[0] + (i / (curve.length - 1)) * (xs[1] - xs[0]));
-      line.setAttribute("d", "M" + curve.map((share, i) => `${x(i).toFixed(1)},${to.y(low + share * (high - low)).toFixed(1)}`).join("L"));
-    });
-  const picture = drawing(TALL, "the answer of the network over its input, with the data", ...axes(xs, [low, high], to), ...half, ...lines, ...dots);
-  return { element: plotBox("What the network answers", "over the range of the input; the dots are the data", [picture]), show };
+/** One feature: the answer as a curve for each output, with the data. */
+function curvePlot({ ranges: [xs], low, high, points, curves, classes, kind, outputs }) {
+  const pad = 0.06 * (high - low);
+  const codes = curves.map((lines) => lines.map((text) => [...new Uint16Array(bytes(text).buffer)]));
+  const names = outputs > 1 ? curves[0].map((_, j) => (kind === "class" ? `class ${j}` : `[${j}]`)) : [];
+  const halfway = kind === "probability" && classes;
+  const plot = plotOf("the answer of the network over its input, with the data", (width, height) => {
+    const room = names.length ? 10 + TEXT * Math.max(...names.map((name) => name.length)) : 0;
+    const { to, parts } = axes(width, height, { range: xs, title: "input x" }, { range: [low - pad, high + pad], title: ANSWER[kind] }, room);
+    const place = (code, i, { length }) => (code ? [to.x(xs[0] + (i / (length - 1)) * (xs[1] - xs[0])), to.y(low + (high - low) * ((3 * (code - 1)) / 65534 - 1))] : null);
+    const clip = drawn("clipPath", { id: "frame" }, drawn("rect", { x: to.left, y: to.top, width: Math.max(0, to.right - to.left), height: Math.max(0, to.bottom - to.top) }));
+    const moving = (k) => {
+      const lines = codes[k].map((line) => line.map(place));
+      const labels = labelPlaces(lines.map((line) => Math.min(to.bottom, Math.max(to.top, line.at(-1)?.[1] ?? to.bottom))), to.top + 4, to.bottom);
+      const colour = (j) => (kind === "class" ? `stroke: var(${classColour(j)})` : null);
+      return [
+        drawn("g", { "clip-path": "url(#frame)" }, ...lines.map((line, j) => drawn("path", { class: "curve", d: pathThrough(line), style: colour(j) }))),
+        ...names.map((name, j) => drawn("text", { class: "name", x: to.right + 6, y: labels[j] + 4 }, name)),
+      ];
+    };
+    return {
+      below: [...parts, clip, ...(halfway ? [drawn("path", { class: "half", d: `M${to.left},${to.y(0.5)}H${to.right}` })] : [])],
+      moving,
+      above: points.map(([x, y]) => marker(to.x(x), to.y(kind === "class" ? 1 : y), classes ? classShape(y) : SHAPES[0], classes ? `var(${classColour(y)})` : "var(--ramp)")),
+    };
+  });
+  return { plot, bar: [], notes: ["the curve is the network, the marks are the data", ...(halfway ? ["above the dotted line it answers class 1"] : [])] };
 }
 
 /** Two features: the answer as colour, with the data. */
 function regionPlot(decision) {
-  const { ranges, side, points, classes, low, high } = decision;
-  const holder = element("canvas", { width: 4 * side, height: 4 * side, "aria-hidden": "true" });
-  const to = { x: (x) => (1000 * (x - ranges[0][0])) / (ranges[0][1] - ranges[0][0]), y: (y) => 1000 - (1000 * (y - ranges[1][0])) / (ranges[1][1] - ranges[1][0]) };
-  const colour = (y) => (classes ? classColour(y) : `color-mix(in srgb, var(--gradient) ${Math.round((100 * (y - low)) / (high - low || 1))}%, var(--value))`);
-  const dots = points.map(([x, z, y]) => drawn("ellipse", { class: "point", rx: 11, ry: 11, cx: to.x(x), cy: to.y(z), fill: colour(y) }));
-  const overlay = drawn("svg", { viewBox: "0 0 1000 1000", preserveAspectRatio: "none", role: "img", "aria-label": "the answer of the network over its two inputs, with the data" }, ...dots);
-  const round = () => {
-    const { width, height } = overlay.getBoundingClientRect();
-    if (width) for (const dot of dots) filled(dot, { rx: 7000 / width, ry: 7000 / height }, []);
-  };
-  new ResizeObserver(round).observe(overlay);
-  const show = (k) => {
-    const small = painted(side, side, regionColour(decision, k));
-    const pen = holder.getContext("2d");
-    pen.imageSmoothingEnabled = true;
-    pen.drawImage(small, 0, 0, holder.width, holder.height);
-  };
-  const [a, b] = ranges;
-  const note = `feature 1 from ${plain(a[0])} to ${plain(a[1])} across, feature 2 from ${plain(b[0])} to ${plain(b[1])} upwards; the dots are the data`;
-  return { element: plotBox("What the network answers", note, [holder, overlay]), show };
+  const { ranges, side, points, classes, low, high, kind } = decision;
+  const strength = (y) => Math.round(100 * Math.min(1, RAMP.least + (1 - RAMP.least) * ((y - low) / (high - low))));
+  const fill = (y) => (classes ? `var(${classColour(y)})` : `color-mix(in srgb, var(--ramp) ${strength(y)}%, var(--card))`);
+  const plot = plotOf("the answer of the network over its two inputs, with the data", (width, height) => {
+    const { to, parts } = axes(width, height, { range: ranges[0], title: "input x[:, 0]" }, { range: ranges[1], title: "input x[:, 1]" });
+    const place = { x: to.left, y: to.top, width: Math.max(0, to.right - to.left), height: Math.max(0, to.bottom - to.top), preserveAspectRatio: "none" };
+    return {
+      below: parts,
+      moving: (k) => [drawn("image", { ...place, class: "regions", href: painted(side, side, regionColour(decision, k)).toDataURL() })],
+      above: points.map(([x, z, y]) => marker(to.x(x), to.y(z), classes ? classShape(y) : SHAPES[0], fill(y))),
+    };
+  });
+  if (kind === "class") return { plot, bar: [], notes: ["the area has the colour of the likeliest class, stronger where it is surer; the marks are the data"] };
+  const bar = scaleBar(ANSWER[kind], [low, (low + high) / 2, high].map((end) => written(Number(end.toPrecision(3)))), () => {
+    const colour = answerColour(decision);
+    return painted(65, 1, (k) => colour(k / 64));
+  });
+  return { plot, bar: [bar], notes: ["the area is the network, the marks are the data"] };
 }
 
-/** The colour of a cell: between the two ends of an answer, or the winning class, stronger where it is surer. */
-function regionColour({ side, levels, winners, answer, classes }, k) {
-  const flipped = (cell) => (side - 1 - Math.floor(cell / side)) * side + (cell % side);
+const RAMP = { least: 0.06, classes: 0.45 };
+
+/** The colour of an answer by its share of the range shown: from class 0 to class 1 through paper, or ever stronger. */
+function answerColour({ classes, low, high }) {
+  const [paper, zero, one, ramp] = ["--card", "--class-0", "--class-1", "--ramp"].map(colourOf);
+  if (!classes) return (share) => mixed(paper, ramp, RAMP.least + (1 - RAMP.least) * share);
+  return (share) => {
+    const side = 2 * Math.min(1, Math.max(0, low + share * (high - low))) - 1;
+    return mixed(paper, side < 0 ? zero : one, RAMP.classes * Math.abs(side));
+  };
+}
+
+/** The colour of a cell, counted from the top: of its answer, or of the winning class, stronger where it is surer. */
+function regionColour(decision, k) {
+  const { side, levels, winners, kind, classes } = decision;
   const level = bytes(levels[k]);
-  const paper = colourOf("--card");
-  const ends = CLASS_COLOURS.map(colourOf);
-  if (answer === "class") {
+  const share = (cell) => (level[cell] - 1) / 254;
+  const colour = answerColour(decision);
+  let colourOfCell = (cell) => colour(share(cell));
+  if (kind === "class") {
     const winner = bytes(winners[k]);
-    return (cell) => mixed(paper, ends[winner[flipped(cell)] % ends.length], 0.15 + 0.5 * Math.max(0, (level[flipped(cell)] / 255 - 1 / classes) / (1 - 1 / classes)));
+    const paper = colourOf("--card");
+    const ends = SHAPES.map((_, j) => colourOf(classColour(j)));
+    colourOfCell = (cell) => mixed(paper, ends[classNumber(winner[cell])], 0.12 + RAMP.classes * Math.max(0, (share(cell) - 1 / classes) / (1 - 1 / classes)));
   }
-  return (cell) => {
-    const share = 2 * (level[flipped(cell)] / 255) - 1;
-    return mixed(paper, ends[share < 0 ? 0 : 1], 0.08 + 0.52 * Math.abs(share));
+  const hole = colourOf("--quiet");
+  return (place) => {
+    const cell = (side - 1 - Math.floor(place / side)) * side + (place % side);
+    return level[cell] ? colourOfCell(cell) : hole;
   };
 }
