@@ -30,7 +30,7 @@ Entry = tuple[int, float, State | None]
 
 LOSSES, POINTS = 5000, 400  # that are drawn
 MOST, FEWEST, BYTES = 101, 12, 120_000  # snapshots in a page, and what they may take
-NUMBERS = 32  # a larger parameter is shown as a heat map
+NUMBERS, COLUMNS = 32, 4  # a larger parameter, or a matrix with more columns, is shown as a heat map
 LINE, SIDE = 101, 40  # points on the curve, and along each side of the regions
 MARGIN = 0.15  # of the range of the data, shown on each side of it
 
@@ -134,9 +134,9 @@ def evenly(n: int, most: int) -> list[int]:
 
 def parameter_of(path: str, values: Sequence[Floats]) -> Data:
     """A parameter at each snapshot: its numbers, or cells on one scale for all of training and what they amount to."""
-    shape = values[0].shape
-    data: Data = {"path": path, "shape": list(shape), "columns": matrix_of(values[0]).shape[-1]}
-    if values[0].size <= NUMBERS:
+    rows, columns = matrix_of(values[0]).shape
+    data: Data = {"path": path, "shape": list(values[0].shape), "columns": columns}
+    if values[0].size <= NUMBERS and (columns <= COLUMNS or rows == 1):
         return data | {"numbers": [" ".join(number(x) for x in value.ravel()) for value in values]}
     means = [averaged(matrix_of(value)) for value in values]
     largest = largest_of(np.stack(means))

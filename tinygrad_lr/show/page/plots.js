@@ -35,6 +35,7 @@ function plotOf(label, draw) {
 /** A number as people write it: 2,500, −0.25, 1e−7. */
 function written(number) {
   const size = Math.abs(number);
+  if (Number.isInteger(number) && size < 1e9) return number.toLocaleString("en").replaceAll("-", "−"); // an epoch, to the last digit
   const text = size && (size >= 1e7 || size < 1e-4) ? Number(number.toPrecision(6)).toExponential().replace("e+", "e") : Number(number.toPrecision(6)).toLocaleString("en", { maximumFractionDigits: 10 });
   return text.replaceAll("-", "−");
 }
@@ -69,7 +70,7 @@ function logTicks([low, high], most) {
 function axes(width, height, x, y, right = 0) {
   const ticks = (axis, most) => (axis.log ? logTicks(axis.range, most) : ticksOf(axis.range, most, axis.whole ? 1 : 0));
   const [top, bottom] = [24, height - 38];
-  const ys = ticks(y, Math.max(2, (bottom - top) / 34)).map((tick) => [tick, written(tick)]);
+  const ys = ticks(y, Math.min(11, Math.max(2, (bottom - top) / 34))).map((tick) => [tick, written(tick)]);
   const left = 12 + TEXT * Math.max(2, ...ys.map(([, text]) => text.length));
   const longest = Math.max(...ticks(x, 5).map((tick) => written(tick).length));
   const end = width - Math.max(right, 6 + (TEXT * longest) / 2);

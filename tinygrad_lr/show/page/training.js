@@ -166,16 +166,16 @@ function parametersPlot(parameters) {
 }
 
 /** Its name in the equations and in the model, and its shape. */
-function parameterBox({ path, shape }, wide, ...content) {
+function parameterBox({ path, shape }, ...content) {
   const node = DATA.nodes.find(({ kind, name }) => kind === "parameter" && name === path);
   const symbol = node && isSymbol(node.label) ? [element("span", { class: "symbol" }, ...typeset(node.label)), " "] : [];
   const words = shape.length > 1 ? shape.join(" × ") : shape.length ? `${shape[0]}` : "a number";
-  return element("section", { class: wide ? "parameter wide" : "parameter" }, element("h3", {}, ...symbol, path, element("span", { class: "shape" }, words)), ...content);
+  return element("section", { class: "parameter" }, element("h3", {}, ...symbol, path, element("span", { class: "shape" }, words)), ...content);
 }
 
 /** Few numbers: a table at the epoch, and lines over the epochs. */
 function smallParameter(parameter) {
-  const { numbers, columns, shape } = parameter;
+  const { numbers, columns } = parameter;
   const rows = numbers.map((text) => text.split(" ").filter(Boolean));
   const table = element("div", { class: rows[0].length === columns ? "value numbers row" : "value numbers" });
   const lines = rows[0].length && rows[0].length <= LINES && SNAPSHOTS.length > 1 ? parameterLines(parameter, rows.map((row) => row.map(Number))) : null;
@@ -183,7 +183,7 @@ function smallParameter(parameter) {
     table.replaceChildren(numberTable(Array.from({ length: rows[k].length / columns }, (_, r) => rows[k].slice(r * columns, (r + 1) * columns))));
     lines?.show(k);
   };
-  return { element: parameterBox(parameter, shape.length > 1 && columns > 4 && rows[0].length > columns, table, ...(lines ? [lines.element] : [])), show };
+  return { element: parameterBox(parameter, table, ...(lines ? [lines.element] : [])), show };
 }
 
 function parameterLines({ path, columns, shape }, rows) {
@@ -228,7 +228,7 @@ function largeParameter(parameter) {
     holder.replaceChildren(canvas);
     words.textContent = short[k] + averaged;
   };
-  return { element: parameterBox(parameter, false, holder, legend, words), show };
+  return { element: parameterBox(parameter, holder, legend, words), show };
 }
 
 // -- what the network answers ---------------------------------------------------------------------------------------
