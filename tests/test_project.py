@@ -1,35 +1,29 @@
-"""Promises about the project as a whole: layers of imports, what importing loads, and doctests of the README."""
+"""Promises about the project as a whole: no cycle of imports, what importing loads, the README's examples, and what it says that is needed."""
 
 from __future__ import annotations
 
 import ast
 import doctest
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
+
+import pytest
 
 import tinygrad_lr
 
 ROOT = Path(tinygrad_lr.__file__).parent
-README = Path(__file__).parents[1] / "README.md"
-
-FLOORS = [
-    *("autodiff.text", "autodiff.trees", "autodiff.rules", "autodiff.methods", "autodiff.graph", "autodiff.tensor"),
-    *("autodiff.derivatives", "autodiff.gradcheck", "autodiff"),
-    *("nn", "regression", "show", "pytest_plugin", "cli", "__main__"),
-]
-"""From the ground up; a module belongs to the longest prefix it has here."""
+PROJECT = Path(__file__).parents[1]
+README = PROJECT / "README.md"
+PYPROJECT = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
-def floor(module: str) -> int:
-    homes = [home for home in FLOORS if module == home or module.startswith(home + ".")]
-    return FLOORS.index(max(homes, key=len))
-
-
-def imports_of(path: Path, inside_functions: bool = True) -> set[str]:
+def imports_of(path: Path) -> set[str]:
+    """The modules of this package that a file imports when it is imported itself; .ci/run lints the direction of all imports."""
     found = set()
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree) if inside_functions else tree.body:
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("tinygrad_lr."):
             found.add(node.module.removeprefix("tinygrad_lr."))
         elif isinstance(node, ast.ImportFrom) and node.module == "tinygrad_lr":
@@ -48,15 +42,9 @@ def modules() -> dict[str, Path]:
     return named
 
 
-def test_imports_point_down():
-    upward = [f"{name} imports {used}" for name, path in modules().items() for used in imports_of(path) if floor(used) > floor(name)]
-    assert not upward
-
-
 def test_imports_have_no_cycle():
     known = modules()
-    graph = {name: {used for used in imports_of(path, inside_functions=False) if used in known and used != name} for name, path in known.items()}
-    left = dict(graph)
+    left = {name: {used for used in imports_of(path) if used in known and used != name} for name, path in known.items()}
     while left:
         free = [name for name, used in left.items() if not used & left.keys()]
         assert free, f"these import each other in a circle: {sorted(left)}"
@@ -64,11 +52,10 @@ def test_imports_have_no_cycle():
             del left[name]
 
 
-def test_the_import_test_sees_an_upward_import(tmp_path):
-    path = tmp_path / "bad.py"
-    path.write_text("from tinygrad_lr import nn\nfrom tinygrad_lr.autodiff.tensor import Tensor\n")
-    assert imports_of(path) == {"nn", "autodiff.tensor"}
-    assert floor("nn") > floor("autodiff.graph")
+def test_that_test_sees_imports_of_both_kinds(tmp_path):
+    path = tmp_path / "some.py"
+    path.write_text("from tinygrad_lr import nn\nfrom tinygrad_lr.autodiff.tensor import Tensor\nimport tinygrad_lr.show\n")
+    assert imports_of(path) == {"nn", "autodiff.tensor", "show"}
 
 
 def test_importing_loads_numpy_and_nothing_heavier():
@@ -100,3 +87,17 @@ def test_public_names_have_docstrings_with_examples():
         if not name.startswith("_") and callable(thing):
             assert thing.__doc__, name
             assert ">>>" in thing.__doc__, f"{name} has no example"
+
+
+def test_readme_names_the_oldest_python_and_numpy():
+    python, numpy = PYPROJECT["requires-python"], next(need for need in PYPROJECT["dependencies"] if need.startswith("numpy"))
+    assert f"It needs Python {python.removeprefix('>=')} and NumPy {numpy.removeprefix('numpy>=')}, or newer" in README.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("extra", sorted(PYPROJECT["optional-dependencies"].keys() - {"test", "all"}))
+def test_something_imports_what_an_extra_brings(extra):
+    text = "\n".join(path.read_text(encoding="utf-8") for room in ("tinygrad_lr", "tests", "examples", "benchmarks") for path in (PROJECT / room).rglob("*.py"))
+    for need in PYPROJECT["optional-dependencies"][extra]:
+        package = re.match(r"[\w-]+", need)[0]
+        module = {"scikit-learn": "sklearn"}.get(package, package)
+        assert re.search(rf"""^ *(import|from) {module}\b|importorskip\("{module}\b""", text, re.MULTILINE), f"nothing imports {module}"
