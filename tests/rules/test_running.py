@@ -60,6 +60,15 @@ def test_axes_and_types(accumulate):
     assert t.grad.dtype == np.float32
 
 
+@pytest.mark.parametrize("accumulate", ACCUMULATE)
+def test_gradients_flow_through_rounded_numbers(accumulate):
+    t = tg.Tensor([0.1, 0.1, 0.3], requires_grad=True)
+    y = accumulate(t, dtype=np.float32)
+    assert y.dtype == np.float32
+    y.sum().backward()
+    assert t.grad.sum() == 3
+
+
 def test_many_equals_in_float16():
     """Counts go beyond the 2,048 that float16 can tell apart."""
     t = tg.Tensor(np.ones(3000, np.float16), requires_grad=True)

@@ -33,6 +33,7 @@ SETTINGS = [
 @pytest.mark.parametrize("dtype", [None, np.float32])
 def test_cov_is_numpys(settings, dtype):
     calls = [((X,), True), ((X, Y), True), ((X[0],), True), ((X[0], Y[0]), True), ((X[:1],), True), ((X.T,), False), ((X.T, Y.T), False), ((X.T, Y[0]), False)]
+    calls.append(((X.T, Y[:1]), False))  # a single row of y is a variable all the same
     for arrays, rowvar in calls:
         got = np.cov(*map(tensor, arrays), rowvar=rowvar, dtype=dtype, **settings)
         want = np.cov(*arrays, rowvar=rowvar, dtype=dtype, **settings)

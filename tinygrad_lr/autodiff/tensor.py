@@ -459,7 +459,7 @@ class Tensor(ArrayMethods):
         """The same numbers in another floating type, in the graph; ``order`` and ``subok`` change nothing."""
         if not np.issubdtype(dtype, np.floating) and self.requires_grad:
             raise TypeError(f"a tracked Tensor has no gradient as {np.dtype(dtype)}: use t.numpy().astype(...)")
-        if not np.can_cast(self.dtype, dtype, casting):
+        if casting != "unsafe" and not np.can_cast(self.dtype, dtype, casting):
             raise TypeError(f"{self.dtype} cannot be cast to {np.dtype(dtype)} under the rule {casting!r}")
         if not copy and self.dtype == dtype:
             return self

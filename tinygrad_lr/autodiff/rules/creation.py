@@ -1,6 +1,6 @@
 """Rules of functions that make arrays from numbers: points from a start to a stop, grids, and powers.
 
-Each point is a mix of start and stop, of which it holds a fixed share; so their gradients are weighted sums.
+Each point holds a fixed share of start and of stop, so their gradients are weighted sums.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def geomspace_stop(g: Array, y: Array, start: Array, stop: Array, num: int, endp
 def linspace(
     start: Array, stop: Array, num: int = 50, endpoint: bool = True, retstep: bool = False, dtype: Any = None, axis: int = 0, *, device: Any = None
 ) -> Array:
-    """`numpy.linspace`, its arguments in place."""
+    """`numpy.linspace`, its arguments by position."""
     points = in_type(recorded(np.linspace, start, stop, num, bool(endpoint), False, None, axis), dtype)
     if not retstep:
         return points
@@ -54,7 +54,7 @@ def linspace(
 
 
 def geomspace(start: Array, stop: Array, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0) -> Array:
-    """`numpy.geomspace`, its arguments in place."""
+    """`numpy.geomspace`, its arguments by position."""
     return in_type(recorded(np.geomspace, start, stop, num, bool(endpoint), None, axis), dtype)
 
 

@@ -60,7 +60,7 @@ QUERIES: set[Function] = set()
 
 
 ELSEWHERE = {"scipy.special": "tinygrad_lr.autodiff.rules.special"}
-"""Other libraries whose ufuncs have rules, and the chapter that holds them. It imports the library, so it loads when it is needed."""
+"""Other libraries whose ufuncs have rules, and the chapter that holds them; it imports the library, so it loads only when it is needed."""
 
 PLAIN: dict[Function, Function] = {}
 """A dispatching function to the one behind it, for callers who know that they hold arrays."""

@@ -1,7 +1,7 @@
 """Rules of curves through points, polynomials, and sliding products of sequences.
 
-The value between two points is a mix of both, so a gradient goes back to the two in the same shares. A convolution's
-gradient is a convolution with the other factor turned round.
+The value between two points is a mix of both, so a gradient goes back to the two in the same shares. The gradient of
+a convolution is a convolution with the other factor reversed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tinygrad_lr.autodiff.rules.shapes import scatter
 
 
 def neighbours(x: Array, xp: Array) -> tuple[Array, Array]:
-    """The numbers of the points on both sides of each place; at a point, of it and the next."""
+    """The indices of the points on both sides of each place; at a point, of it and the next."""
     last = len(xp) - 1
     low = np.clip(np.searchsorted(xp, x, side="right") - 1, 0, max(last - 1, 0))
     return low, np.minimum(low + 1, last)
@@ -34,7 +34,7 @@ def lined_slope(g: Array, x: Array, xp: Array, fp: Array) -> Array:
 
 
 def to_points(g: Array, x: Array, xp: Array) -> Array:
-    """g added to the two points beside each place, to the nearer one more."""
+    """g given to the two points beside each place, in the shares that they have in its value."""
     low, high = neighbours(x, xp)
     width = xp[high] - xp[low]
     share = np.where(width == 0, 1, np.clip((x - xp[low]) / np.where(width == 0, 1, width), 0, 1))
@@ -42,7 +42,7 @@ def to_points(g: Array, x: Array, xp: Array) -> Array:
 
 
 def interp_values(g: Array, y: Array, x: Array, xp: Array, fp: Array, left: Array, right: Array) -> Array:
-    """g to the two points beside each place, to the nearer one more."""
+    """g to the two points beside each place, in the shares that they have in its value."""
     counts = ~np.isnan(x)
     if left is not None:
         counts = counts & (x >= xp[0])
@@ -52,12 +52,12 @@ def interp_values(g: Array, y: Array, x: Array, xp: Array, fp: Array, left: Arra
 
 
 def interp_points(g: Array, y: Array, x: Array, xp: Array, fp: Array, left: Array, right: Array) -> Array:
-    """A point that moves takes its value along: g times minus the slope, to the two points beside each place."""
+    """A point that moves takes its value along: -g times the slope, to the two points beside each place in their shares."""
     return to_points(-lined_slope(g, x, xp, fp), np.where(np.isnan(x), xp[0], x), xp)
 
 
 def interp(x: Array, xp: Array, fp: Array, left: Array = None, right: Array = None, period: Array = None) -> Array:
-    """`numpy.interp`, points of other periods beside those of one."""
+    """`numpy.interp`, the points of one period continued on both sides."""
     x, xp, fp = (a if hasattr(a, "dtype") else np.asarray(a) for a in (x, xp, fp))
     if period is not None:
         if period == 0:
@@ -117,12 +117,12 @@ def whole(g: Array, a: Array, v: Array) -> Array:
 
 
 def convolve(a: Array, v: Array, mode: Any = "full") -> Array:
-    """`numpy.convolve` of vectors."""
+    """`numpy.convolve`, its arguments by position and numbers as vectors."""
     return recorded(np.convolve, np.atleast_1d(a), np.atleast_1d(v), mode)
 
 
 def correlate(a: Array, v: Array, mode: Any = "valid") -> Array:
-    """The convolution with the second vector turned round."""
+    """The convolution with the second vector reversed."""
     a, v = np.atleast_1d(a), np.atleast_1d(v)
     return np.convolve(a, v[::-1], mode) if a.size >= v.size else np.convolve(v, a[::-1], mode)[::-1]
 

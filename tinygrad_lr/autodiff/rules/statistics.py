@@ -148,23 +148,23 @@ def cov(
         raise ValueError(f"np.cov: ddof must be an integer, got {ddof}")
     ddof = (0 if bias else 1) if ddof is None else ddof
     rows = [variables(a, rowvar, name) for a, name in ((m, "m"), (y, "y")) if a is not None]
-    rows = [a.astype(np.result_type(*rows, np.float64) if dtype is None else dtype) for a in rows]
+    rows = [a.astype(np.result_type(*rows, np.float64) if dtype is None else dtype, copy=False) for a in rows]
     data = np.concatenate(rows)
     weights, total = observation_weights(fweights, aweights, data.shape[1])
     freedom = total - ddof * (1 if aweights is None else np.sum(np.multiply(weights, aweights)) / total)
     if freedom <= 0:
         warnings.warn("Degrees of freedom <= 0 for slice", RuntimeWarning, stacklevel=4)
         freedom = 0.0
-    gaps = data - np.average(data, 1, weights, keepdims=True).astype(data.dtype)
+    gaps = data - np.average(data, 1, weights, keepdims=True).astype(data.dtype, copy=False)
     weighted = gaps if weights is None else gaps * weights
     return np.squeeze(weighted @ gaps.T / freedom)
 
 
 def variables(m: Array, rowvar: bool, name: str) -> Array:
-    """One row per variable, one column per observation; a vector is one variable."""
+    """One row per variable, one column per observation; a vector is one variable, and so is a single row of y."""
     if np.ndim(m) > 2:
         raise ValueError(f"np.cov takes at most 2 axes, {name} has shape {np.shape(m)}")
-    return np.atleast_2d(m) if rowvar or np.ndim(m) < 2 else np.transpose(m)
+    return np.atleast_2d(m) if rowvar or np.ndim(m) < 2 or (name == "y" and len(m) == 1) else np.transpose(m)
 
 
 def observation_weights(fweights: Any, aweights: Array, n: int) -> tuple[Array, Array]:
