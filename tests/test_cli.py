@@ -11,12 +11,14 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import tinygrad_lr
+from tests.nn.broken_files import crafted
 from tests.regression.test_data import BAD
 from tinygrad_lr import cli, nn
 from tinygrad_lr.autodiff.rules.elementwise import sigmoid
@@ -24,7 +26,7 @@ from tinygrad_lr.show import fit
 
 GOLDEN = Path(__file__).parent / "golden"
 COMMAND = [sys.executable, "-W", "error", "-m", "tinygrad_lr"]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(tinygrad_lr.__file__).parents[1]), "PYTHONIOENCODING": "utf-8", "COLUMNS": "80"}
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(tinygrad_lr.__file__).parents[1]), "PYTHONIOENCODING": "utf-8", "COLUMNS": "80", "PYTHONUNBUFFERED": ""}
 
 DIFFERENCES = re.compile(r"^(  0\..* +-?\d\.\d{9}) +(-?\d\.\d{9})( +-?\d\.\d{9}) +(\d\.\de[+-]\d\d)$", re.MULTILINE)
 DISTANCES = re.compile(r"^(  at the (?:start|end)) +(\d\.\de[+-]\d\d) +(\d\.\de[+-]\d\d) +(\d\.\de[+-]\d\d)$", re.MULTILINE)
@@ -460,6 +462,109 @@ def test_reader_that_leaves_early(plants, arguments):
     process.stderr.close()
 
 
+FULL = "/dev/full"
+on_posix = pytest.mark.skipif(not os.path.exists(FULL), reason="there is no /dev/full here")
+JOBS = [[], ["fit", "plants.csv", "--target", "y"], ["draw", "model.npz"], ["--version"], ["fit", "--help"]]
+each_job = pytest.mark.parametrize("arguments", JOBS, ids=lambda arguments: " ".join(arguments) or "primes")
+
+
+@pytest.fixture
+def jobs(plants):
+    """A folder with all that the jobs need."""
+    nn.save(nn.Sequential(nn.Dense(2, 3), nn.Tanh()), plants / "model.npz")
+    return plants
+
+
+def in_a_shell(redirections, *arguments, cwd=None, unbuffered=""):
+    command, environment = ["bash", "-c", f'"$@" {redirections}', "bash", *COMMAND, *arguments], {**ENVIRONMENT, "PYTHONUNBUFFERED": unbuffered}
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, encoding="utf-8", timeout=120)
+
+
+@on_posix
+@each_job
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_disk_behind_standard_output(jobs, arguments, unbuffered):
+    done = in_a_shell(f">{FULL}", *arguments, cwd=jobs, unbuffered=unbuffered)
+    assert (done.returncode, done.stderr) == (2, "error: cannot write the output: No space left on device\n")
+
+
+@on_posix
+@each_job
+def test_standard_output_is_closed(jobs, arguments):
+    done = in_a_shell(">&-", *arguments, cwd=jobs)
+    assert (done.returncode, done.stderr) == (2, "error: standard output is closed\n")
+
+
+@on_posix
+@pytest.mark.parametrize("redirections", ["2>&-", f"2>{FULL}"])
+def test_standard_error_takes_nothing(jobs, redirections):
+    """Then nothing is said, but the status is right, and errors do not go where answers do."""
+    done = in_a_shell(redirections, "draw", "model.npz", cwd=jobs)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "wrote model.svg\n", "")
+    assert in_a_shell(redirections, cwd=jobs).returncode == 0
+    for arguments in (["draw", "missing.npz"], ["fit", "missing.csv", "--target", "y"], ["fit"], ["fit", "plants.csv", "--target", "y", "--lr", "0"]):
+        done = in_a_shell(redirections, *arguments, cwd=jobs)
+        assert (done.returncode, done.stdout, done.stderr) == (2, "", "")
+
+
+@on_posix
+@pytest.mark.parametrize("redirections", [">&- 2>&-", f">{FULL} 2>{FULL}", f">{FULL} 2>&-"])
+def test_nothing_takes_anything(jobs, redirections):
+    for arguments in JOBS:
+        done = in_a_shell(redirections, *arguments, cwd=jobs)
+        assert (done.returncode, done.stdout, done.stderr) == (2, "", "")
+
+
+@on_posix
+@pytest.mark.parametrize("module", ["numpy", "numpy.linalg", "argparse", "tinygrad_lr.cli", "tinygrad_lr.nn", "tinygrad_lr.show.fit"])
+def test_interrupted_while_it_loads(tmp_path, module):
+    """Ctrl-C comes as the module is imported; Python's own way would be a traceback from somewhere in there."""
+    (tmp_path / "sitecustomize.py").write_text(
+        f"import os, signal, sys\nsys.addaudithook(lambda event, args: event == 'import' and args[0] == {module!r} and os.kill(os.getpid(), signal.SIGINT))\n"
+    )
+    environment = {**ENVIRONMENT, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ENVIRONMENT['PYTHONPATH']}"}
+    done = subprocess.run(COMMAND, env=environment, capture_output=True, encoding="utf-8", timeout=120)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "\nstopped\n")
+
+
+@on_posix
+def test_a_job_in_the_background_is_not_interrupted(plants):
+    ignoring = lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)
+    arguments = ["fit", "plants.csv", "--target", "y", "--epochs", "20000"]
+    process = subprocess.Popen([*COMMAND, *arguments], cwd=plants, env=ENVIRONMENT, stdout=subprocess.PIPE, preexec_fn=ignoring)
+    for _ in range(10):
+        time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+    assert b"Autodiff agrees with both." in process.communicate(timeout=120)[0]
+    assert process.returncode == 0
+
+
+@on_posix
+def test_names_that_would_steer_a_terminal_are_shown_escaped(plants, monkeypatch, capsys):
+    name = "pl\n\x1b[2Jants"
+    shutil.copy(plants / "plants.csv", plants / f"{name}.csv")
+    assert "\n  file       pl\\n\\x1b[2Jants.csv\n" in shown("fit", f"{name}.csv", "--target", "y", cwd=plants)
+    nn.save(nn.Sequential(nn.Dense(2, 1)), plants / f"{name}.npz")
+    assert shown("draw", f"{name}.npz", cwd=plants) == "wrote pl\\n\\x1b[2Jants.svg\n"
+    monkeypatch.chdir(plants)
+    for arguments, start in [
+        (["fit", f"no{name}.csv", "--target", "y"], r"error: cannot read nopl\n\x1b[2Jants.csv: No such file"),
+        (["fit", f"{name}.csv", "--target", name], r"error: pl\n\x1b[2Jants.csv has no column 'pl \x1b[2Jants'; its header has"),
+        (["draw", f"no{name}.npz"], r"error: [Errno 2] No such file or directory: 'nopl\n\x1b[2Jants.npz'"),
+        (["draw", f"{name}.csv"], r"error: pl\n\x1b[2Jants.csv holds no model saved by"),
+        (["draw", f"{name}.npz", "-o", f"{name}.bmp"], r"error: cannot save a drawing as 'pl\n\x1b[2Jants.bmp'"),
+        (["draw", f"{name}.npz", "-o", f"no/{name}.gv"], r"error: [Errno 2] No such file or directory: 'no/pl\n\x1b[2Jants.gv'"),
+    ]:
+        assert cli.main(arguments) == 2
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert said.err.startswith(start)
+        assert said.err.removesuffix("\n").isprintable()
+    with pytest.raises(SystemExit):
+        cli.main(["fit", f"{name}.csv", "--target", "y", f"--more{name}"])
+    assert capsys.readouterr().err.splitlines()[-1] == r"python -m tinygrad_lr: error: unrecognized arguments: --morepl\n\x1b[2Jants"
+
+
 # -- pages, drawings and checks ------------------------------------------------------------------------
 
 
@@ -477,8 +582,19 @@ def test_drawing_a_saved_model(tmp_path):
     assert "Dense(2 -&gt; 3)" in (tmp_path / "model.gv").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name, message", [("missing.npz", "No such file"), ("text.npz", "holds no model"), ("other.npz", "holds no model")])
+NO_MODELS = [
+    *(("missing.npz", "No such file"), ("text.npz", "holds no model"), ("other.npz", "holds no model"), ("bomb.npz", "compressed or encrypted")),
+    *(("mine.npz", "modules that are not of this package"), ("empty.npz", "got no Tensor from calling Sequential")),
+]
+
+
+@pytest.mark.parametrize(
+    "name, message", [*NO_MODELS, ("mine.npz", "modules that are not of this package"), ("empty.npz", "got no Tensor from calling Sequential")]
+)
 def test_drawing_what_is_no_model(tmp_path, name, message):
+    nn.save(nn.Sequential(), tmp_path / "empty.npz")
+    nn.save(nn.Sequential(nn.Dense(2, 1), nn.BCELoss()), tmp_path / "mine.npz")
+    (tmp_path / "bomb.npz").write_bytes(crafted()["a bomb"])
     (tmp_path / "text.npz").write_text("hello")
     np.savez(tmp_path / "other.npz", a=np.ones(3))
     done = run("draw", name, cwd=tmp_path)
@@ -486,6 +602,13 @@ def test_drawing_what_is_no_model(tmp_path, name, message):
     assert done.stderr.startswith("error: ")
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_drawing_a_model_of_infinite_weights(tmp_path):
+    model = nn.Sequential(nn.Dense(2, 3), nn.Dense(3, 3), nn.Sigmoid())
+    model[0].weight.data = np.full((3, 2), [np.inf, np.nan])
+    nn.save(model, tmp_path / "model.npz")
+    assert shown("draw", "model.npz", "-o", "model.gv", cwd=tmp_path) == "wrote model.gv\n"
 
 
 def test_drawing_under_an_unknown_suffix(tmp_path):

@@ -6,15 +6,19 @@ The answers go to standard output, laid out for 80 columns; progress and errors 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, NoReturn, TextIO
 
 import numpy as np
 
 import tinygrad_lr
+from tinygrad_lr.autodiff.text import shown
 from tinygrad_lr.nn.check import check_everything
 from tinygrad_lr.nn.layers import Dense
 from tinygrad_lr.nn.saving import load
@@ -24,29 +28,66 @@ from tinygrad_lr.show.fit import print_primes, print_table
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; give the exit status: 1 where a gradient is wrong, 2 for bad input."""
-    options = parsed(arguments)
+    """Run the command line; give the exit status: 1 where a gradient is wrong, 2 for bad input or output that cannot be written."""
+    if sys.stdout is None:
+        return failed("error: standard output is closed", 2)
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115  # for all that would write there
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a name in letters that the terminal lacks is no reason to stop
     try:
-        correct = options.run(options)
-        print(end="", flush=True)
+        try:
+            options = parsed(arguments)
+            correct = options.run(options)
+        finally:
+            sys.stdout.flush()
+            abandon_if_broken(sys.stderr)
     except DataError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:  # the reader has seen enough; what is still in the buffer goes nowhere
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return failed(f"error: {shown(str(error))}", 2)
+    except BrokenPipeError:  # the reader has seen enough
+        abandon_if_broken(sys.stdout)
         return 141  # as a shell reports the end of a program by SIGPIPE
+    except OSError as error:
+        abandon_if_broken(sys.stdout)
+        return failed(f"error: {shown(str(error)) if error.filename else f'cannot write the output: {error.strerror}'}", 2)
     except KeyboardInterrupt:
-        print("\nstopped", file=sys.stderr)
-        return 130  # as a shell reports the end of a program by SIGINT
+        return failed("\nstopped", 130)  # as a shell reports the end of a program by SIGINT
     return 0 if correct else 1
+
+
+def failed(message: str, status: int) -> int:
+    """Say why on standard error, if it takes anything; give the exit status."""
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError):
+            print(message, file=sys.stderr, flush=True)
+        abandon_if_broken(sys.stderr)
+    return status
+
+
+def abandon_if_broken(stream: TextIO) -> None:
+    """Let what cannot be written go nowhere, or Python would fail at it once more when it ends, with a status of its own."""
+    try:
+        stream.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
+class Parser(argparse.ArgumentParser):
+    """Shows on one line what it cannot take, and does not pass over it where help cannot be written."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(shown(message))
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        print(message, end="", file=file or sys.stderr)
 
 
 def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     """The options."""
     about = "Logistic regression as a network of one neuron, with every number shown. Without a command it learns six primes."
-    parser = argparse.ArgumentParser(prog="python -m tinygrad_lr", description=about)
+    parser = Parser(prog="python -m tinygrad_lr", description=about)
     parser.add_argument("--version", action="version", version=f"tinygrad_lr {tinygrad_lr.__version__}")
     parser.set_defaults(run=lambda options: print_primes())
     commands = parser.add_subparsers(metavar="command")
@@ -83,13 +124,14 @@ def print_check() -> bool:
 def draw_model(path: str, picture: str | None, depth: int | None) -> bool:
     """Draw a saved model for one sample of ones, and say where the picture is."""
     try:
-        model = load(path)
-        widths = [part.n_in for _, part in model.named_modules() if isinstance(part, Dense)]
-        drawing = draw(model, np.ones((1, widths[0] if widths else 1)), depth=depth)
-        written = drawing.save(picture or Path(path).with_suffix(".svg"))
-    except (OSError, ValueError, RuntimeError) as error:
+        with warnings.catch_warnings(action="ignore"):  # infinite weights are drawn as they are
+            model = load(path)
+            widths = [part.n_in for _, part in model.named_modules() if isinstance(part, Dense)]
+            drawing = draw(model, np.ones((1, widths[0] if widths else 1)), depth=depth)
+            written = drawing.save(picture or Path(path).with_suffix(".svg"))
+    except (OSError, ValueError, RuntimeError, TypeError) as error:  # the last where a model has no layers to draw
         raise DataError(str(error)) from error
-    print(f"wrote {written}")
+    print(f"wrote {shown(str(written))}")
     return True
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import struct
@@ -78,11 +79,12 @@ def weight_header(text, data=b"\0" * 48):
     return model_file(arrays={"weight": header(text, data), "bias": np.zeros(3)})
 
 
+@functools.cache
 def crafted():
     """Name to content."""
     good = saved(nn.Dense(2, 3))
-    zeros = np.zeros((1000, 1000))
-    large = {**DENSE, "n_in": 1000, "n_out": 1000}
+    zeros = np.zeros((500, 500))
+    large = {**DENSE, "n_in": 500, "n_out": 500}
     tanh = npy(np.array('{"layer": "Tanh"}'))
     weight = "{'descr': '<f8', 'fortran_order': False, 'shape': (3, 2), }"
     return {
@@ -97,9 +99,9 @@ def crafted():
         "without a beginning": good[100:],
         "only the directory": good[good.find(b"PK\x01\x02") :],
         "zeros in the middle": good[:200] + b"\0" * 100 + good[300:],
-        "a bomb": model_file(large, {"weight": zeros, "bias": np.zeros(1000)}, compression=zipfile.ZIP_DEFLATED),
-        "a bomb in LZMA": model_file(large, {"weight": zeros, "bias": np.zeros(1000)}, compression=zipfile.ZIP_LZMA),
-        "a bomb in bzip2": model_file(large, {"weight": zeros, "bias": np.zeros(1000)}, compression=zipfile.ZIP_BZIP2),
+        "a bomb": model_file(large, {"weight": zeros, "bias": np.zeros(500)}, compression=zipfile.ZIP_DEFLATED),
+        "a bomb in LZMA": model_file(large, {"weight": zeros, "bias": np.zeros(500)}, compression=zipfile.ZIP_LZMA),
+        "a bomb in bzip2": model_file(large, {"weight": zeros, "bias": np.zeros(500)}, compression=zipfile.ZIP_BZIP2),
         "deflated, but not": patched(good, METHOD, 8),
         "LZMA, but not": patched(good, METHOD, 14),
         "unknown compression": patched(good, METHOD, 99),
