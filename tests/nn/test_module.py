@@ -350,6 +350,9 @@ def test_names_that_would_break_a_line_are_shown_escaped():
     with pytest.raises(ValueError) as caught:
         model(np.ones((1, 3)))
     assert str(caught.value) == r"layer 'a\nb\x1b[2J': Dense(2 -> 1) got input of shape (1, 3): expected (..., 2)"
+    for report in (tg.gradcheck_model(model, nn.MSELoss(), X, np.zeros((6, 1)), rng=0), tg.backprop_report(model, nn.MSELoss(), X, np.zeros((6, 1)))):
+        assert r"a\nb\x1b[2J" in str(report)
+        assert str(report).replace("\n", "").isprintable()
     lines = repr(model.summary(X)).splitlines()
     assert len(lines) == 11
     assert lines[5].startswith(r"a\nb\x1b[2J  Dense(2 -> 1)")

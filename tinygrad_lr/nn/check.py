@@ -15,6 +15,7 @@ from tinygrad_lr.autodiff.rules.network import bce, bce_of_sigmoid, bce_with_log
 from tinygrad_lr.autodiff.rules.reductions import log_softmax, softmax
 from tinygrad_lr.autodiff.rules.registry import COMPOSITES, RULES, Function, load_all, name_of
 from tinygrad_lr.autodiff.tensor import Tensor
+from tinygrad_lr.autodiff.text import shown
 from tinygrad_lr.nn.functional import replaced
 from tinygrad_lr.nn.layers import Dense, ReLU, Sequential, Sigmoid, Tanh
 from tinygrad_lr.nn.losses import BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
@@ -85,7 +86,7 @@ def gradcheck_model(
 
     inputs = tuple(p.data for p in named.values()) + ((x,) if moves else ())
     options = Options.of(rtol, atol, rng, mode, order)._replace(equation=equation)
-    report = checked(Subject(loss, inputs, [*named, "input"]), None, order, options)
+    report = checked(Subject(loss, inputs, [*map(shown, named), "input"]), None, order, options)
     if raise_error and not report:
         raise GradientError(report)
     return report

@@ -35,7 +35,8 @@ def save(model: Module, path: str | Path) -> None:
     """Write a model to a file: its layers, parameters and buffers.
 
     The file is written beside the old one and takes its place in one step, so the old model is there, whole, until
-    the new one is. A module of your own is saved with its arrays; to load it, `load` needs one of its class.
+    the new one is. (A process killed in between leaves a ``.model.npz.*.tmp`` behind.) A module of your own is saved
+    with its arrays; to load it, `load` needs one of its class.
 
     Parameters
     ----------

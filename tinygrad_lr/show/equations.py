@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_lr.autodiff.tensor import Tensor
+from tinygrad_lr.autodiff.text import shown
 from tinygrad_lr.nn.layers import Dense, ReLU, Sequential, Sigmoid, Tanh
 from tinygrad_lr.nn.losses import BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
 from tinygrad_lr.nn.module import Module
@@ -32,7 +33,7 @@ class Stage:
 
     def __init__(self, path: str, dense: Dense | None = None, activation: Module | None = None, other: Module | None = None) -> None:
         self.dense, self.activation, self.other = dense, activation, other
-        self.title = brief(dense or activation or other) + (f" at {path}" if path else "")
+        self.title = brief(dense or activation or other) + (f" at {shown(path)}" if path else "")
 
     def before(self, a: Any) -> Any:
         """z, from what enters."""
