@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from tinygrad_lr.autodiff.gradcheck import central_differences
-from tinygrad_lr.autodiff.gradcheck.differences import EPS, Line, estimated, precise
+from tinygrad_lr.autodiff.gradcheck.differences import EPS, Line
+from tinygrad_lr.autodiff.gradcheck.estimates import estimated, precise
 
 
 def line(fn, x, slope, eps=EPS):

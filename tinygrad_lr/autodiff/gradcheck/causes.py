@@ -13,12 +13,12 @@ from tinygrad_lr.autodiff.gradcheck.report import Row
 from tinygrad_lr.autodiff.gradcheck.search import relative_error
 from tinygrad_lr.autodiff.gradcheck.subject import Subject, pulled, visited
 from tinygrad_lr.autodiff.graph import Node
-from tinygrad_lr.autodiff.rules.registry import RULES, Aside, Function, name_of
+from tinygrad_lr.autodiff.rules.registry import RULES, Aside, Function, public_name
 
 FUNCTIONS = 50  # of a graph, whose rules are checked one by one when a gradient is wrong
 
-Fails = Callable[[Callable[..., Any], tuple[Any, ...], list[str]], list[str]]
-"""Checks a function at given inputs, and gives the names of those whose gradients are wrong."""
+Judge = Callable[[Callable[..., Any], tuple[Any, ...], list[str]], list[Row]]
+"""Checks a function at given inputs with given names, and gives the rows."""
 
 
 class Use(NamedTuple):
@@ -39,6 +39,10 @@ class Causes:
 
     Attributes
     ----------
+    faulty : list of Use
+        The functions whose rules are wrong, with the argument.
+    kinked : list of str
+        The functions that have no derivative where they were called.
     notes : list of str
         What was found.
     """
@@ -47,7 +51,9 @@ class Causes:
         self.subject, self.seeds = subject, seeds
         self.outputs, self.variables = subject.graph(subject.xs)  # one graph for all questions, so that a noisy function gives the same answers
         self.once = self.with_weights(1.0)
-        self.crooked: set[str] = set()
+        self.crooked: set[str] = set()  # inputs whose gradients do not grow with the incoming one
+        self.faulty: list[Use] = []
+        self.kinked: list[str] = []
         self.notes: list[str] = []
 
     def with_weights(self, factor: Any, number: int | None = None) -> list[Floats]:
@@ -73,20 +79,20 @@ class Causes:
 
         return [judged(row) for row in rows]
 
-    def attributed(self, rows: list[Row], fails: Fails | None, equation: Callable[[Function, int], str]) -> list[Row]:
+    def attributed(self, rows: list[Row], judge: Judge | None, equation: Callable[[Function, int], str]) -> list[Row]:
         """The rows together with the functions behind them: those at fault, or else those that the input went into."""
         wrong = {row.path for row in rows if row.verdict == "wrong"}
-        faulty: list[Use] = []
         if wrong:
             self.notes += self.partial(wrong)
-            faulty = list(self.faulty_rules(fails)) if fails else []
-            self.notes += [f"at fault: the rule of {name_of(use.func)} for its argument {use.argument}" for use in faulty]
+            if judge:
+                self.examine(judge)
+            self.notes += [f"at fault: the rule of {public_name(use.func)} for its argument {use.argument}" for use in self.faulty]
         users = {name: list(uses(self.outputs, x.node)) for name, x in zip(self.subject.names, self.variables)}
 
         def with_op(row: Row) -> Row:
-            behind = faulty if row.verdict == "wrong" and faulty else users[row.path]
+            behind = self.faulty if row.verdict == "wrong" and self.faulty else users[row.path]
             equations = dict.fromkeys(equation(*use) for use in behind)
-            return dataclasses.replace(row, op=", ".join(dict.fromkeys(name_of(use.func) for use in behind)), equation=", ".join(filter(None, equations)))
+            return dataclasses.replace(row, op=", ".join(dict.fromkeys(public_name(use.func) for use in behind)), equation=", ".join(filter(None, equations)))
 
         return list(map(with_op, rows))
 
@@ -106,23 +112,31 @@ class Causes:
                     ]
         return notes
 
-    def faulty_rules(self, fails: Fails) -> Iterator[Use]:
-        """The functions in the graph whose own rules fail a check at the values they were called with."""
-        tried: set[Any] = set()
-        for node in visited(self.outputs):
+    def examine(self, judge: Judge) -> None:
+        """Check the rules of the functions in the graph, each by itself at the values it was called with."""
+        for node in self.calls():
             rules = RULES[node.func]  # type: ignore[index]
             free = [i for i, (parent, rule) in enumerate(zip(node.parents, rules)) if flows(parent, rule) and np.size(node.values[i])]
-            key = (node.func, tuple(np.shape(node.values[i]) for i in free), str(node.kwargs))
-            if not free or key in tried or len(tried) >= FUNCTIONS:
-                continue
-            tried.add(key)
 
             def alone(*xs: Any, node: Node = node, free: list[int] = free) -> Any:
                 replacement = dict(zip(free, xs))
                 return node.func(*[replacement.get(i, value) for i, value in enumerate(node.values)], **node.kwargs)  # type: ignore[misc]
 
-            names = fails(alone, tuple(node.values[i] for i in free), [str(i) for i in free])
-            yield from (Use(node.func, int(name)) for name in dict.fromkeys(names))  # type: ignore[arg-type]
+            rows = judge(alone, tuple(node.values[i] for i in free), [str(i) for i in free]) if free else []
+            uses = dict.fromkeys(Use(node.func, int(row.path)) for row in rows if row.verdict == "wrong")  # type: ignore[arg-type]
+            self.faulty += [use for use in uses if use not in self.faulty]
+            name = public_name(node.func)  # type: ignore[arg-type]
+            if name not in self.kinked and any(row.verdict == "kink" for row in rows):
+                self.kinked.append(name)
+            if note := next((row.note for row in rows if row.verdict == "convention"), ""):
+                self.notes.append(f"{name}: {note}")
+
+    def calls(self) -> list[Node]:
+        """The nodes worth looking at: of those that were called alike one, and then the others as far as there is room."""
+        nodes = list(visited(self.outputs))
+        first = {(node.func, tuple(map(np.shape, node.values)), str(node.kwargs)): node for node in reversed(nodes)}
+        rest = [node for node in nodes if node not in set(first.values())]
+        return [*reversed(first.values()), *rest][:FUNCTIONS]
 
 
 def uses(outputs: list[Any], variable: Node | None) -> Iterator[Use]:

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinygrad_lr.autodiff.gradcheck.differences import ROUNDED, SURE, Floats, Line
+from tinygrad_lr.autodiff.gradcheck.differences import ROUNDED, Floats, Line, balanced_step
+from tinygrad_lr.autodiff.gradcheck.estimates import SURE, estimated
 from tinygrad_lr.autodiff.gradcheck.search import Finding, Gradient, Search
 
 SAME = 1e-6  # how closely numbers agree that are taken to be the same
@@ -122,6 +123,28 @@ def common_factor(findings: list[Finding]) -> str | None:
     if not all(alike(factor, factors[0]) for factor in factors):
         return None
     return f"each wrong element is {times(float(np.median(factors)), ())}"
+
+
+def one_triangle(gradient: Gradient, line: Line) -> Finding | None:
+    """The element where they differ most, if the function reads one triangle of its matrices only and the gradient is the symmetric one.
+
+    Then the two agree along symmetric directions, and along no others.
+    """
+    shape, step = gradient.x.shape, balanced_step(line.eps)
+    if len(shape) < 2 or shape[-1] != shape[-2] or shape[-1] < 2:
+        return None
+    g, direction = gradient.gradient.reshape(shape), line.direction.reshape(shape)
+    if not np.allclose(g, np.swapaxes(g, -1, -2), rtol=SAME, atol=SAME * np.abs(g).max()):
+        return None
+    lower = np.tri(shape[-1], k=-1, dtype=bool)
+    unread = [name for name, mask in (("upper", lower.T), ("lower", lower)) if gradient.line((direction * mask).ravel()).at(step).still]
+    along = gradient.line((direction + np.swapaxes(direction, -1, -2)).ravel())
+    if len(unread) != 1 or estimated(along, gradient.allowed(along.direction.ravel())).exceeds(gradient.allowed(along.direction.ravel())):
+        return None
+    read = {"upper": "lower", "lower": "upper"}[unread[0]]
+    found = gradient.look_at(int(np.argmax(np.abs(g * lower) * gradient.scale.reshape(shape))))
+    note = f"reads the {read} triangle only, and its gradient is that of a symmetric matrix: check lambda a: f((a + a.T) / 2)"
+    return found._replace(verdict="convention", note=note)
 
 
 class Misshapen(NamedTuple):

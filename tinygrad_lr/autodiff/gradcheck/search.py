@@ -4,16 +4,18 @@ The gradient of one input is compared with differences along a pair of random di
 i has its own code c_i, so when a single one is wrong by e, the residuals are e d_i and e d_i c_i: their ratio names the
 element, however many there are, and a check of that element alone confirms it. When the ratio is nobody's code,
 several elements are wrong: the set is halved, one half is measured, the other's residuals are what remains.
+Kinks are found in the same way, by the change of slope in place of the residual: it is |e d_i|, and |c_i| is the code.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_lr.autodiff.gradcheck.differences import ROUNDED, SURE, Estimate, Floats, Line, estimated, precise, repeated
+from tinygrad_lr.autodiff.gradcheck.differences import FINEST, RATIO, ROUNDED, Floats, Line, Sides, balanced_step, next_step
+from tinygrad_lr.autodiff.gradcheck.estimates import STEEPER, SURE, Estimate, estimated, precise, repeated
 
 LIMIT = 12  # suspicious elements after which the search ends: then most of them are
 HALVINGS = 400
@@ -36,6 +38,10 @@ class Problem(NamedTuple):
         What the answers are multiplied with and then summed; the answers at the inputs.
     eps : float
         The relative rounding error of an answer.
+    inside : callable
+        ``inside()`` gives what rounding inside the function does to the weighted answers.
+    blur : callable
+        ``blur(k, direction)`` gives what rounding does to the gradient in question of input k along a direction.
     """
 
     order: int
@@ -46,6 +52,8 @@ class Problem(NamedTuple):
     weights: Floats
     centre: Floats
     eps: float
+    inside: Callable[[], float]
+    blur: Callable[[int, Floats], float]
 
 
 class Tolerance(NamedTuple):
@@ -61,13 +69,15 @@ class Finding(NamedTuple):
     Attributes
     ----------
     i : int
-        Its place in the flat array.
+        Its place in the flat array; -1 for all of it.
     analytic, numeric : float
     verdict : str
     left, right : float
-        The one-sided slopes, for a kink.
+        The one-sided slopes, at a kink.
     floor : float
         The slope below which rounding hides everything.
+    note : str
+        What else was seen.
     """
 
     i: int
@@ -77,11 +87,17 @@ class Finding(NamedTuple):
     left: float = np.nan
     right: float = np.nan
     floor: float = 0.0
+    note: str = ""
 
     @property
     def error(self) -> float:
         """The relative error of the analytic value."""
         return relative_error(self.analytic, self.numeric, self.floor)
+
+    @property
+    def bent(self) -> bool:
+        """Whether the slopes on the two sides differ."""
+        return bool(np.isfinite(self.left))
 
 
 def relative_error(analytic: float, numeric: float, floor: float = 0.0) -> float:
@@ -102,6 +118,7 @@ class Gradient:
         self.n = self.x.size
         self.exact = problem.exact[k].ravel()
         self.finite = np.isfinite(self.exact)
+        self.free = self.finite  # the elements that can be moved in both directions
         sizes = np.abs(self.x.ravel())
         typical = float(np.median(sizes[sizes > 0])) if np.any(sizes > 0) else 1.0
         self.scale = np.maximum(sizes, typical)
@@ -113,8 +130,8 @@ class Gradient:
 
     def line(self, direction: Floats) -> Line:
         """The function along a (flat) direction."""
-        shaped = direction.reshape(self.x.shape)
-        return Line(self.values, self.problem.weights, self.problem.centre, self.x, self.gradient.reshape(self.x.shape), shaped, self.problem.eps)
+        shaped, problem = direction.reshape(self.x.shape), self.problem
+        return Line(self.values, problem.weights, problem.centre, self.x, self.gradient.reshape(self.x.shape), shaped, problem.eps, problem.inside)
 
     def allowed(self, direction: Floats) -> float:
         """How large a residual may be along a direction when every element is within its tolerance.
@@ -128,29 +145,51 @@ class Gradient:
         """The size of the gradient along a direction, whatever the signs."""
         return float(np.linalg.norm(self.gradient * direction.ravel()))
 
+    def blur(self, line: Line) -> float:
+        """What rounding may do to the gradient along a line."""
+        return ROUNDED * self.problem.blur(self.k, line.direction)
+
     def unit(self, i: int) -> Floats:
         direction = np.zeros(self.n)
         direction[i] = self.scale[i]
         return direction
 
-    def look_at(self, i: int) -> Finding:
+    def look_at(self, i: int, expected: float | None = None) -> Finding:
         """Compare one element with its difference quotient: ok, wrong, kink, or limited by precision."""
         analytic, scale = float(self.exact[i]), float(self.scale[i])
         line = self.line(self.unit(i))
-        found = estimated(line, self.allowed(line.direction.ravel()))
+        found = estimated(line, self.allowed(line.direction.ravel()), expected)
         slope = (found.residual + line.predicted) / scale
         tolerance = (self.tolerance.absolute + self.tolerance.relative * max(abs(analytic), abs(slope))) * scale
-        fine, coarse = found.quotients
-        left, right = coarse.left / scale, coarse.right / scale
-        if not self.finite[i]:
-            return Finding(i, analytic, slope, "wrong" if np.isfinite(slope) else "precision")
-        if found.negligible or abs(found.residual) <= tolerance + ROUNDED * coarse.noise:
+        if not (self.finite[i] and np.isfinite(slope)):
+            return self.look_beside(i, line, slope)
+        off = not found.negligible and abs(found.residual) > tolerance + ROUNDED * found.quotients[1].noise
+        sides = kink(line, found, off, tolerance)
+        if sides is not None and sides.hold(line.predicted, tolerance):
+            return Finding(i, analytic, slope, "kink", sides.left / scale, sides.right / scale)
+        if not off:
             return Finding(i, analytic, slope, "ok")
-        jump, coarse_jump = abs(fine.right - fine.left), abs(coarse.right - coarse.left)
-        lasts = jump > 2 * tolerance and coarse_jump / 2 <= jump <= 2 * coarse_jump
-        if lasts and min(left, right) - tolerance / scale <= analytic <= max(left, right) + tolerance / scale:
-            return Finding(i, analytic, slope, "kink", left, right)
-        return Finding(i, analytic, slope, "wrong" if found.exceeds(tolerance) else "precision")
+        if found.unbounded:
+            return Finding(i, analytic, slope, "kink", note="the slope grows without bound as the step shrinks")
+        if not found.exceeds(tolerance) or not found.exceeds(tolerance + self.blur(line)):
+            return Finding(i, analytic, slope, "precision")
+        left, right = (np.nan, np.nan) if sides is None else (sides.left / scale, sides.right / scale)
+        return Finding(i, analytic, slope, "wrong", left, right)
+
+    def look_beside(self, i: int, line: Line, slope: float) -> Finding:
+        """An element that is not finite, or where the function is defined on one side at most."""
+        analytic, scale = float(self.exact[i]), float(self.scale[i])
+        if np.isfinite(slope):
+            return Finding(i, analytic, slope, "wrong")
+        coarse = line.at(balanced_step(line.eps))
+        fine = line.at(coarse.step / RATIO)
+        near, far = (fine.left, coarse.left) if np.isfinite(fine.left) else (fine.right, coarse.right)
+        if not self.finite[i] or not np.isfinite(near) or abs(near) > STEEPER * abs(far):
+            why = "fn is not defined on both sides here" if self.finite[i] else "not finite"
+            return Finding(i, analytic, slope, "unchecked", note=f"{why}, and differences find no slope to compare it with")
+        tolerance = (self.tolerance.absolute + self.tolerance.relative * abs(analytic)) * scale
+        off = abs(near - line.predicted) > tolerance + SURE * abs(near - far)
+        return Finding(i, analytic, near / scale, "wrong" if off else "ok", note="fn is defined on one side only")
 
     def look_closely_at(self, i: int, step: float) -> Finding:
         """The same for an element of a gradient that has passed, with all the digits that can be had."""
@@ -158,6 +197,33 @@ class Gradient:
         residual, noise = precise(line, step)
         scale = float(self.scale[i])
         return Finding(i, float(self.exact[i]), (residual + line.predicted) / scale, "ok", floor=noise / scale)
+
+    def edges(self, step: float) -> list[int]:
+        """The elements that cannot move both ways, found by halving: the first few of them."""
+        found: list[int] = []
+        stack = [np.flatnonzero(self.free)]
+        while stack and len(found) <= LIMIT:
+            members = stack.pop()
+            direction = np.zeros(self.n)
+            direction[members] = self.scale[members]
+            if not len(members) or np.isfinite(self.line(direction).at(step).residual):
+                continue
+            half = len(members) // 2
+            stack += [members[half:], members[:half]] if half else []
+            found += [] if half else [int(members[0])]
+        return found
+
+
+def kink(line: Line, found: Estimate, off: bool, tolerance: float) -> Sides | None:
+    """The slopes on both sides of the point, if they differ at every step."""
+    fine, coarse = found.quotients
+    worth = abs(coarse.jump) >= abs(found.residual) if off else line.bent(coarse, max(abs(line.predicted), abs(line.predicted + found.residual)))
+    sides = line.sides(coarse) if worth else None
+    if sides is None or not sides.apart(tolerance):
+        return None
+    if fine.step == coarse.step:
+        fine = line.at(max(FINEST, next_step(4 * ROUNDED * coarse.noise * coarse.step / abs(sides.jump))))
+    return sides if 0.5 <= fine.jump / sides.jump <= 2 else None
 
 
 class Pair:
@@ -170,7 +236,7 @@ class Pair:
     def __init__(self, gradient: Gradient, rng: np.random.Generator) -> None:
         n = gradient.n
         self.gradient = gradient
-        self.first = gradient.scale * np.where(gradient.finite, rng.uniform(0.5, 1.5, n) * rng.choice((-1.0, 1.0), n), 0.0)
+        self.first = gradient.scale * np.where(gradient.free, rng.uniform(0.5, 1.5, n) * rng.choice((-1.0, 1.0), n), 0.0)
         self.codes = (0.5 + (rng.permutation(n) + 0.5) / max(n, 1)) * rng.choice((-1.0, 1.0), n)
 
     def lines(self, members: Any = slice(None)) -> tuple[Line, Line]:
@@ -178,6 +244,53 @@ class Pair:
         direction = np.zeros(self.gradient.n)
         direction[members] = self.first[members]
         return self.gradient.line(direction), self.gradient.line(direction * self.codes)
+
+
+Amounts = tuple[float, float]
+"""What is measured along both lines of a pair."""
+
+
+class Residuals:
+    """What the slopes along the pair are off by: the sums of e_i d_i and of e_i d_i c_i."""
+
+    def __init__(self, pair: Pair, estimates: tuple[Estimate, Estimate]) -> None:
+        self.pair, self.codes = pair, pair.codes
+        self.steps = [e.step for e in estimates]
+        self.totals = (estimates[0].residual, estimates[1].residual)
+        self.errors = [e.error + ROUNDED * e.quotients[1].noise for e in estimates]
+
+    def measured(self, lines: tuple[Line, Line]) -> Amounts:
+        return lines[0].at(self.steps[0]).residual, lines[1].at(self.steps[1]).residual
+
+    def share(self, f: Finding) -> float:
+        """An element's part along the first direction."""
+        return (f.numeric - f.analytic) * self.pair.first[f.i] if f.verdict != "ok" and self.pair.first[f.i] else 0.0
+
+    def expected(self, i: int, total: float) -> float | None:
+        """What an element alone would be off by if it were the only one, along `Gradient.unit`."""
+        return total * float(self.pair.gradient.scale[i] / self.pair.first[i])
+
+
+class Jumps:
+    """How much the slopes along the pair change at the point: the sums of e_i |d_i| and of e_i |d_i c_i|."""
+
+    def __init__(self, pair: Pair, step: float, first: Sides) -> None:
+        self.pair, self.codes, self.step = pair, np.abs(pair.codes), step
+        second = self.sides(pair.lines()[1])
+        self.totals = (first.jump, second.jump)
+        self.errors = [first.error, second.error]
+
+    def sides(self, line: Line) -> Sides:
+        return line.sides(line.at(self.step))
+
+    def measured(self, lines: tuple[Line, Line]) -> Amounts:
+        return self.sides(lines[0]).jump, self.sides(lines[1]).jump
+
+    def share(self, f: Finding) -> float:
+        return (f.right - f.left) * abs(self.pair.first[f.i]) if f.bent else 0.0
+
+    def expected(self, i: int, total: float) -> float | None:
+        return None
 
 
 class Search(NamedTuple):
@@ -193,9 +306,11 @@ class Search(NamedTuple):
     limited : bool
         Whether it could not be seen exactly enough to tell.
     findings : list of Finding
-        The elements that explain the mismatch.
+        The elements that explain the mismatch, and those at a kink.
     complete : bool
         Whether they explain all of it.
+    bent : bool
+        Whether the slope changes at the point, along the first direction.
     """
 
     estimates: tuple[Estimate, Estimate]
@@ -204,6 +319,7 @@ class Search(NamedTuple):
     limited: bool
     findings: list[Finding]
     complete: bool
+    bent: bool
 
 
 def search(gradient: Gradient, rng: np.random.Generator, explained: Callable[[Search], list[Finding]]) -> Search:
@@ -211,63 +327,90 @@ def search(gradient: Gradient, rng: np.random.Generator, explained: Callable[[Se
 
     ``explained`` may recognise a pattern from the residuals of the whole; it gives elements that show it, or nothing.
     """
-    pair = Pair(gradient, rng)
-    lines = pair.lines()
+    pair, lines, first = started(gradient, rng)
     tolerances = [gradient.allowed(line.direction.ravel()) for line in lines]
-    first = estimated(lines[0], tolerances[0])
     second = repeated(lines[1], first) if first.exceeds(tolerances[0]) else estimated(lines[1], tolerances[1])
     estimates = (first, second)
     noise = [ROUNDED * e.quotients[1].noise for e in estimates]
-    mismatch = any(e.exceeds(t) and abs(e.residual) > n for e, t, n in zip(estimates, tolerances, noise))
-    limited = not mismatch and any(e.hides(t) and not line.flat(e.quotients[1]) for e, t, line in zip(estimates, tolerances, lines))
-    broken = [Finding(int(i), float(gradient.exact[i]), 0.0, "wrong") for i in np.flatnonzero(~gradient.finite)[:LIMIT]]
-    findings = [gradient.look_at(finding.i) for finding in broken]
-    result = Search(estimates, lines, mismatch, limited, findings, complete=True)
+    seen = [e.exceeds(t) and abs(e.residual) > n for e, t, n in zip(estimates, tolerances, noise)]
+    mismatch = any(s and e.exceeds(t + gradient.blur(line)) for s, e, t, line in zip(seen, estimates, tolerances, lines))
+    limited = not mismatch and any(s or (e.hides(t) and not line.flat(e.quotients[1])) for s, e, t, line in zip(seen, estimates, tolerances, lines))
+    findings = {int(i): gradient.look_at(int(i)) for i in np.flatnonzero(~gradient.free)[:LIMIT]}
+    jump = bend(gradient, lines[0], first)
+    findings |= {} if jump is None else kinks(gradient, pair, jump)
+    result = Search(estimates, lines, mismatch, limited, list(findings.values()), complete=True, bent=jump is not None)
     if not mismatch:
         return result
     if found := explained(result):
-        return result._replace(findings=findings + found)
-    found, complete = placed(gradient, pair, estimates)
-    return result._replace(findings=findings + found, complete=complete)
+        return result._replace(findings=[*findings.values(), *found])
+    findings, complete = placed(gradient, pair, Residuals(pair, estimates), findings)
+    return result._replace(findings=[f for f in findings.values() if f.verdict != "ok"], complete=complete)
 
 
-def placed(gradient: Gradient, pair: Pair, estimates: tuple[Estimate, Estimate]) -> tuple[list[Finding], bool]:
-    """The elements that the residuals of the whole come from, and whether they explain all of it."""
-    steps = [e.step for e in estimates]
-    errors = [e.error + ROUNDED * e.quotients[1].noise for e in estimates]
-    findings: dict[int, Finding] = {}
-    stack = [(np.flatnonzero(gradient.finite), estimates[0].residual, estimates[1].residual)]
+def started(gradient: Gradient, rng: np.random.Generator) -> tuple[Pair, tuple[Line, Line], Estimate]:
+    """A pair of directions, and what is seen along the first: without the elements that cannot move both ways, if there are any."""
+    pair = Pair(gradient, rng)
+    lines = pair.lines()
+    first = estimated(lines[0], gradient.allowed(lines[0].direction.ravel()))
+    if np.isfinite(first.residual) or not (edges := gradient.edges(balanced_step(gradient.problem.eps))):
+        return pair, lines, first
+    gradient.free = gradient.free & ~np.isin(np.arange(gradient.n), edges)
+    pair = Pair(gradient, rng)
+    lines = pair.lines()
+    return pair, lines, estimated(lines[0], gradient.allowed(lines[0].direction.ravel()))
+
+
+def bend(gradient: Gradient, line: Line, estimate: Estimate) -> Sides | None:
+    """The slopes on both sides along a direction of the whole, if they differ."""
+    step = balanced_step(line.eps)
+    coarse = estimate.quotients[1] if estimate.quotients[1].step == step else line.at(step)
+    if not np.isfinite(coarse.residual) or not line.bent(coarse, gradient.whole(line.direction)):
+        return None
+    sides = line.sides(coarse)
+    return sides if sides.apart(gradient.allowed(line.direction.ravel())) else None
+
+
+def kinks(gradient: Gradient, pair: Pair, jump: Sides) -> dict[int, Finding]:
+    """The elements that a change of slope along the first direction comes from."""
+    findings, _ = placed(gradient, pair, Jumps(pair, balanced_step(gradient.problem.eps), jump), {})
+    return {i: f for i, f in findings.items() if f.bent}
+
+
+def placed(gradient: Gradient, pair: Pair, trace: Residuals | Jumps, findings: dict[int, Finding]) -> tuple[dict[int, Finding], bool]:
+    """The elements that the measurements of the whole come from, besides those known, and whether they explain all of it."""
+    findings = dict(findings)
+    stack: list[tuple[Any, float, float]] = [(np.flatnonzero(gradient.free), *remaining(trace, trace.totals, findings.values()))]
     for _ in range(HALVINGS):
         if not stack or sum(f.verdict != "ok" for f in findings.values()) >= LIMIT:
             break
         members, first, second = stack.pop()
-        named = members if len(members) == 1 else decoded(pair, members, first, second, errors)
-        for i in named:
-            if int(i) not in findings:
-                findings[int(i)] = found = gradient.look_at(int(i))
-                share = (found.numeric - found.analytic) * pair.first[i] if found.verdict != "ok" else 0.0
-                first, second = first - share, second - share * pair.codes[i]
-        lines = pair.lines(members)
-        tolerances = [gradient.allowed(line.direction.ravel()) + 2 * error for line, error in zip(lines, errors)]
+        named = members if len(members) == 1 else decoded(trace, members, first, second)
+        for i in map(int, named):
+            if i not in findings:
+                findings[i] = gradient.look_at(i, trace.expected(i, first) if len(members) > 1 else None)
+                first, second = remaining(trace, (first, second), [findings[i]])
+        tolerances = [gradient.allowed(line.direction.ravel()) + 2 * error for line, error in zip(pair.lines(members), trace.errors)]
         if len(members) < 2 or (abs(first) <= tolerances[0] and abs(second) <= tolerances[1]):
             continue
         half, rest = members[: len(members) // 2], members[len(members) // 2 :]
-        known = [f for i, f in findings.items() if i in half and f.verdict != "ok"]
-        residuals = [line.at(step).residual for line, step in zip(pair.lines(half), steps)]
-        for found in known:
-            share = (found.numeric - found.analytic) * pair.first[found.i]
-            residuals = [residuals[0] - share, residuals[1] - share * pair.codes[found.i]]
-        stack.append((rest, first - residuals[0], second - residuals[1]))
-        stack.append((half, residuals[0], residuals[1]))
-    return [f for f in findings.values() if f.verdict != "ok"], not stack
+        seen = remaining(trace, trace.measured(pair.lines(half)), [f for i, f in findings.items() if i in half])
+        stack.append((rest, first - seen[0], second - seen[1]))
+        stack.append((half, *seen))
+    return findings, not stack
 
 
-def decoded(pair: Pair, members: Any, first: float, second: float, errors: list[float]) -> Any:
-    """The element whose code is the ratio of the residuals, if there is one."""
-    if abs(first) <= 2 * errors[0]:
+def remaining(trace: Residuals | Jumps, totals: Amounts, known: Iterable[Finding]) -> Amounts:
+    """What is left along the pair when the shares of known elements are taken away."""
+    shares = [(trace.share(f), float(trace.codes[f.i])) for f in known]
+    return totals[0] - sum(share for share, _ in shares), totals[1] - sum(share * code for share, code in shares)
+
+
+def decoded(trace: Residuals | Jumps, members: Any, first: float, second: float) -> Any:
+    """The element whose code is the ratio of the measurements, if there is one."""
+    if abs(first) <= 2 * trace.errors[0]:
         return members[:0]
     ratio = second / first
-    apart = np.abs(pair.codes[members] - ratio)
-    blurred = (errors[1] + abs(ratio) * errors[0]) / abs(first)
+    apart = np.abs(trace.codes[members] - ratio)
+    blurred = (trace.errors[1] + abs(ratio) * trace.errors[0]) / abs(first)
     best = int(np.argmin(apart))
     return members[best : best + 1] if apart[best] <= max(2 * blurred, 1e-7) else members[:0]

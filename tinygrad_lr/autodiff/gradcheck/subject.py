@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -10,10 +11,13 @@ import numpy as np
 
 from tinygrad_lr.autodiff.derivatives import differentiated, gradients
 from tinygrad_lr.autodiff.gradcheck.differences import Floats
-from tinygrad_lr.autodiff.graph import Node
+from tinygrad_lr.autodiff.graph import Node, pull_back
 from tinygrad_lr.autodiff.record import no_grad
 from tinygrad_lr.autodiff.tensor import Tensor
 from tinygrad_lr.autodiff.trees import filled, leaves, mapped
+
+STEADY = 1e-6  # how far the answers of two calls at the same point may be apart, as a part of their size: beyond, that is no rounding
+STANDSTILL = "Let nothing change from call to call: seed a random generator inside fn, and keep counters and running means out of it."
 
 
 class RuleError(ValueError):
@@ -42,6 +46,8 @@ class Subject:
         One for each array.
     answers : list
         The floating answers at ``xs``.
+    passed : tuple
+        What the function was last called with.
     evaluations : int
         How often the function was called.
     """
@@ -72,13 +78,32 @@ class Subject:
         with no_grad():
             if not self.on_tensors:
                 try:
-                    return floating(self.fn(*self.tree([np.array(x) for x in xs])))
+                    self.passed = self.tree([np.array(x) for x in xs])
+                    return floating(self.fn(*self.passed))
                 except (AttributeError, TypeError):
                     if any(map(np.iscomplexobj, xs)):
                         raise
-            found = floating(self.fn(*self.tree([Tensor(np.array(x)) for x in xs])))
+            self.passed = self.tree([Tensor(np.array(x)) for x in xs])
+            found = floating(self.fn(*self.passed))
         self.on_tensors = True  # fn needs Tensors
         return found
+
+    def unsteady(self) -> str:
+        """How another call at the same point differs from the first; empty if it does not."""
+        first, again = joined(self.answers), joined(self.call(self.xs))
+        if first.shape != again.shape:
+            return f"fn differs between two calls at the same point: it gives {first.size} numbers and then {again.size}. {STANDSTILL}"
+        if not np.linalg.norm(again - first) <= STEADY * np.linalg.norm(first):
+            i = int(np.argmax(np.abs(again - first)))
+            return f"fn differs between two calls at the same point: it gives {first[i]:.6g} and then {again[i]:.6g}. {STANDSTILL}"
+        return ""
+
+    def written(self) -> list[str]:
+        """The names of the inputs that the last call, which was at `xs`, changed in place."""
+        held = [np.asarray(x.data if isinstance(x, Tensor) else x) for x in leaves(self.passed)]
+        if len(held) != len(self.xs):
+            return self.names
+        return [name for name, x, y in zip(self.names, self.xs, held) if not np.array_equal(x, y)]
 
     def values(self, xs: list[Any]) -> Floats:
         """The answers in a row."""
@@ -88,26 +113,52 @@ class Subject:
         """`derivatives` as plain arrays."""
         return [np.asarray(g.data) for g in self.derivatives(xs, seeds)]
 
-    def derivatives(self, xs: list[Any], seeds: Sequence[Sequence[Any]]) -> list[Tensor]:
+    def derivatives(self, xs: list[Any], seeds: Sequence[Sequence[Any]], create_graph: bool = False) -> list[Tensor]:
         """The derivative of order ``len(seeds)`` by autodiff: each time, the gradient of all that is there, with the next seeds."""
-        return pulled(*self.graph(xs), seeds)
+        return pulled(*self.graph(xs), seeds, create_graph)
 
     def graph(self, xs: list[Any]) -> tuple[list[Any], list[Tensor]]:
         """The floating answers as Tensors, and the variables they came from."""
+        return self.graph_of(self.fn, xs)
+
+    def graph_of(self, fn: Callable[..., Any], xs: list[Any]) -> tuple[list[Any], list[Tensor]]:
+        """The same of another function of these inputs."""
         args = self.tree(xs)
-        call = differentiated(self.fn, args, {}, tuple(range(len(args))))
+        call = differentiated(fn, args, {}, tuple(range(len(args))))
         return floating(call.answer), call.variables
 
 
-def pulled(outputs: list[Any], variables: list[Tensor], seeds: Sequence[Sequence[Any]]) -> list[Tensor]:
+def pulled(outputs: list[Any], variables: list[Tensor], seeds: Sequence[Sequence[Any]], create_graph: bool = False) -> list[Any]:
     """The derivatives of answers that are in a graph; it can be asked any number of times."""
     for k, weights in enumerate(seeds):
         pairs = [(y, np.reshape(w, y.shape).astype(y.dtype)) for y, w in zip(outputs, weights) if isinstance(y, Tensor)]
+        again = create_graph or k + 1 < len(seeds)
         try:
-            outputs = list(gradients([y for y, _ in pairs], variables, [w for _, w in pairs], create_graph=k + 1 < len(seeds)))
+            outputs = list(gradients([y for y, _ in pairs], variables, [w for _, w in pairs], create_graph=again))
         except ValueError as error:
             raise RuleError(str(error)) from error
     return outputs
+
+
+def rounding(outputs: list[Any], weights: Sequence[Any]) -> float:
+    """What rounding on the way does to weighted answers that are in a graph.
+
+    Every value in it is off by eps of its size, and its gradient says how much of that arrives (Linnainmaa, "Taylor expansion
+    of the accumulated rounding error", 1976, the first account of reverse mode). The errors are independent, so their squares add up.
+    """
+    seeds: dict[Node, Any] = {}
+    for y, w in zip(outputs, weights):
+        if isinstance(y, Tensor) and y.node is not None and y.node.requires_grad:
+            seed = np.reshape(w, y.shape).astype(y.dtype)
+            seeds[y.node] = seeds[y.node] + seed if y.node in seeds else seed
+    total = 0.0
+    with np.errstate(all="ignore"):
+        for node, g in pull_back(seeds, keep=None).items():
+            holder = node.owner() if node.func is None else None
+            value = np.asarray(node.value if holder is None else holder.data, dtype=g.dtype)
+            errors = np.finfo(value.dtype).eps * np.asarray(g, dtype=np.float64) * value
+            total += float(np.sum(np.square(errors), where=np.isfinite(errors)))
+    return math.sqrt(total) if math.isfinite(total) else 0.0
 
 
 def argument_names(fn: Callable[..., Any], n: int) -> list[str]:

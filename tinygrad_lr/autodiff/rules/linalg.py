@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lr.autodiff.rules.registry import COMPOSITES, RULES, Array, Each, Function, dispatching, like
+from tinygrad_lr.autodiff.rules.registry import COMPOSITES, PUBLIC, RULES, Array, Each, Function, dispatching, like
 
 # -- small matrix vocabulary -------------------------------------------------------------------------
 
@@ -662,6 +662,15 @@ COMPOSITES.update({
     np.linalg.vector_norm:       vector_norm,
     np.linalg.matrix_norm:       matrix_norm,
     np.linalg.cond:              cond,
+})
+PUBLIC.update({
+    chain:            np.linalg.multi_dot,
+    cofactors:        np.linalg.det,
+    sign_and_logdet:  np.linalg.slogdet,
+    packed_eigh:      np.linalg.eigh,
+    packed_svd:       np.linalg.svd,
+    packed_qr:        np.linalg.qr,
+    p_norm:           np.linalg.norm,
 })
 if hasattr(np, "matvec"):  # NumPy 2.2 and later
     RULES.update({

@@ -61,6 +61,8 @@ QUERIES: set[Function] = set()
 
 ELSEWHERE = {"scipy.special": "tinygrad_lr.autodiff.rules.special"}
 """Other libraries whose ufuncs have rules, and the chapter that holds them; it imports the library, so it loads only when it is needed."""
+PUBLIC: dict[Function, Function] = {}
+"""A primitive that no user calls, to the function of theirs that is computed by it."""
 
 PLAIN: dict[Function, Function] = {}
 """A dispatching function to the one behind it, for callers who know that they hold arrays."""
@@ -116,6 +118,11 @@ def name_of(func: Function) -> str:
     if isinstance(func, np.ufunc):
         return f"np.{name}" if getattr(np, name, None) is func else name
     return func.__module__.replace("numpy", "np", 1) + "." + name
+
+
+def public_name(func: Function) -> str:
+    """`name_of` the function that a user called."""
+    return name_of(PUBLIC.get(func, func))
 
 
 def like(g: Array, x: Array) -> Array:

@@ -1,0 +1,249 @@
+"""How far a gradient is off along a line, and how far that can be trusted.
+
+Differences at one step cannot tell a wrong gradient from rounding, a kink nearby or a function that swings faster than the
+step. At several they can: a wrong gradient is off by as much at every step, rounding by less at longer ones, truncation by
+less at shorter ones. So a mismatch counts when a fine, an ordinary and a long step agree on it; otherwise steps are followed from
+fine to coarse, and the error estimate says what is left of it.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise, takewhile
+from typing import NamedTuple
+
+import numpy as np
+
+from tinygrad_lr.autodiff.gradcheck.differences import EPS, FINEST, RATIO, ROUNDED, Line, Quotient, balanced_step, next_step
+
+REACH = 2.0**4  # the longest step, in units of x or of 1, whichever is longer
+STRIDE = 2.0**7  # how much longer than the balanced step one is that is short still, but shows what a function does beyond its slope
+SURE = 4.0  # how many times its error estimate a residual must be to count
+HIDDEN = 1e3  # how many times the tolerance an error may be before it is said that precision is limited
+NOISY = 1e-12  # noise in the answers beyond what rounding explains
+ALIKE = 0.05  # how closely neighbouring quotients agree on a plateau
+VISIBLE = 1e-4  # the part of the answers that a mismatch must add up to, to be believed against longer steps
+STEEPER = 1.5  # how much steeper each finer step is, at least, where a slope grows without bound
+
+
+class Estimate(NamedTuple):
+    """What is known about a residual.
+
+    Attributes
+    ----------
+    residual, error : float
+        The best value, and how far off it may be.
+    step : float
+        Where it was measured.
+    quotients : tuple of Quotient
+        The finest step that could be trusted, and a coarser one.
+    noise : float
+        What the answers were seen to be off by, relative to their size.
+    negligible : bool
+        Whether all that was seen is rounding beside what the function does a small way off.
+    unbounded : bool
+        Whether the slope grows without bound as the step shrinks: at a jump, or at an infinite slope.
+    """
+
+    residual: float
+    error: float
+    step: float
+    quotients: tuple[Quotient, Quotient]
+    noise: float = 0.0
+    negligible: bool = False
+    unbounded: bool = False
+
+    def exceeds(self, tolerance: float) -> bool:
+        """Whether the residual is larger than the tolerance, beyond doubt."""
+        return not self.negligible and abs(self.residual) > tolerance + SURE * self.error
+
+    def within(self, tolerance: float) -> bool:
+        """Whether the residual is no larger than the tolerance, and its error does not hide more."""
+        return abs(self.residual) <= tolerance and self.error <= tolerance
+
+    def hides(self, tolerance: float) -> bool:
+        """Whether the error could hide far more than the tolerance."""
+        return not self.negligible and (not self.error <= HIDDEN * tolerance or self.noise > NOISY)
+
+
+def estimated(line: Line, tolerance: float, expected: float | None = None) -> Estimate:
+    """The residual along ``line``, as exactly as is needed to tell whether it exceeds ``tolerance``.
+
+    Two evaluations do where the gradient is right, or off by what was ``expected`` from other lines. Otherwise the mismatch is
+    looked for at other steps (`confirmed`), and where they disagree, or rounding hides the gradient itself, steps are followed
+    from fine to coarse (`climbed`), and a complex one is tried.
+    """
+    first = line.at(balanced_step(line.eps))
+    residual = abs(first.residual)
+    if not np.isfinite(residual):
+        return sharpened(line, climbed(line, FINEST, tolerance), tolerance)
+    if residual > tolerance + ROUNDED * first.noise:
+        if expected is not None and abs(first.residual - expected) <= ALIKE * abs(expected):
+            return Estimate(first.residual, ROUNDED * first.noise, first.step, (first, first))
+        first = line.looked_inside(first)
+    rounding = ROUNDED * first.noise
+    if residual <= tolerance + rounding:
+        if rounding <= HIDDEN * tolerance or line.flat(first):
+            return Estimate(first.residual, min(rounding, residual), first.step, (first, first))
+        return sharpened(line, climbed(line, first.step * max(1.0, 1 / line.unit), tolerance), tolerance)
+    finer = max(FINEST, next_step(first.step * max(rounding / residual, EPS**2)))
+    found = confirmed(line, first, finer)
+    return found or sharpened(line, climbed(line, STRIDE * first.step if first.still else min(first.step, finer), tolerance), tolerance)
+
+
+def confirmed(line: Line, first: Quotient, finer: float) -> Estimate | None:
+    """A mismatch that a much finer step shows as well as a much longer one; None if they disagree, or if nothing moved."""
+    if finer > first.step / RATIO:
+        return None
+    fine = line.at(finer)
+    doubt = abs(first.residual) / 4
+    if first.still or not abs(fine.residual - first.residual) <= doubt:
+        return None
+    slope, change = line.ahead(STRIDE * first.step)
+    bend = first.jump * (STRIDE - 1) / 2  # of the slope on the right, by curvature; at a kink there is none
+    if not min(abs(slope - first.right), abs(slope - first.right - bend)) <= doubt:
+        return None
+    found = Estimate(first.residual, ROUNDED * first.noise, first.step, (fine, first))
+    return found._replace(negligible=dwarfed(found, change, line.eps))
+
+
+def dwarfed(estimate: Estimate, change: float, eps: float) -> bool:
+    """Whether the estimate vanishes beside what happens on a short way along the line.
+
+    A determinant of low rank is 0 with gradient 0, and its rounding errors come from numbers that cannot be seen there.
+    """
+    return bool(max(abs(estimate.residual), estimate.error) <= ROUNDED * np.sqrt(eps) * change)
+
+
+def repeated(line: Line, estimate: Estimate) -> Estimate:
+    """The residual along another direction of the same gradient, at the step where the first one was seen."""
+    found = line.at(estimate.step)
+    return Estimate(found.residual, max(estimate.error, ROUNDED * found.noise), estimate.step, (found, found))
+
+
+def climbed(line: Line, step: float, tolerance: float) -> Estimate:
+    """Follow the steps upwards from where neighbours first agree, as long as the error estimate shrinks.
+
+    Each pair of neighbours is extrapolated once (Richardson); an estimate's error is its distance from its coarser
+    neighbour, as in Ridders, "Accurate computation of F'(x) and F'(x) F''(x)" (1982), plus the noise that the
+    finer steps betray.
+    """
+    levels: list[Quotient] = []
+    best: Estimate | None = None
+    plateau = worse = 0
+    reach = REACH * max(1.0, 1 / line.unit)
+    while step <= reach and worse < 3:
+        quotient = line.at(step)
+        step *= RATIO
+        if not np.isfinite(quotient.residual):
+            if levels:
+                break
+            continue
+        levels.append(quotient)
+        if len(levels) < 2:
+            continue
+        if best is None and not agree(line, levels[-2], levels[-1]):
+            continue
+        if best is None:
+            plateau = len(levels) - 2
+        found = extrapolated(line, levels, plateau)
+        worse = 0 if best is None or found.error < best.error else worse + 1
+        best = found if worse == 0 else best
+        if best is not None and (best.within(tolerance) or (best.exceeds(tolerance) and best.error < abs(best.residual) / 100)):
+            break
+    if best is None:
+        return undecided(line, levels)
+    if best.within(tolerance):
+        return best
+    best = doubted(line, best, levels, step, reach) if best.exceeds(tolerance) else best
+    return best._replace(negligible=best.negligible or dwarfed(best, line.ahead(STRIDE * balanced_step(line.eps))[1], line.eps))
+
+
+def undecided(line: Line, levels: list[Quotient]) -> Estimate:
+    """What can be said where no neighbours agree: noise, a jump, or hardly a place where the function is defined."""
+    if not levels:
+        nowhere = Quotient(0.0, np.nan, np.nan, np.nan, np.nan)
+        return Estimate(np.nan, np.inf, balanced_step(line.eps), (nowhere, nowhere))
+    if len(levels) == 1:
+        return Estimate(levels[0].residual, abs(levels[0].residual), levels[0].step, (levels[0], levels[0]))
+    k = min(range(len(levels) - 1), key=lambda k: abs(levels[k].residual - levels[k + 1].residual))
+    doubt = abs(levels[k].residual - levels[k + 1].residual)
+    return Estimate(levels[k].residual, doubt + abs(levels[k].residual), levels[k].step, (levels[0], levels[k + 1]), unbounded=unbounded(levels))
+
+
+def unbounded(levels: list[Quotient]) -> bool:
+    """Whether the quotients grow by a steady factor from step to finer step."""
+    growth = [fine.residual / coarse.residual if coarse.residual else 0.0 for fine, coarse in pairwise(levels)]
+    return any(all(g > STEEPER and abs(g / run[0] - 1) <= 4 * ALIKE for g in run) for run in (growth[k : k + 4] for k in range(len(growth) - 3)))
+
+
+def doubted(line: Line, best: Estimate, levels: list[Quotient], step: float, reach: float) -> Estimate:
+    """A mismatch seen at fine steps, or what remains of it in view of longer ones.
+
+    What a function is computed from may be far larger than its answer. Then its answers do not move at all over a short way, or
+    move in steps, and are smooth in between: with a slope of their own that has nothing to do with the gradient.
+    """
+    far = reach if levels[-1].still else RATIO * STRIDE * balanced_step(line.eps)
+    while step <= far:
+        quotient = line.at(step)
+        step *= RATIO
+        if np.isfinite(quotient.residual):
+            levels.append(quotient)
+    weighted = line.weights * line.centre
+    size = max(float(np.sqrt(weighted @ weighted)), *(max(abs(q.left), abs(q.right)) * q.step for q in levels))
+    still = max((q.step for q in levels if q.still), default=0.0)
+    if still and abs(line.predicted) * still <= ROUNDED * line.eps * size:
+        return best._replace(negligible=True)
+    doubt = abs(best.residual) / 4
+    clear = [q for q in levels if q.step < best.step and ROUNDED * q.noise <= doubt and not q.still]
+    if clear and abs(clear[0].residual) <= doubt:
+        return best._replace(error=abs(best.residual))  # right as close as one can look, with a kink very near
+    coarser = [q for q in levels if q.step > best.step]
+    same = takewhile(lambda q: abs(q.residual - best.residual) <= doubt, coarser)
+    seen = max([best.step, *(q.step for q in same)])
+    against = any(max(abs(a.residual), abs(b.residual)) <= doubt for a, b in pairwise(coarser))
+    if not against or abs(best.residual) * seen > VISIBLE * size:
+        return best
+    starts = [k for k, (fine, coarse) in enumerate(pairwise(levels)) if fine.step > seen and agree(line, fine, coarse)]
+    return extrapolated(line, levels, starts[0]) if starts else best._replace(error=abs(best.residual))
+
+
+def agree(line: Line, fine: Quotient, coarse: Quotient) -> bool:
+    """Whether two neighbouring quotients tell the same story: the same slope or mismatch, or none beside a truncation that grows as the step squared."""
+    a, b = fine.residual + line.predicted, coarse.residual + line.predicted
+    size = max(abs(a), abs(b), min(abs(fine.residual), abs(coarse.residual)))
+    return abs(a - b) <= ALIKE * size + ROUNDED * fine.noise or abs(b - RATIO**2 * a) <= ALIKE * abs(b)
+
+
+def extrapolated(line: Line, levels: list[Quotient], plateau: int) -> Estimate:
+    """The estimate with the smallest error among the quotients from the plateau upwards, and their extrapolations."""
+    plain = [q.residual for q in levels[plateau:]]
+    twice = [(RATIO**2 * a - b) / (RATIO**2 - 1) for a, b in pairwise(plain)]
+    found: list[Estimate] = []
+    for values in (plain, twice):
+        for k, (value, coarser) in enumerate(pairwise(values), start=plateau):
+            rounding = SURE * levels[k].noise * levels[k].step
+            noise = max([rounding, *(abs(q.residual - value) * q.step for q in levels[:k])])
+            error = abs(value - coarser) + noise / levels[k].step
+            relative = line.eps * noise / rounding if rounding else 0.0
+            found.append(Estimate(value, error, levels[k].step, (levels[plateau], levels[plateau + 1]), relative))
+    return min(found, key=lambda e: e.error)
+
+
+def sharpened(line: Line, estimate: Estimate, tolerance: float) -> Estimate:
+    """The estimate by a complex step, where real ones left doubt and the function allows it."""
+    if estimate.within(tolerance) or estimate.exceeds(tolerance) or not np.isfinite(estimate.residual):
+        return estimate
+    exact = line.by_complex_step()
+    if exact is None or abs(exact - estimate.residual) > SURE * estimate.error or estimate.error > ALIKE * abs(line.predicted):
+        return estimate
+    return estimate._replace(residual=exact, error=max(ROUNDED * line.eps, estimate.noise) * abs(line.predicted))
+
+
+def precise(line: Line, step: float) -> tuple[float, float]:
+    """The residual with all the digits that a handful of evaluations gives, for a point where all is well, and what rounding can do to it."""
+    fine, exact = line.at(step), line.by_complex_step()
+    noise = ROUNDED * fine.noise
+    if exact is not None and abs(exact - fine.residual) <= noise + ROUNDED * np.sqrt(EPS) * abs(line.predicted):
+        return exact, noise
+    value = (RATIO**2 * fine.residual - line.at(RATIO * step).residual) / (RATIO**2 - 1)
+    return (value if np.isfinite(value) else fine.residual), noise
