@@ -26,6 +26,7 @@ from tinygrad_lr.nn.losses import BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, 
 from tinygrad_lr.nn.module import Module
 from tinygrad_lr.show.backprop import Comparison, backprop_report, stages_of
 from tinygrad_lr.show.epochs import encoded, training_of
+from tinygrad_lr.show.formulas import excerpt
 from tinygrad_lr.show.observe import observe
 from tinygrad_lr.show.picture import Box, Picture, in_short, number, picture_of, table_of
 from tinygrad_lr.show.walk import Walk
@@ -39,7 +40,13 @@ MAP_ROWS, MAP_COLUMNS, BARS = 32, 48, 24
 
 
 def explore(
-    model: Module, loss_fn: Callable[..., Tensor], x: Any, y: Any, path: str | Path = "explore.html", history: Sequence[tuple[Any, Any]] | None = None
+    model: Module,
+    loss_fn: Callable[..., Tensor],
+    x: Any,
+    y: Any,
+    path: str | Path = "explore.html",
+    history: Sequence[tuple[Any, Any]] | None = None,
+    lr: float = 0.1,
 ) -> Path:
     """Write a page to walk through one forward and one backward pass, step by step, with all numbers.
 
@@ -60,6 +67,8 @@ def explore(
         Snapshots of training, one per epoch: ``history.append((loss.item(), model.state_dict()))``. With it the
         page has a slider through the epochs: parameters, the loss, and for inputs of one or two features what
         the network answers all over their range.
+    lr : float
+        The learning rate of the step of gradient descent that the last step of the page shows.
 
     Returns
     -------
@@ -83,12 +92,30 @@ def explore(
     network.html True
     """
     path = Path(path)
-    path.write_text(page_of(data_of(model, loss_fn, x, y, history)), encoding="utf-8", newline="\n")
+    path.write_text(page_of(data_of(model, loss_fn, x, y, history, lr)), encoding="utf-8", newline="\n")
     return path
 
 
-def data_of(model: Module, loss_fn: Callable[..., Tensor], x: Any, y: Any, history: Sequence[tuple[Any, Any]] | None = None) -> Data:
+def data_of(model: Module, loss_fn: Callable[..., Tensor], x: Any, y: Any, history: Sequence[tuple[Any, Any]] | None = None, lr: float = 0.1) -> Data:
     """Everything the page shows, ready for JSON."""
+    walk = walk_of(model, loss_fn, x, y, lr)
+    steps = walk.steps()
+    clusters, home = calls_of(walk.picture, walk)
+    checks = {symbol: f"{row.difference:.1e}" for symbol, row in walk.equations.items()}
+    return {
+        "title": f"{type(model).__name__}, one forward and one backward pass",
+        "loss": number(walk.loss.value.item()),
+        "nodes": [node_of(box, walk, checks) | {"cluster": home[box.id]} for box in walk.values],
+        "edges": walk.edges(),
+        "clusters": clusters,
+        "steps": steps,
+        "training": training_of(model, loss_fn, x, y, history) if history else None,
+        "note": walk.picture.note,
+    }
+
+
+def walk_of(model: Module, loss_fn: Callable[..., Tensor], x: Any, y: Any, lr: float) -> Walk:
+    """The network run forward and back, to be told."""
     x = x if isinstance(x, Tensor) or hasattr(x, "__array_function__") else np.asarray(x)
     y = y if isinstance(y, Tensor) or hasattr(y, "__array_function__") else np.asarray(y)
     with observe():
@@ -98,28 +125,12 @@ def data_of(model: Module, loss_fn: Callable[..., Tensor], x: Any, y: Any, histo
     if loss.node is None or not loss.requires_grad:
         raise ValueError("explore() follows gradients, but nothing in this model requires any: no parameter was made with requires_grad=True")
     grads = {id(node): g for node, g in pull_back({loss.node: np.ones_like(loss.data)}, keep=None).items()}
-    picture = picture_of([loss], model, {"X": x, "y": y})
-    equations = equations_of(model, loss_fn, x, y)
-    walk = Walk(picture, grads, {symbol: row.equation for symbol, row in equations.items()})
-    steps = walk.steps()
-    clusters, home = calls_of(picture, walk)
-    checks = {symbol: f"{row.difference:.1e}" for symbol, row in equations.items()}
-    return {
-        "title": f"{type(model).__name__}, one forward and one backward pass",
-        "loss": number(loss.item()),
-        "nodes": [node_of(box, walk, grads, checks) | {"cluster": home[box.id]} for box in walk.values],
-        "edges": walk.edges(),
-        "clusters": clusters,
-        "steps": steps,
-        "training": training_of(model, loss_fn, x, y, history) if history else None,
-        "note": picture.note,
-    }
+    return Walk(picture_of([loss], model, {"X": x, "y": y}), grads, equations_of(model, loss_fn, x, y), lr)
 
 
-def node_of(box: Box, walk: Walk, grads: dict[int, Any], checks: dict[str, str]) -> Data:
+def node_of(box: Box, walk: Walk, checks: dict[str, str]) -> Data:
     """One node: a value together with the operation that made it."""
     op = walk.op_of(box)
-    gradient = grads.get(id(box.node)) if box.node is not None else None
     return {
         "id": box.id,
         "kind": box.kind,
@@ -132,7 +143,8 @@ def node_of(box: Box, walk: Walk, grads: dict[int, Any], checks: dict[str, str])
         "dtype": box.dtype,
         "line": None if box.line is None else {"file": Path(box.line.file).name, "number": box.line.number, "text": box.line.text},
         "value": numbers_of(box.value),
-        "grad": numbers_of(gradient),
+        "grad": numbers_of(walk.grads.get(id(box.node))),
+        "gradientName": walk.gradient_label(box),
         "equation": walk.told.get(box.id, ""),
         "check": checks.get(box.symbol),
     }
@@ -202,7 +214,7 @@ def numbers_of(array: Any) -> Data | None:
     table = table_of(matrix, TABLE_ROWS, TABLE_COLUMNS)
     if table is not None:
         return {"table": table}
-    return {"short": in_short(array), "map": heat_map(matrix), "histogram": histogram(array)}
+    return {"short": in_short(array), "map": heat_map(matrix), "histogram": histogram(array), "excerpt": excerpt(array)}
 
 
 def heat_map(matrix: Any) -> Data:
