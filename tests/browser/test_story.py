@@ -236,7 +236,8 @@ def test_a_link_leads_from_the_training_view_to_the_step(tmp_path, opened):
 
 
 @pytest.mark.parametrize(
-    "tag, step, words", [("BP1", 7, "error at the output"), ("BP2", 12, "back by one layer"), ("BP3", 10, "biases"), ("BP4", 9, "weights")]
+    "tag, step, words",
+    [("BP1", 7, "error at the output"), ("BP2", 12, "back by one layer: through the weights of the next layer"), ("BP3", 10, "biases"), ("BP4", 9, "weights")],
 )
 def test_the_equations_explain_themselves(pages, opened, tag, step, words):
     page = opened(pages("XOR"))
@@ -245,7 +246,12 @@ def test_the_equations_explain_themselves(pages, opened, tag, step, words):
     assert tip.is_hidden()
     button.hover()
     assert words in tip.inner_text()
-    tip.hover()  # it can be pointed at without going away
+    below = page.locator("#formula").bounding_box()
+    assert tip.bounding_box()["y"] >= below["y"] + below["height"]  # the formula that it explains stays in view
+    at = button.bounding_box()
+    page.mouse.move(at["x"] + 10, at["y"] + at["height"] + 20)  # on its way to the tip the pointer may rest
+    page.wait_for_timeout(300)
+    tip.hover()  # and the tip can be pointed at without going away
     page.wait_for_timeout(300)
     assert tip.is_visible()
     page.mouse.move(5, 5)

@@ -45,6 +45,13 @@ def penalised():
     return model, lambda p, y: nn.BCELoss()(p, y) + 0.5 * np.mean(p * p), X, np.tile([[0.0, 1.0]], (4, 1))
 
 
+def two_losses():
+    """Two losses of one answer, and a penalty."""
+    y = np.tile([[0.0, 1.0]], (4, 1))
+    model = nn.Sequential(nn.Dense(3, 2, rng=0), nn.Sigmoid())
+    return model, lambda p, y: nn.BCELoss()(p, y) + nn.BCELoss("sum")(p, y) + np.mean(p * p), X, y
+
+
 def two_outputs():
     """A mean over rows and columns."""
     return nn.Sequential(nn.Dense(3, 2, rng=0), nn.Tanh(), nn.Dense(2, 2, rng=1)), lambda p, y: nn.MSELoss()(p, y), X, np.ones((4, 2))
@@ -74,14 +81,14 @@ def from_logits():
 OTHERS = {
     "assorted": assorted,
     "penalised": penalised,
+    "two losses": two_losses,
     "two outputs": two_outputs,
     "one sample": one_sample,
     "column": column,
     "deep": deep_rows,
     "logits": from_logits,
 }
-IN_WORDS = {"mean(v5)", "mean(v15, axis=1)", "a1[:, 0]", "z1[:, 0]", "v11[:, 0]"}
-IN_WORDS |= {f"dL/dv{k}, {words}" for k in range(20) for words in ("an equal share to each element", "put back where it was picked")}
+IN_WORDS = re.compile(r"mean\(.*\)|.*\[:, 0\]|.*, (an equal share to each element|put back where it was picked)")
 """What the reader cannot compute, all of it in networks of the second kind; `test_parts_are_what_differences_say` has the backward ones."""
 
 
@@ -229,17 +236,18 @@ def test_the_reader_reads():
 
 
 def parts_beside(walk, steps):
-    """For each backward step what the figures "part k", "sum before" and "sum so far" must show."""
+    """For each backward step its part, and what the figures "part k", "sum before" and "sum so far" must show."""
     sums, counts = {}, defaultdict(int)
     for step, part in zip((s for s in steps if s["phase"] == "backward"), walk.backward_parts(), strict=True):
         target = part.target.id
         counts[target] += 1
+        assert part.k == counts[target]
         before = sums.get(target)
         sums[target] = part.value if before is None else before + part.value
-        own = {f"part {counts[target]}": part.value, "part 1" if counts[target] == 2 else "sum before": before, "sum so far": sums[target]}
+        own = {f"part {part.k}": part.value, "part 1" if part.k == 2 else "sum before": before, "sum so far": sums[target]}
         if part.source.id in walk.partly:
             own[walk.partly[part.source.id]] = part.arrived
-        yield step, part, own, counts[target]
+        yield step, part, own
 
 
 def exact(walk, shown, own=None):
@@ -289,27 +297,27 @@ def close(value, expected):
 
 def test_every_formula_is_true_of_its_numbers(told):
     walk, data = told
-    own = {id(step): (part, own, k) for step, part, own, k in parts_beside(walk, data["steps"])}
+    own = {id(step): (part, own) for step, part, own in parts_beside(walk, data["steps"])}
     for step in data["steps"]:
         if step["phase"] not in ("forward", "backward"):
             continue
-        part, beside, k = own.get(id(step), (None, None, None))
+        part, beside = own.get(id(step), (None, None))
         names = exact(walk, step["shown"], beside)
         left, *rights = step["formula"].split(" = ")
-        answer = names.pop(f"part {k}" if left.startswith("part") else left)
+        answer = names.pop(f"part {part.k}" if left.startswith("part") else left)
         if part is not None:
             close(as_rows(answer), part.value)
         for right in rights:
-            if right not in IN_WORDS:
+            if not IN_WORDS.fullmatch(right):
                 close(claim(right, walk, step, names)[0], answer)
         if step["total"]:
             left, _, right = step["total"].partition(" = ")
-            close(claim(right, walk, step, names | {f"part {k}": answer})[0], exact(walk, step["shown"], beside)[left])
+            close(claim(right, walk, step, names | {f"part {part.k}": answer})[0], exact(walk, step["shown"], beside)[left])
 
 
 def test_formulas_of_the_five_networks_are_all_read():
     for case in NETWORKS.values():
-        assert not {step["formula"].partition(" = ")[2] for step in data_of(*case())["steps"]} & IN_WORDS
+        assert not any(IN_WORDS.search(step["formula"]) for step in data_of(*case())["steps"])
 
 
 def test_parts_are_what_differences_say(told):
@@ -339,7 +347,7 @@ def test_parts_are_what_differences_say(told):
 def test_parts_add_up_to_the_gradient(told):
     walk, data = told
     sums, complete = {}, {}
-    for step, part, own, _ in parts_beside(walk, data["steps"]):
+    for step, part, own in parts_beside(walk, data["steps"]):
         sums[part.target.id] = own["sum so far"]
         complete[part.target.id] = step["done"]
     assert all(complete.values())
@@ -352,7 +360,7 @@ def test_parts_add_up_to_the_gradient(told):
 def test_figures_show_the_numbers_they_name(told):
     walk, data = told
     nodes = {node["id"]: node for node in data["nodes"]}
-    owns = {id(step): own for step, _, own, _ in parts_beside(walk, data["steps"])}
+    owns = {id(step): own for step, _, own in parts_beside(walk, data["steps"])}
     owns[id(data["steps"][-1])] = {f"new {walk.label(box)}": box.value - 0.1 * walk.grads[id(box.node)] for box in walk.values if id(box.node) in walk.grads}
     for step in data["steps"]:
         for name, array in exact(walk, step["shown"], owns.get(id(step))).items():
@@ -427,7 +435,7 @@ def entries(array, at):
 
 def test_every_worked_entry_is_true(told):
     walk, data = told
-    owns = {id(step): own for step, _, own, _ in parts_beside(walk, data["steps"])}
+    owns = {id(step): own for step, _, own in parts_beside(walk, data["steps"])}
     owns[id(data["steps"][-1])] = {f"new {walk.label(box)}": box.value - 0.1 * walk.grads[id(box.node)] for box in walk.values if id(box.node) in walk.grads}
     calculated = 0
     for step in data["steps"]:
@@ -488,12 +496,12 @@ def test_a_gradient_that_adds_up_is_told_in_parts():
 def test_the_panel_tells_the_whole_sum():
     nodes = {node["label"]: node for node in data_of(*NETWORKS["residual"]())["nodes"]}
     assert nodes["w3"]["equation"] == "dL/dw3 = delta7^T a6 + delta5^T a4 + delta3^T a2"
-    assert nodes["a1"]["equation"] == "dL/da1 = dL/dv11 + delta2 w2"
+    assert re.fullmatch(r"dL/da1 = dL/d\S+ \+ delta2 w2", nodes["a1"]["equation"])
 
 
 def test_a_value_used_with_itself_gets_two_parts():
     steps = [step for step in data_of(*assorted())["steps"] if "part" in step["formula"] and "*" in step["formula"]]
-    pair = [step["formula"] for step in steps if re.fullmatch(r"part \d of dL/d(\w+) = dL/d\w+ \* \1", step["formula"])]
+    pair = [step["formula"] for step in steps if re.fullmatch(r"part \d of dL/d(\S+) = dL/d\S+ \* \1", step["formula"])]
     assert len(pair) == 2
 
 

@@ -25,7 +25,7 @@ Data = dict[str, Any]
 
 TERMS = 4  # of a sum that is written out
 PARTS = 3  # of a gradient that is written out
-EXCERPT = 7  # rows, and columns, of a large array that are shown as numbers
+EXCERPT = 8  # rows, and columns, of a large array that are shown as numbers
 
 LOSS_FORMULAS: dict[Function, str] = {
     bce: "-{1} log {0} - (1 - {1}) log(1 - {0})",
@@ -82,6 +82,10 @@ class Part(NamedTuple):
         What is sent: a term of the gradient of the argument.
     flows : bool
         Whether it flows on from there; not so for an `Aside`.
+    k, n : int
+        Which part of the argument's gradient this is, of how many.
+    before : array or None
+        The sum of the parts before it.
     """
 
     source: Box
@@ -91,6 +95,9 @@ class Part(NamedTuple):
     arrived: Any
     value: Any
     flows: bool
+    k: int = 1
+    n: int = 1
+    before: Any = None
 
 
 class Formulas:
@@ -258,10 +265,11 @@ def sum_of(terms: list[str]) -> str:
 
     Examples
     --------
-    >>> sum_of(["delta2^T a1", "delta1^T X"]), sum_of(["dL/dv3", "-dL/dv2, summed over the copies"])
-    ('delta2^T a1 + delta1^T X', 'dL/dv3 + (-dL/dv2, summed over the copies)')
+    >>> sum_of(["delta2^T a1", "delta1^T X"]), sum_of(["dL/dv3 times the sign", "-dL/dv2"])
+    ('delta2^T a1 + delta1^T X', '(dL/dv3 times the sign) + (-dL/dv2)')
     """
-    held = [f"({term})" if ", " in term or (k and term.startswith("-")) or " words" in term else term for k, term in enumerate(terms)]
+    apart = (", ", " times ", " over ")  # words, which would be read as going on to the next term
+    held = [f"({term})" if any(word in term for word in apart) or (k and term.startswith("-")) else term for k, term in enumerate(terms)]
     if len(held) > PARTS + 1:
         return " + ".join(held[:PARTS]) + f" + ... ({len(held)} parts)"
     return " + ".join(held)
@@ -321,7 +329,7 @@ def excerpt(array: Any) -> Data | None:
     Examples
     --------
     >>> excerpt(np.arange(20.0))["columns"], excerpt(np.eye(2))
-    ([0, 1, 2, 3, 4, 5, 19], {'shape': [2, 2], 'rows': [0, 1], 'columns': [0, 1], 'table': [['1', '0'], ['0', '1']]})
+    ([0, 1, 2, 3, 4, 5, 6, 19], {'shape': [2, 2], 'rows': [0, 1], 'columns': [0, 1], 'table': [['1', '0'], ['0', '1']]})
     """
     array = np.asarray(array)
     if array.dtype.kind not in "biuf" or not array.size:

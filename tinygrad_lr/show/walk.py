@@ -97,91 +97,85 @@ class Walk(Formulas):
             g = np.ones_like(node.value) if source is self.loss else arrived.get(source.id)
             if g is None:
                 continue
+            args = arguments_of(node)
             sent: list[Part] = []
             for i, (parent, rule) in enumerate(zip(node.parents, RULES[node.func])):  # type: ignore[index]
                 if parent is None or rule is None or not parent.requires_grad:
                     continue
-                target, args = self.by_node[id(parent)], arguments_of(node)
-                value = (rule.rule if isinstance(rule, Aside) else rule)(g, node.value, *args, **node.kwargs)
-                sent.append(
-                    Part(source, target, i, tags.get(("op" + source.id[1:], target.id), ""), g, astype(value, args[i].dtype), not isinstance(rule, Aside))
-                )
-            for part in sent:
-                if part.flows:
-                    arrived[part.target.id] = arrived[part.target.id] + part.value if part.target.id in arrived else part.value
+                target, flows = self.by_node[id(parent)], not isinstance(rule, Aside)
+                value = astype((rule.rule if isinstance(rule, Aside) else rule)(g, node.value, *args, **node.kwargs), args[i].dtype)
+                sent.append(Part(source, target, i, tags.get(("op" + source.id[1:], target.id), ""), g, value, flows))
+                if flows:
+                    arrived[target.id] = arrived[target.id] + value if target.id in arrived else value
                 else:
-                    sent += self.behind_view(part)
+                    sent += self.behind_views(sent[-1])
             found += sorted(sent, key=lambda part: (not part.flows, part.target.kind != "parameter"))
-        return found
+        return numbered(found)
 
-    def behind_view(self, part: Part) -> list[Part]:
+    def behind_views(self, part: Part) -> list[Part]:
         """What is known of a view is known of what it is a view of."""
         node = part.target.node
         assert node is not None
         if node.func not in VIEWS or node.parents[0] is None or not node.requires_grad:
             return []
         value = rule_at(node, 0)(part.value, None, *arguments_of(node), **node.kwargs)
-        return [Part(part.target, self.by_node[id(node.parents[0])], 0, "", part.value, value, False)]
+        behind = Part(part.target, self.by_node[id(node.parents[0])], 0, "", part.value, value, False)
+        return [behind, *self.behind_views(behind)]
 
     def backward_steps(self) -> list[Data]:
         """One step for each part of a gradient."""
         parts = self.backward_parts()
-        ways: dict[str, list[Part]] = {}
+        asides: dict[str, list[str]] = {}
         for part in parts:
-            ways.setdefault(part.target.id, []).append(part)
-        for target, arriving in ways.items():
-            aside = [k for k, part in enumerate(arriving, start=1) if not part.flows]
-            if 0 < len(aside) < len(arriving):
-                self.partly[target] = f"{self.gradient_label(self.boxes[target])} without part {' and '.join(map(str, aside))}"
+            if not part.flows:
+                asides.setdefault(part.target.id, []).append(str(part.k))
+        for part in parts:
+            if part.flows and (left_out := asides.get(part.target.id)):
+                self.partly[part.target.id] = f"{self.gradient_label(part.target)} without part{'s' * (len(left_out) > 1)} {' and '.join(left_out)}"
         steps = []
-        arrived: Counter[str] = Counter()
-        sums: dict[str, Any] = {}
         terms: dict[str, list[str]] = {}
         for part in parts:
-            target = part.target.id
             tag, right = self.backward_formula(part)
-            terms.setdefault(target, []).append(right)
-            arrived[target] += 1
-            before, sums[target] = sums.get(target), part.value if target not in sums else sums[target] + part.value
-            steps.append(self.backward_step(part, tag, right, arrived[target], len(ways[target]), before, sums[target]))
-            self.told[target] = f"{self.gradient_label(part.target)} = {sum_of(terms[target])}"
+            terms.setdefault(part.target.id, []).append(right)
+            steps.append(self.backward_step(part, tag, right))
+        self.told = {target: f"{self.gradient_label(self.boxes[target])} = {sum_of(rights)}" for target, rights in terms.items()}
         return steps
 
-    def backward_step(self, part: Part, tag: str, right: str, k: int, n: int, before: Any, after: Any) -> Data:
-        """Part ``k`` of ``n`` of a gradient, with the sums before and after it."""
-        target, name = part.target, self.gradient_label(part.target)
-        own, sentence = name, self.backward_sentence(part, tag)
+    def backward_step(self, part: Part, tag: str, right: str) -> Data:
+        """One part of a gradient, with the sums before and after it."""
+        (k, n), target, name = (part.k, part.n), part.target, self.gradient_label(part.target)
         if n == 1:
             shown = [*self.operands(part), self.gradient(target, "→")]
-            return step("backward", target.id, [part.source.id], sentence, f"{name} = {right}", tag, self.backward_entry(part, name), [shown])
-        own = f"part {k} of {name}"
-        sentence += f" {self.parts_sentence(target, k, n)}"
+            return step("backward", target.id, [part.source.id], self.sentence(part, tag), f"{name} = {right}", tag, self.backward_entry(part, name), [shown])
+        own, total, total_worked = f"part {k} of {name}", "", ""
         shown = [*self.operands(part), figure("gradient", name=f"part {k}", numbers=excerpt(part.value), sign="→")]
-        line, worked = "", ""
         if k > 1:
-            so_far = name if k == n else "sum so far"
-            earlier = "part 1" if k == 2 else "sum before"
-            line = f"{so_far} = {earlier} + part {k}"
-            shown.append(figure("gradient", name=earlier, numbers=excerpt(before), sign="+"))
-            shown.append(self.gradient(target, "=") if k == n else figure("gradient", name=so_far, numbers=excerpt(after), sign="="))
-            if is_matrix(after):
+            before, after = "part 1" if k == 2 else "sum before", name if k == n else "sum so far"
+            sum_after = part.before + part.value
+            total = f"{after} = {before} + part {k}"
+            if is_matrix(sum_after):
                 at = largest(part.value)
-                worked = f"{entry(so_far, at)} = {number(before[at])} + {signed(part.value[at])} = {number(after[at])}"
-        return step("backward", target.id, [part.source.id], sentence, f"{own} = {right}", tag, self.backward_entry(part, own), [shown], line, worked, k == n)
+                total_worked = f"{entry(after, at)} = {number(part.before[at])} + {signed(part.value[at])} = {number(sum_after[at])}"
+            shown.append(figure("gradient", name=before, numbers=excerpt(part.before), sign="+"))
+            shown.append(self.gradient(target, "=") if k == n else figure("gradient", name=after, numbers=excerpt(sum_after), sign="="))
+        sentence = f"{self.sentence(part, tag)} {self.parts_sentence(target, k, n)}"
+        worked = self.backward_entry(part, own)
+        return step("backward", target.id, [part.source.id], sentence, f"{own} = {right}", tag, worked, [shown], total, total_worked, k == n)
 
     def parts_sentence(self, target: Box, k: int, n: int) -> str:
         if k == 1:
             return f"{self.label(target)} is used {'twice' if n == 2 else f'{n} times'}, so its gradient is a sum of {n} parts: this is the first."
         return f"The last of {n} parts is added: the gradient is complete." if k == n else f"Part {k} of {n} is added to the sum so far."
 
-    def backward_sentence(self, part: Part, tag: str) -> str:
+    def sentence(self, part: Part, tag: str) -> str:
         name, source, node = self.label(part.target), part.source, part.source.node
         assert node is not None
         assert node.func is not None
         rows = np.shape(part.arrived)[:-1]
         samples = f" over the {int(np.prod(rows))} {'samples' if len(rows) == 1 else 'rows'}" if np.prod(rows) > 1 else ""
         if not part.flows:
-            return f"{self.gradient_label(part.target)} is known too, but nothing flows from it: sigmoid and loss go back in one step, which is more exact."
+            known = f"{'This part of ' if part.n > 1 else ''}{self.gradient_label(part.target)} is known too"
+            return f"{known}, but nothing flows from it: sigmoid and loss go back in one step, which is more exact."
         if tag == "BP1":
             return f"The error at the output: how the loss changes with {name}."
         if tag == "BP3":
@@ -257,6 +251,20 @@ class Walk(Formulas):
             *self.backward_steps(),
             self.last_step(),
         ]
+
+
+def numbered(parts: list[Part]) -> list[Part]:
+    """Each part with its number among those of the same gradient, how many these are, and the sum of those before it."""
+    count = Counter(part.target.id for part in parts)
+    k: Counter[str] = Counter()
+    sums: dict[str, Any] = {}
+    found = []
+    for part in parts:
+        target = part.target.id
+        k[target] += 1
+        found.append(part._replace(k=k[target], n=count[target], before=sums.get(target)))
+        sums[target] = part.value if target not in sums else sums[target] + part.value
+    return found
 
 
 def figure(kind: str, node: str = "", name: str = "", numbers: Data | None = None, sign: str = "") -> Data:

@@ -4,7 +4,7 @@ const PHASES = { start: "Start", forward: "Forward", turn: "Turn", backward: "Ba
 const TURN = DATA.steps.findIndex((step) => step.phase === "turn");
 const LAST = DATA.steps.length - 1;
 const LONG = 34; // characters beyond which a formula is set smaller
-const SIZES = [[7, 7], [5, 5], [4, 4], [3, 3], [3, 2], [2, 2]]; // rows and columns of a figure: as many as there is room for
+const SIZES = [[8, 8], [5, 5], [4, 4], [3, 3], [3, 2], [2, 2]]; // rows and columns of a figure: as many as there is room for
 const MANY_FIGURES = 60; // beyond which they are small without a try
 const PACE = 1600; // milliseconds between steps while playing
 
@@ -73,17 +73,18 @@ function tellStep() {
 
 /** The figures of this step, as large as fits into the room that the story has, else into what it may take from the graph, else above the controls. */
 function tellFigures(groups) {
-  const story = document.querySelector(".story");
-  const draw = ([rows, columns]) => find("figures").replaceChildren(...groups.map((group) => element("div", { class: "group" }, ...group.map((figure) => figureOf(figure, rows, columns)))));
-  const fits = (room) => story.offsetHeight <= room && find("figures").scrollWidth <= find("figures").clientWidth;
-  find("figures").replaceChildren();
-  const [whole, controls] = [document.querySelector("main").clientHeight, document.querySelector("#pass .controls").offsetHeight];
-  const rooms = groups.flat().length > MANY_FIGURES ? [] : [story.offsetHeight, 0.45 * innerHeight, whole - controls];
-  const found = rooms.some((room) => SIZES.some((size) => {
+  const [story, figures] = [document.querySelector(".story"), find("figures")];
+  const draw = ([rows, columns]) => figures.replaceChildren(...groups.map((group) => element("div", { class: "group" }, ...group.map((figure) => figureOf(figure, rows, columns)))));
+  figures.replaceChildren();
+  const rooms = [story.offsetHeight, 0.45 * innerHeight, document.querySelector("main").clientHeight - document.querySelector("#pass .controls").offsetHeight];
+  const heights = [];
+  for (const size of groups.flat().length > MANY_FIGURES ? [] : SIZES) {
     draw(size);
-    return fits(room + 1);
-  }));
-  if (!found) draw(SIZES.at(-1));
+    heights.push(figures.scrollWidth <= figures.clientWidth ? story.offsetHeight : Infinity);
+    if (heights.at(-1) <= rooms[0]) break;
+  }
+  const best = rooms.map((room) => heights.findIndex((height) => height <= room)).find((k) => k >= 0) ?? SIZES.length - 1;
+  if (best !== heights.length - 1) draw(SIZES[best]);
   sayMore();
 }
 
@@ -127,14 +128,21 @@ function sayMore() {
 
 const TIPS = {
   BP1: ["BP1 is the error at the output: the slope of the loss at the answer of the last layer, times the slope of its activation.", "δ = dL/da * s'(z)", "m is the number of samples, n that of outputs."],
-  BP2: ["BP2 takes the error back by one layer: through the weights of the layer behind it, times the slope of the activation.", "δ = (δ w of the layer behind) * s'(z)"],
+  BP2: ["BP2 carries the error back by one layer: through the weights of the next layer, times the slope of the activation.", "δ = (δ w of the next layer) * s'(z)"],
   BP3: ["BP3 is the gradient of the biases: the error of their own layer, summed over the samples.", "dL/db = sum of the rows of δ"],
   BP4: ["BP4 is the gradient of the weights: the error of their own layer times what came in, summed over the samples.", "dL/dw = δ^T a of the layer before"],
 };
 
 const tipOf = (tag) => (TIPS[tag] ?? []).map((text, k) => element("p", { class: k === 1 ? "formula" : "" }, ...(k === 1 ? typeset(text) : [text])));
 
-const showTip = (on) => (find("tip").hidden = !on || !find("tag").textContent);
+/** Below the formula that it explains. */
+function showTip(on) {
+  const [tip, tag, formula] = [find("tip"), find("tag"), find("formula")];
+  tip.hidden = !on || !tag.textContent;
+  const top = formula.offsetTop + formula.offsetHeight + 4;
+  tip.style.top = `${top}px`;
+  tip.style.setProperty("--up", `${top - tag.offsetTop - tag.offsetHeight}px`);
+}
 
 /** The tip shows while the tag or the tip itself is pointed at, or the tag has the focus; a tap gives it the focus. */
 function listenToTag() {
