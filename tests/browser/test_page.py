@@ -189,6 +189,7 @@ def test_a_folded_module_is_passed_in_one_step(xor, opened):
 
 def test_zoom_pan_and_fit(xor, opened):
     page = opened(xor, reduced_motion="reduce")
+    page.keyboard.press("0")
     place = card(page, "z1").bounding_box()
     page.get_by_role("button", name="Zoom in").click()
     assert card(page, "z1").bounding_box()["width"] > 1.2 * place["width"]

@@ -78,7 +78,7 @@ def test_steps_are_told_in_order():
 def test_worked_entries_are_true(loss):
     steps = data_of(network(), loss, X, Y)["steps"]
     worked = [step["worked"].split(" = ") for step in steps if step["worked"].count(" = ") == 2]
-    assert len(worked) == 11
+    assert len(worked) == 12
     for name, calculation, result in worked:
         value = eval(calculation.replace("·", "*"), {"tanh": np.tanh, "sigmoid": sigmoid})  # its own output: numbers and operators
         assert value == pytest.approx(float(result), rel=5e-3, abs=2e-4), name
@@ -95,7 +95,9 @@ def test_other_networks_have_words_for_their_steps():
     data = data_of(Own(), nn.MSELoss(), X, np.zeros(4))
     texts = [step["formula"] for step in data["steps"]]
     assert "scale * X" in texts  # it has no other name
-    twice = [step for step in data["steps"] if "way 1 of 2" in step["sentence"] or "way 2 of 2" in step["sentence"]]
+    twice = [step for step in data["steps"] if step["formula"].partition(" = ")[0].endswith("dL/dscale")]
+    assert ["this is the first" in step["sentence"] for step in twice] == [True, False]
+    assert ["The last of 2 parts" in step["sentence"] for step in twice] == [False, True]
     assert [step["done"] for step in twice] == [False, True]
     lines = {node["line"]["text"] for node in data["nodes"] if node["line"]}
     assert "return (np.exp(self.scale * x) + self.scale).sum(axis=1)" in lines

@@ -26,6 +26,7 @@ from tinygrad_lr.nn.module import Module
 from tinygrad_lr.show.backprop import Comparison, backprop_report, stages_of
 from tinygrad_lr.show.cells import heat_map, matrix_of
 from tinygrad_lr.show.epochs import History, training_of
+from tinygrad_lr.show.formulas import excerpt
 from tinygrad_lr.show.observe import observe
 from tinygrad_lr.show.picture import Box, in_short, number, picture_of, table_of
 from tinygrad_lr.show.walk import Walk
@@ -38,7 +39,15 @@ LAYERS = 50  # beyond it the equations are not computed by hand: that takes a ba
 BARS = 24
 
 
-def explore(model: Module, loss_fn: Callable[..., Tensor], x: Any, y: Any, path: str | Path = "explore.html", history: History | None = None) -> Path:
+def explore(
+    model: Module,
+    loss_fn: Callable[..., Tensor],
+    x: Any,
+    y: Any,
+    path: str | Path = "explore.html",
+    history: History | None = None,
+    lr: float = 0.1,
+) -> Path:
     """Write a page to walk through one forward and one backward pass, step by step, with all numbers.
 
     The page is one file that needs no network. It shows the graph with its modules, which fold; the arrow keys
@@ -61,6 +70,8 @@ def explore(model: Module, loss_fn: Callable[..., Tensor], x: Any, y: Any, path:
         then. With it the page has a slider through the epochs: the loss, the parameters, and for inputs of one or
         two features what the network answers all over their range, in evaluation mode. A page holds some 100
         snapshots, fewer of a large network; between two it shows the earlier one, and says so.
+    lr : float
+        The learning rate of the step of gradient descent that the last step of the page shows.
 
     Returns
     -------
@@ -85,12 +96,29 @@ def explore(model: Module, loss_fn: Callable[..., Tensor], x: Any, y: Any, path:
     network.html True
     """
     path = Path(path)
-    path.write_text(page_of(data_of(model, loss_fn, x, y, history)), encoding="utf-8", newline="\n")
+    path.write_text(page_of(data_of(model, loss_fn, x, y, history, lr)), encoding="utf-8", newline="\n")
     return path
 
 
-def data_of(model: Module, loss_fn: Callable[..., Tensor], x: Any, y: Any, history: History | None = None) -> Data:
+def data_of(model: Module, loss_fn: Callable[..., Tensor], x: Any, y: Any, history: History | None = None, lr: float = 0.1) -> Data:
     """Everything the page shows, ready for JSON."""
+    walk = walk_of(model, loss_fn, x, y, lr)
+    steps = walk.steps()
+    checks = {symbol: f"{row.difference:.1e}" for symbol, row in walk.equations.items()}
+    return {
+        "title": f"{type(model).__name__}, one forward and one backward pass",
+        "loss": number(walk.loss.value.item()),
+        "nodes": [node_of(box, walk, checks) for box in walk.values],
+        "edges": walk.edges(),
+        "clusters": [{"id": cluster.id, "path": cluster.path, "title": cluster.title, "parent": cluster.parent} for cluster in walk.picture.clusters],
+        "steps": steps,
+        "training": training_of(model, loss_fn, x, y, history) if history else None,
+        "note": walk.picture.note,
+    }
+
+
+def walk_of(model: Module, loss_fn: Callable[..., Tensor], x: Any, y: Any, lr: float) -> Walk:
+    """The network run forward and back, to be told."""
     x = x if isinstance(x, Tensor) or hasattr(x, "__array_function__") else np.asarray(x)
     y = y if isinstance(y, Tensor) or hasattr(y, "__array_function__") else np.asarray(y)
     with observe():
@@ -100,27 +128,12 @@ def data_of(model: Module, loss_fn: Callable[..., Tensor], x: Any, y: Any, histo
     if loss.node is None or not loss.requires_grad:
         raise ValueError("explore() follows gradients, but nothing in this model requires any: no parameter was made with requires_grad=True")
     grads = {id(node): g for node, g in pull_back({loss.node: np.ones_like(loss.data)}, keep=None).items()}
-    picture = picture_of([loss], model, {"X": x, "y": y})
-    equations = equations_of(model, loss_fn, x, y)
-    walk = Walk(picture, grads, {symbol: row.equation for symbol, row in equations.items()})
-    steps = walk.steps()
-    checks = {symbol: f"{row.difference:.1e}" for symbol, row in equations.items()}
-    return {
-        "title": f"{type(model).__name__}, one forward and one backward pass",
-        "loss": number(loss.item()),
-        "nodes": [node_of(box, walk, grads, checks) for box in walk.values],
-        "edges": walk.edges(),
-        "clusters": [{"id": cluster.id, "path": cluster.path, "title": cluster.title, "parent": cluster.parent} for cluster in picture.clusters],
-        "steps": steps,
-        "training": training_of(model, loss_fn, x, y, history) if history else None,
-        "note": picture.note,
-    }
+    return Walk(picture_of([loss], model, {"X": x, "y": y}), grads, equations_of(model, loss_fn, x, y), lr)
 
 
-def node_of(box: Box, walk: Walk, grads: dict[int, Any], checks: dict[str, str]) -> Data:
+def node_of(box: Box, walk: Walk, checks: dict[str, str]) -> Data:
     """One node: a value together with the operation that made it."""
     op = walk.op_of(box)
-    gradient = grads.get(id(box.node)) if box.node is not None else None
     return {
         "id": box.id,
         "kind": box.kind,
@@ -134,7 +147,8 @@ def node_of(box: Box, walk: Walk, grads: dict[int, Any], checks: dict[str, str])
         "dtype": box.dtype,
         "line": None if box.line is None else {"file": Path(box.line.file).name, "number": box.line.number, "text": box.line.text},
         "value": numbers_of(box.value),
-        "grad": numbers_of(gradient),
+        "grad": numbers_of(walk.grads.get(id(box.node))),
+        "gradientName": walk.gradient_label(box),
         "equation": walk.told.get(box.id, ""),
         "check": checks.get(box.symbol),
     }
@@ -167,7 +181,7 @@ def numbers_of(array: Any) -> Data | None:
     table = table_of(matrix, TABLE_ROWS, TABLE_COLUMNS)
     if table is not None:
         return {"table": table}
-    return {"short": in_short(array), "map": heat_map(matrix), "histogram": histogram(array)}
+    return {"short": in_short(array), "map": heat_map(matrix), "histogram": histogram(array), "excerpt": excerpt(array)}
 
 
 def histogram(array: Any) -> Data:

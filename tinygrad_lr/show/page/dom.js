@@ -116,14 +116,21 @@ function painted(columns, rows, colour) {
 
 const mixed = (a, b, share) => a.map((channel, k) => Math.round(channel + (b[k] - channel) * share));
 
-/** The heat map of an array: stronger is larger, and a colour of its own for negative numbers. */
-function heatMap(numbers, kind) {
-  const [zero, plus, minus, hole] = ["--card", `--${kind}`, `--${kind}-negative`, "--quiet"].map(colourOf);
-  if (numbers.map) {
-    const cells = bytes(numbers.map.cells);
-    return painted(numbers.map.columns, numbers.map.rows, (k) => (cells[k] === 0 ? hole : mixed(zero, cells[k] < 128 ? minus : plus, Math.abs(cells[k] - 128) / 127)));
-  }
-  const flat = numbers.table.flat().map(Number);
-  const largest = largestIn(numbers.table) || 1;
-  return painted(numbers.table[0].length, numbers.table.length, (k) => (Number.isFinite(flat[k]) ? mixed(zero, flat[k] < 0 ? minus : plus, Math.abs(flat[k]) / largest) : hole));
+const MARKED = 7; // pixels along each side of a cell that carries the sign of its number
+
+/** The heat map of an array: stronger is larger, and negative numbers have a colour of their own; marked, they carry a minus sign too. */
+function heatMap(numbers, kind, marked = false) {
+  const [zero, plus, minus, hole, ink] = ["--card", `--${kind}`, `--${kind}-negative`, "--quiet", "--ink"].map(colourOf);
+  const [rows, columns] = numbers.map ? [numbers.map.rows, numbers.map.columns] : [numbers.table.length, numbers.table[0].length];
+  const largest = numbers.map ? 127 : largestIn(numbers.table) || 1;
+  const flat = numbers.map ? [...bytes(numbers.map.cells)].map((cell) => (cell ? cell - 128 : NaN)) : numbers.table.flat().map(Number);
+  const colour = (k) => (Number.isFinite(flat[k]) ? mixed(zero, flat[k] < 0 ? minus : plus, Math.abs(flat[k]) / largest) : hole);
+  if (!marked) return painted(columns, rows, colour);
+  const wide = columns * MARKED;
+  return painted(wide, rows * MARKED, (k) => {
+    const [x, y] = [k % wide, Math.floor(k / wide)];
+    const cell = Math.floor(y / MARKED) * columns + Math.floor(x / MARKED);
+    const dash = flat[cell] < 0 && y % MARKED === 3 && x % MARKED > 1 && x % MARKED < 5;
+    return dash ? mixed(colour(cell), ink, 0.75) : colour(cell);
+  });
 }

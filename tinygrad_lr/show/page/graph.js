@@ -173,7 +173,8 @@ function picturedBlock(numbers, kind) {
   const canvas = heatMap(numbers, kind);
   const length = (cells) => Math.min(CELL.block, Math.max(CELL.height, 9 * cells));
   const box = { width: Math.max(40, length(canvas.width)), height: length(canvas.height) };
-  const image = drawn("image", { ...box, href: canvas.toDataURL(), preserveAspectRatio: "none", style: "image-rendering: pixelated" });
+  const marked = box.width / canvas.width >= 7 && box.height / canvas.height >= 7; // there is room for signs
+  const image = drawn("image", { ...box, href: (marked ? heatMap(numbers, kind, true) : canvas).toDataURL(), preserveAspectRatio: "none", style: "image-rendering: pixelated" });
   return { group: drawn("g", {}, drawn("rect", box), image), ...box };
 }
 
@@ -269,7 +270,7 @@ function moveFocus(by) {
 // -- the camera ---------------------------------------------------------------------------------------------------
 
 let camera = { x: 0, y: 0, zoom: 1 };
-const LEAST = 0.02, MOST = 4, READABLE = 0.5, MARGIN = 24, BELOW = 60; // the buttons stand below
+const LEAST = 0.02, MOST = 4, READABLE = 0.5, LEGIBLE = 1, MARGIN = 24, BELOW = 60; // the buttons stand below
 
 const stageSize = () => find("stage").getBoundingClientRect();
 
@@ -296,7 +297,8 @@ function showBeginning() {
   fitAll();
   const { height } = stageSize();
   const [first] = view.cards.values();
-  if (camera.zoom < READABLE) moveCamera({ x: MARGIN, y: (height - BELOW + MARGIN) / 2 - (first.y + first.h / 2) * READABLE, zoom: READABLE }, false);
+  const below = first.y + first.h + 2 * MARGIN > height; // then its first card is not in view where its top is
+  if (camera.zoom < LEGIBLE) moveCamera({ x: MARGIN, y: below ? (height - BELOW + MARGIN) / 2 - first.y - first.h / 2 : MARGIN, zoom: LEGIBLE }, false);
 }
 
 function zoomBy(factor, x = stageSize().width / 2, y = stageSize().height / 2, glide = false) {

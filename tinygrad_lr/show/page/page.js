@@ -57,6 +57,7 @@ function choose(tab) {
   }
   play(false);
   if (tab === "training") showTraining();
+  else tellStep();
 }
 
 function setUpTraining() {
@@ -93,10 +94,40 @@ const KEYS = {
   0: fitAll,
   "/": () => find("search").focus(),
   " ": () => play(!playing),
+  PageDown: () => scrollPage(1),
+  PageUp: () => scrollPage(-1),
 };
+
+const scrollPage = (by) => document.querySelector("main").scrollBy({ top: by * 0.7 * innerHeight, behavior: calm() ? "auto" : "smooth" });
+
+// -- links: #step=9 -------------------------------------------------------------------------------------------------
+
+const LINKED = 400; // milliseconds after a step that the address follows, because browsers refuse many changes in a row
+let linking = null;
+
+/** The step that the address names, or null. */
+function linkedStep() {
+  const step = /^#step=(\d+)$/.exec(location.hash);
+  return step && Number(step[1]);
+}
+
+function followLink() {
+  const step = linkedStep();
+  if (step === null) return;
+  if (find("pass").hidden) choose("pass");
+  play(false);
+  goTo(step);
+}
+
+/** Put the step into the address, where the page has one. */
+function writeLink() {
+  clearTimeout(linking);
+  linking = setTimeout(() => linkedStep() !== now && /^(https?|file):$/.test(location.protocol) && history.replaceState(null, "", `#step=${now}`), LINKED);
+}
 
 function pressed(event) {
   const { key, target } = event;
+  if (key === "Escape" && !find("tip").hidden) return showTip(false);
   if (key === "Escape") return closePanel();
   if (event.ctrlKey || event.metaKey || event.altKey || find("pass").hidden || target.matches("input")) return;
   const inGraph = find("graph").contains(target);
@@ -122,6 +153,7 @@ function start() {
   on("farther", () => zoomBy(0.8));
   on("fit", fitAll);
   on("fold", foldAll);
+  on("more", () => scrollPage(1));
   on("theme", () => setTheme(isDark() ? "light" : "dark"));
   find("steps").max = LAST;
   find("steps").style.setProperty("--turn", `${(100 * TURN) / LAST}%`);
@@ -130,6 +162,10 @@ function start() {
   find("search").addEventListener("keydown", (event) => event.key === "Enter" && nextMatch(event.shiftKey ? -1 : 1));
   document.addEventListener("keydown", pressed);
   dark.addEventListener("change", () => setTheme());
+  addEventListener("hashchange", followLink);
+  addEventListener("resize", tellStep);
+  document.querySelector("main").addEventListener("scroll", sayMore);
+  listenToTag();
   listenToPointers();
   foldAtFirst();
   nameFoldButton();
@@ -137,6 +173,7 @@ function start() {
   setTheme();
   goTo(0);
   showBeginning();
+  followLink();
 }
 
 start();

@@ -14,7 +14,7 @@ function openPanel(node) {
     ...around(node.cluster).slice(0, 1).map((cluster) => element("p", { class: "small" }, `in ${titleOf(cluster)}`)),
     ...(node.formula ? [element("p", { class: "formula" }, ...typeset(node.formula))] : []),
     ...numberSection("Value", "value", node.value, value ? "" : "not computed yet at this step"),
-    ...(node.grad ? numberSection(["Gradient ", ...typeset(gradientName(node))], "gradient", node.grad, grad ? "" : "not known yet at this step") : []),
+    ...(node.grad ? numberSection(["Gradient ", ...typeset(node.gradientName)], "gradient", node.grad, grad ? "" : "not known yet at this step") : []),
     ...(node.equation && grad ? equationSection(node) : []),
     ...lineSection(node.line),
     ...linkSection("Made from", node.sources),
@@ -41,11 +41,6 @@ function shapeInWords(node) {
   return `${node.shape.length ? node.shape.join(" × ") : "a single number"}, ${node.dtype}`;
 }
 
-/** What the equations call a gradient: delta1 for z1, else dL/dw1. */
-function gradientName(node) {
-  return /^z\d+$/.test(node.label) ? `delta${node.label.slice(1)}` : `dL/d${node.label}`;
-}
-
 /** A heading with numbers below: a table, or a heat map with a histogram. */
 function numberSection(title, kind, numbers, missing) {
   const head = element("h3", { class: kind }, ...[title].flat());
@@ -67,7 +62,7 @@ function tableOf(table) {
 
 function picturesOf(numbers, kind) {
   const words = numbers.short.map(([name, text]) => `${name} ${text}`).join(", ");
-  const canvas = heatMap(numbers, kind);
+  const canvas = heatMap(numbers, kind, true);
   for (const [name, text] of [["class", "map"], ["role", "img"], ["aria-label", `heat map; ${words}`]]) canvas.setAttribute(name, text);
   canvas.style.aspectRatio = `${canvas.width} / ${canvas.height}`;
   const { counts, low, high } = numbers.histogram;

@@ -3,7 +3,9 @@
 const PHASES = { start: "Start", forward: "Forward", turn: "Turn", backward: "Backward", end: "Done" };
 const TURN = DATA.steps.findIndex((step) => step.phase === "turn");
 const LAST = DATA.steps.length - 1;
-const FIGURE = { rows: 6, columns: 6 };
+const LONG = 34; // characters beyond which a formula is set smaller
+const SIZES = [[8, 8], [5, 5], [4, 4], [3, 3], [3, 2], [2, 2]]; // rows and columns of a figure: as many as there is room for
+const MANY_FIGURES = 60; // beyond which they are small without a try
 const PACE = 1600; // milliseconds between steps while playing
 
 const valueAt = new Map(), gradientAt = new Map(), passedAt = new Map(); // node, node, and "from to": the step at which it is known
@@ -30,6 +32,7 @@ function goTo(step) {
   paintStep();
   if (chosen) refreshPanel();
   followStep();
+  if (now || location.hash) writeLink();
 }
 
 /** One step on; a folded module is passed in one. */
@@ -49,16 +52,18 @@ function refreshPanel() {
 
 function tellStep() {
   const step = DATA.steps[now];
+  showTip(false);
   const inside = step.node && folded.has(shownAs(nodes.get(step.node))) ? `Inside ${titleOf(clusters.get(shownAs(nodes.get(step.node))))}: ` : "";
   document.body.dataset.phase = step.phase;
   find("phase").textContent = PHASES[step.phase];
   find("tag").textContent = step.tag;
+  find("tag").hidden = !step.tag;
+  find("tip").replaceChildren(...tipOf(step.tag));
   find("count").textContent = `step ${now} of ${LAST}`;
   find("sentence").replaceChildren(inside, ...sentenceOf(step.sentence));
-  find("formula").replaceChildren(...typeset(step.formula));
-  find("worked").replaceChildren(...typeset(step.worked));
-  find("figures").replaceChildren(...step.shown.map(figureOf));
-  find("figures").scrollLeft = step.node ? find("figures").scrollWidth : 0; // what comes out stands last
+  for (const [id, text] of [["formula", step.formula], ["worked", step.worked], ["total", step.total], ["total-worked", step.totalWorked]]) find(id).replaceChildren(...typeset(text));
+  find("formula").classList.toggle("long", step.formula.length > LONG);
+  tellFigures(step.shown);
   find("steps").value = now;
   find("steps").setAttribute("aria-valuetext", `${PHASES[step.phase]}, step ${now} of ${LAST}`);
   for (const id of ["first", "back"]) find(id).disabled = now === 0;
@@ -66,23 +71,95 @@ function tellStep() {
   if (now === LAST) play(false);
 }
 
-/** A value or a gradient that takes part in this step, with its numbers. */
-function figureOf([kind, id], k, all) {
-  const node = nodes.get(id);
-  const numbers = kind === "value" ? node.value : node.grad;
-  if (!numbers) return "";
-  const picture = numbers.table && numbers.table.length <= FIGURE.rows && numbers.table[0].length <= FIGURE.columns ? numberTable(numbers.table) : smallMap(numbers, kind);
-  const caption = kind === "value" ? named(shortened(node.label, 16)) : typeset(gradientName(node));
-  return element("figure", { class: `${kind}${k === all.length - 1 ? " answer" : ""}` }, element("figcaption", {}, ...caption), picture);
+/** The figures of this step, as large as fits into the room that the story has, else into what it may take from the graph, else above the controls. */
+function tellFigures(groups) {
+  const [story, figures] = [document.querySelector(".story"), find("figures")];
+  const draw = ([rows, columns]) => figures.replaceChildren(...groups.map((group) => element("div", { class: "group" }, ...group.map((figure) => figureOf(figure, rows, columns)))));
+  figures.replaceChildren();
+  const rooms = [story.offsetHeight, 0.45 * innerHeight, document.querySelector("main").clientHeight - document.querySelector("#pass .controls").offsetHeight];
+  const heights = [];
+  for (const size of groups.flat().length > MANY_FIGURES ? [] : SIZES) {
+    draw(size);
+    heights.push(figures.scrollWidth <= figures.clientWidth ? story.offsetHeight : Infinity);
+    if (heights.at(-1) <= rooms[0]) break;
+  }
+  const best = rooms.map((room) => heights.findIndex((height) => height <= room)).find((k) => k >= 0) ?? SIZES.length - 1;
+  if (best !== heights.length - 1) draw(SIZES[best]);
+  sayMore();
 }
 
-function smallMap(numbers, kind) {
-  const canvas = heatMap(numbers, kind);
-  canvas.style.width = `${canvas.width * 10}px`;
-  canvas.style.height = `${Math.min(100, canvas.height * 10)}px`;
-  canvas.setAttribute("role", "img");
-  canvas.setAttribute("aria-label", "heat map");
-  return canvas;
+/** A value or a gradient that takes part in this step, with its numbers. */
+function figureOf({ kind, node: id, name, numbers, sign }, rows, columns) {
+  const node = nodes.get(id);
+  const whole = numbers ?? (kind === "value" ? node.value : node.grad);
+  if (!whole) return "";
+  const excerpt = whole.excerpt ?? (numbers ? whole : { ...whole, shape: node.shape, rows: [...whole.table.keys()], columns: [...whole.table[0].keys()] });
+  const [down, across] = [picked(excerpt.rows, rows + 1), picked(excerpt.columns, columns)]; // a row of dots would be as high as the row it hides
+  const size = excerpt.shape.length === 1 ? `${excerpt.shape} numbers` : excerpt.shape.join(" × ");
+  const caption = kind === "value" && id ? named(shortened(name, 24)) : typeset(name);
+  return element("figure", { class: kind },
+    sign && element("span", { class: "sign" }, sign),
+    element("figcaption", {}, ...caption, ...([...down, ...across].includes(null) ? [" ", element("small", {}, size)] : [])),
+    excerptTable(excerpt.table, down, across));
+}
+
+/** The first rows and columns and the last, with dots for what is left out. */
+function excerptTable(table, down, across) {
+  const largest = largestIn(table);
+  const gap = (text) => element("td", { class: "gap" }, text);
+  const row = (i) => across.map((j) => (i === null || j === null ? gap(i === null ? (j === null ? "⋱" : "⋮") : "…") : element("td", tone(table[i][j], largest), table[i][j])));
+  return element("table", {}, element("tbody", {}, ...down.map((i) => element("tr", {}, ...row(i)))));
+}
+
+/** Which of the places to show: all, or the first ones, null for what is left out, and the last one. */
+function picked(places, most) {
+  const all = [...places.keys()];
+  const complete = places.at(-1) === places.length - 1;
+  if (places.length <= most) return complete ? all : [...all.slice(0, -1), null, all.at(-1)];
+  return [...all.slice(0, most - 1), null, all.at(-1)];
+}
+
+/** Say so where part of the story lies below the edge. */
+function sayMore() {
+  find("more").hidden = document.querySelector(".story").getBoundingClientRect().bottom <= document.querySelector("#pass .controls").getBoundingClientRect().top + 1;
+}
+
+// -- the numbers of the equations, explained ------------------------------------------------------------------------
+
+const TIPS = {
+  BP1: ["BP1 is the error at the output: the slope of the loss at the answer of the last layer, times the slope of its activation.", "δ = dL/da * s'(z)", "m is the number of samples, n that of outputs."],
+  BP2: ["BP2 carries the error back by one layer: through the weights of the next layer, times the slope of the activation.", "δ = (δ w of the next layer) * s'(z)"],
+  BP3: ["BP3 is the gradient of the biases: the error of their own layer, summed over the samples.", "dL/db = sum of the rows of δ"],
+  BP4: ["BP4 is the gradient of the weights: the error of their own layer times what came in, summed over the samples.", "dL/dw = δ^T a of the layer before"],
+};
+
+const tipOf = (tag) => (TIPS[tag] ?? []).map((text, k) => element("p", { class: k === 1 ? "formula" : "" }, ...(k === 1 ? typeset(text) : [text])));
+
+/** Below the formula that it explains. */
+function showTip(on) {
+  const [tip, tag, formula] = [find("tip"), find("tag"), find("formula")];
+  tip.hidden = !on || !tag.textContent;
+  const top = formula.offsetTop + formula.offsetHeight + 4;
+  tip.style.top = `${top}px`;
+  tip.style.setProperty("--up", `${top - tag.offsetTop - tag.offsetHeight}px`);
+}
+
+/** The tip shows while the tag or the tip itself is pointed at, or the tag has the focus; a tap gives it the focus. */
+function listenToTag() {
+  const [tag, tip] = [find("tag"), find("tip")];
+  let leaving = null;
+  for (const one of [tag, tip]) {
+    one.addEventListener("pointerenter", () => {
+      clearTimeout(leaving);
+      showTip(true);
+    });
+    one.addEventListener("pointerleave", ({ pointerType }) => {
+      if (pointerType !== "touch") leaving = setTimeout(() => showTip(document.activeElement === tag), 200);
+    });
+  }
+  tag.addEventListener("focus", () => showTip(true));
+  tag.addEventListener("blur", () => showTip(false));
+  tag.addEventListener("click", () => showTip(true));
 }
 
 /** Colour cards and wires for this step. */

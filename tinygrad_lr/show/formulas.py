@@ -1,0 +1,352 @@
+"""How each value and each gradient of a graph is computed: as a formula, and for one entry in numbers.
+
+Formulas are plain text (``delta1 = (delta2 w2) * s'(z1)``), which the page typesets. They are claims about
+the numbers beside them, in one notation: a space is a product of matrices, ``*`` a product element by
+element, an array of one axis is a row, and the rows of an array of more axes stand below each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinygrad_lr.autodiff.graph import Node
+from tinygrad_lr.autodiff.rules import RULES, name_of
+from tinygrad_lr.autodiff.rules.network import LOG_FLOOR, bce, bce_of_sigmoid, bce_with_logits, cross_entropy, linear, squared_error
+from tinygrad_lr.autodiff.rules.registry import Function
+from tinygrad_lr.autodiff.rules.shapes import getitem
+from tinygrad_lr.show.backprop import Comparison
+from tinygrad_lr.show.names import memory
+from tinygrad_lr.show.picture import Box, Picture, arguments_of, constants_of, number, setting
+from tinygrad_lr.show.wording import LOSSES, SIGNS, SLOPES, rule_in_words
+
+Data = dict[str, Any]
+
+TERMS = 4  # of a sum that is written out
+PARTS = 3  # of a gradient that is written out
+EXCERPT = 8  # rows, and columns, of a large array that are shown as numbers
+
+LOSS_FORMULAS: dict[Function, str] = {
+    bce: "-{1} log {0} - (1 - {1}) log(1 - {0})",
+    bce_of_sigmoid: "-{2} log {1} - (1 - {2}) log(1 - {1})",
+    bce_with_logits: "log(1 + exp({0})) - {1} {0}",
+    cross_entropy: "-log softmax({0})[{1}]",
+    squared_error: "({0} - {1})^2",
+}
+"""The loss of one element, from the arguments of the call."""
+
+LOSS_SLOPES: dict[Function, str] = {
+    bce: "((1 - {1})/(1 - {0}) - {1}/{0})",
+    bce_of_sigmoid: "({1} - {2})",
+    bce_with_logits: "(sigmoid({0}) - {1})",
+    cross_entropy: "(softmax({0}) - onehot({1}))",
+    squared_error: "2 ({0} - {1})",
+}
+"""Its derivative with respect to the prediction."""
+
+# fmt: off
+BACKWARD: dict[Function, tuple[str, ...]] = {
+    np.add:      ("{g}", "{g}"),
+    np.subtract: ("{g}", "-{g}"),
+    np.multiply: ("{g} * {1}", "{g} * {0}"),
+    np.divide:   ("{g} / {1}", "-{g} * {y} / {1}"),
+    np.power:    ("{g} * {1} * {0}^({1} - 1)", "{g} * {y} * log({0})"),
+    np.negative: ("-{g}",),
+    np.square:   ("{g} * 2 {0}",),
+    np.sqrt:     ("{g} / (2 {y})",),
+    np.exp:      ("{g} * {y}",),
+    np.log:      ("{g} / {0}",),
+    np.sin:      ("{g} * cos({0})",),
+    np.cos:      ("-{g} * sin({0})",),
+    np.matmul:   ("{g} {1}^T", "{0}^T {g}"),
+}
+"""The gradient of each argument, from the gradient g of the answer y; other operations are told in words."""
+# fmt: on
+
+
+class Part(NamedTuple):
+    """What one operation sends to one of its arguments.
+
+    Attributes
+    ----------
+    source, target : Box
+        The operation's answer and the argument.
+    i : int
+        Which argument.
+    tag : str
+        "BP1" to "BP4", or "".
+    arrived : array
+        The gradient of the answer, as far as it flows on.
+    value : array
+        What is sent: a term of the gradient of the argument.
+    flows : bool
+        Whether it flows on from there; not so for an `Aside`.
+    k, n : int
+        Which part of the argument's gradient this is, of how many.
+    before : array or None
+        The sum of the parts before it.
+    """
+
+    source: Box
+    target: Box
+    i: int
+    tag: str
+    arrived: Any
+    value: Any
+    flows: bool
+    k: int = 1
+    n: int = 1
+    before: Any = None
+
+
+class Formulas:
+    """What the values of a picture are called, and how they come about.
+
+    Parameters
+    ----------
+    picture : Picture
+        The graph.
+    equations : mapping
+        Symbols (z1, z2, ...) to what the equations BP1 to BP4 say of them, where these cover the network.
+    """
+
+    def __init__(self, picture: Picture, equations: Mapping[str, Comparison]) -> None:
+        self.picture, self.equations = picture, equations
+        self.boxes = {box.id: box for box in picture.boxes}
+        self.values = [box for box in picture.boxes if box.kind != "op"]
+        self.by_node = {id(box.node): box for box in self.values if box.node is not None}
+        self.by_array = {memory(box.value): box for box in self.values if box.node is None}
+        self.computed = [box for box in self.values if self.op_of(box) is not None]
+        self.loss = self.computed[-1]
+        self.partly: dict[str, str] = {}  # the id of a value whose gradient flows on only in part, to what that part is called
+
+    # -- names --------------------------------------------------------------------------------------------------
+
+    def op_of(self, box: Box) -> Box | None:
+        return self.boxes.get("op" + box.id[1:]) if box.id.startswith("v") else None
+
+    def label(self, box: Box) -> str:
+        """What formulas call a value."""
+        return box.symbol or box.name or box.id
+
+    def operand(self, box: Box) -> str:
+        """A label as a part of a formula: an expression that stands for a name, in parentheses."""
+        label = self.label(box)
+        return f"({label})" if " " in label else label
+
+    def gradient_label(self, box: Box) -> str:
+        label = self.label(box)
+        return "delta" + label[1:] if box.symbol.startswith("z") else f"dL/d({label})" if " " in label else f"dL/d{label}"
+
+    def flowing_label(self, box: Box) -> str:
+        """What formulas call the gradient that goes on from a value."""
+        return f"({self.partly[box.id]})" if box.id in self.partly else self.gradient_label(box)
+
+    def arguments(self, node: Node) -> list[tuple[str, Box | None]]:
+        """(text, box) for each positional argument; a setting has no box."""
+        arrays = {i for i, _ in constants_of(node)}
+        found: list[tuple[str, Box | None]] = []
+        for i, (value, parent) in enumerate(zip(arguments_of(node), node.parents)):
+            box = self.by_node.get(id(parent)) if parent is not None else self.by_array.get(memory(value)) if i in arrays else None
+            if box is not None or value is not None:
+                found.append((self.operand(box) if box is not None else setting(value), box))
+        return found
+
+    # -- forward ------------------------------------------------------------------------------------------------
+
+    def forward_formula(self, box: Box) -> str:
+        """How a value is computed: z1 = X w1^T + b1."""
+        node, op = box.node, self.op_of(box)
+        assert node is not None
+        assert node.func is not None
+        assert op is not None
+        func, args = node.func, [text for text, _ in self.arguments(node)]
+        if func is linear:
+            right = f"{args[0]} {args[1]}^T" + "".join(f" + {bias}" for bias in args[2:])
+        elif func in LOSS_FORMULAS:
+            total = {"mean": "mean of ", "sum": "sum of ", "none": ""}[node.kwargs.get("reduction", "mean")]
+            right = total + LOSS_FORMULAS[func].format(*args)
+        elif func in SIGNS and len(args) == 2:
+            right = f"{args[0]} {SIGNS[func]} {args[1]}"
+        elif func is getitem:
+            right = args[0] + op.name
+        else:
+            settings = [f"{key}={setting(value)}" for key, value in node.kwargs.items() if value is not None and value is not False]
+            inside = [text if argument is None else self.label(argument) for text, argument in self.arguments(node)]
+            right = f"{plain_name(func)}({', '.join(inside + settings)})"
+        return right if right == self.label(box) else f"{self.label(box)} = {right}"
+
+    def forward_entry(self, box: Box) -> str:
+        """The largest entry of a value, in numbers."""
+        node = box.node
+        if node is None or not is_matrix(box.value):
+            return ""
+        args, at = arguments_of(node), largest(box.value)
+        head, tail = entry(self.label(box), at), f" = {number(np.asarray(box.value)[at])}"
+        if node.func is linear and np.ndim(args[0]) == 2:
+            x, w, b = args
+            return f"{head} = {products(x[at[0]], w[at[1]])}" + (f" + {signed(b[at[1]])}" if b is not None else "") + tail
+        if node.func in SLOPES:
+            return f"{head} = {plain_name(node.func)}({number(args[0][at])}){tail}"
+        if node.func in (np.add, np.subtract, np.multiply) and len(args) == 2:
+            a, b = (np.broadcast_to(value, np.shape(box.value))[at] for value in args)
+            return f"{head} = {number(a)} {SIGNS[node.func].replace('*', '·')} {signed(b)}{tail}"
+        return head + tail if node.func in LOSSES else ""
+
+    # -- backward -----------------------------------------------------------------------------------------------
+
+    def backward_formula(self, part: Part) -> tuple[str, str]:
+        """The number (BP1 to BP4, or none) of the equation for a part, and its right side."""
+        source, target, node = part.source, part.target, part.source.node
+        assert node is not None
+        assert node.func is not None
+        if part.flows and target.symbol.startswith("z") and target.symbol in self.equations:
+            tag, _, formula = self.equations[target.symbol].equation.rpartition(": ")
+            return tag, formula.partition(" = ")[2]
+        g, args = self.flowing_label(source), [text for text, _ in self.arguments(node)]
+        if node.func is linear:
+            return part.tag, (f"{g} {args[1]}", f"{g}^T {args[0]}", f"sum of the rows of {g}")[part.i]
+        if node.func in LOSS_SLOPES and (part.i == 0 or not part.flows):
+            return part.tag, self.loss_slope(part, args)
+        if node.func in SLOPES:
+            return part.tag, f"{g} * {SLOPES[node.func]}({args[0]})"
+        if node.func in BACKWARD and (node.func is not np.matmul or all(np.ndim(value) == 2 for value in arguments_of(node))):
+            right = BACKWARD[node.func][part.i].format(*args, g=g, y=self.operand(source))
+        else:
+            words = rule_in_words(node.func, part.i)
+            right = f"{g}{' ' if words.startswith(('times', 'over')) else ', '}{words}"
+        copied = isinstance(node.func, np.ufunc) and node.func is not np.matmul and np.shape(part.value) != np.shape(part.arrived)
+        return part.tag, right + (", summed over the copies" if copied else "")
+
+    def loss_slope(self, part: Part, args: list[str]) -> str:
+        """The gradient of a loss with respect to its prediction, in formula."""
+        node = part.source.node
+        assert node is not None
+        assert node.func is not None
+        shape = np.shape(part.value)
+        share = ""
+        if node.kwargs.get("reduction", "mean") == "mean":
+            rows_only = len(shape) < 2 or (len(shape) == 2 and (shape[1] == 1 or node.func is cross_entropy))
+            count = int(np.prod(shape[:-1] if node.func is cross_entropy else shape))
+            share = "/m" if rows_only else "/(m n)" if len(shape) == 2 else f"/{count}"
+        before = "" if part.source is self.loss else f"{self.flowing_label(part.source)} * "
+        if part.flows and node.func is not bce:
+            return before + LOSS_SLOPES[node.func].format(*args) + share
+        k = len(args) - 2  # the probability stands before the target
+        stopped = not np.all((np.asarray(arguments_of(node)[k]) > np.exp(LOG_FLOOR)) & (np.asarray(arguments_of(node)[k]) < 1))
+        return before + LOSS_SLOPES[bce].format(*args[k:]) + share + (", without the logarithms that are stopped" if stopped else "")
+
+    def backward_entry(self, part: Part, name: str) -> str:
+        """The largest entry of a part, in numbers."""
+        node, g, answer = part.source.node, part.arrived, part.value
+        assert node is not None
+        if not is_matrix(answer):
+            return ""
+        args, at = arguments_of(node), largest(answer)
+        head, tail = entry(name, at), f" = {number(np.asarray(answer)[at])}"
+        if node.func is linear and np.ndim(g) == 2:
+            if part.i == 2:
+                return f"{head} = {summed(g[:, at[0]])}{tail}"
+            return f"{head} = {products(g[at[0]], args[1][:, at[1]]) if part.i == 0 else products(g[:, at[0]], args[0][:, at[1]])}{tail}"
+        if node.func in SLOPES:
+            slope = rule_at(node, 0)(np.ones_like(node.value), node.value, *args, **node.kwargs)
+            return f"{head} = {number(g[at])} · {signed(slope[at])}{tail}"
+        if node.func in (bce_of_sigmoid, squared_error) and part.i == 0 and part.source is self.loss:
+            p, y = (args[1], args[2]) if node.func is bce_of_sigmoid else args
+            share = f" / {np.size(answer)}" if node.kwargs.get("reduction", "mean") == "mean" else ""
+            return f"{head} = {'2 · ' if node.func is squared_error else ''}({number(p[at])} - {signed(np.asarray(y)[at])}){share}{tail}"
+        return head + tail
+
+
+def rule_at(node: Node, i: int) -> Any:
+    return list(RULES[node.func])[i]  # type: ignore[index]
+
+
+def plain_name(func: Function) -> str:
+    return name_of(func).removeprefix("np.")
+
+
+def sum_of(terms: list[str]) -> str:
+    """The right sides of all parts of a gradient, as one.
+
+    Examples
+    --------
+    >>> sum_of(["delta2^T a1", "delta1^T X"]), sum_of(["dL/dv3 times the sign", "-dL/dv2"])
+    ('delta2^T a1 + delta1^T X', '(dL/dv3 times the sign) + (-dL/dv2)')
+    """
+    apart = (", ", " times ", " over ")  # words, which would be read as going on to the next term
+    held = [f"({term})" if any(word in term for word in apart) or (k and term.startswith("-")) else term for k, term in enumerate(terms)]
+    if len(held) > PARTS + 1:
+        return " + ".join(held[:PARTS]) + f" + ... ({len(held)} parts)"
+    return " + ".join(held)
+
+
+# -- numbers in a line -----------------------------------------------------------------------------------------
+
+
+def entry(name: str, at: tuple[int, ...]) -> str:
+    """The name of an entry, counted from 1 as in books.
+
+    Examples
+    --------
+    >>> entry("z1", (0, 1)), entry("L", ())
+    ('z1[1, 2]', 'L')
+    """
+    return name + (f"[{', '.join(str(i + 1) for i in at)}]" if at else "")
+
+
+def is_matrix(array: Any) -> bool:
+    """Whether there is something in it that can be written with at most two indices."""
+    return array is not None and np.size(array) > 0 and np.ndim(array) <= 2
+
+
+def largest(array: Any) -> tuple[int, ...]:
+    """Where the number farthest from 0 stands."""
+    array = np.asarray(array)
+    return tuple(int(i) for i in np.unravel_index(np.argmax(np.abs(np.nan_to_num(array))), array.shape))
+
+
+def signed(value: Any) -> str:
+    """A number behind an operator: a negative one in parentheses."""
+    text = number(value)
+    return f"({text})" if text.startswith("-") else text
+
+
+def products(a: Any, b: Any) -> str:
+    """a1 · b1 + a2 · b2 + ..., not more than a few terms of it."""
+    return shortened([f"{signed(u)} · {signed(v)}" for u, v in zip(a[:TERMS], b[:TERMS])], len(a))
+
+
+def summed(a: Any) -> str:
+    return shortened([signed(u) for u in a[:TERMS]], len(a))
+
+
+def shortened(terms: list[str], n: int) -> str:
+    """
+    >>> shortened(["1", "2"], 2), shortened(["1", "2"], 9)
+    ('1 + 2', '1 + 2 + ... (9 terms)')
+    """
+    return " + ".join(terms) + (f" + ... ({n} terms)" if n > len(terms) else "")
+
+
+def excerpt(array: Any) -> Data | None:
+    """The first rows and columns of an array and the last, as text, with their places; an array of one axis is a row.
+
+    Examples
+    --------
+    >>> excerpt(np.arange(20.0))["columns"], excerpt(np.eye(2))
+    ([0, 1, 2, 3, 4, 5, 6, 19], {'shape': [2, 2], 'rows': [0, 1], 'columns': [0, 1], 'table': [['1', '0'], ['0', '1']]})
+    """
+    array = np.asarray(array)
+    if array.dtype.kind not in "biuf" or not array.size:
+        return None
+    matrix = as_matrix(array)
+    rows, columns = (list(range(n)) if n <= EXCERPT else [*range(EXCERPT - 1), n - 1] for n in matrix.shape)
+    return {"shape": list(array.shape), "rows": rows, "columns": columns, "table": [[number(matrix[i, j]) for j in columns] for i in rows]}
+
+
+def as_matrix(array: Any) -> Any:
+    """Rows below each other."""
+    return array.reshape(-1, array.shape[-1]) if array.ndim > 2 else np.atleast_2d(array)
