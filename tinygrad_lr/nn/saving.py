@@ -80,7 +80,10 @@ def save(model: Module, path: str | Path) -> None:
         check_rebuilds(structure, state)
     arrays = {"structure": np.array(json.dumps(structure)), **{f"state.{name}": value for name, value in state.items()}}
     with replacing(path) as stream:
-        np.savez(stream, **arrays)  # type: ignore[arg-type]
+        with ZipFile(stream, "w") as file:  # as numpy.savez does it
+            for name, value in arrays.items():
+                with file.open(f"{name}.npy", "w", force_zip64=True) as member:
+                    np.lib.format.write_array(member, value, allow_pickle=False)
         with ZipFile(stream) as file:
             kept = {name: (header.shape, header.dtype) for name, header in headers_of(file, stream.seek(0, os.SEEK_END)).items()}
         if kept != {name: (value.shape, value.dtype) for name, value in arrays.items()}:
