@@ -1,9 +1,10 @@
 """How each function sends a gradient back: one aligned line per rule, in plain NumPy.
 
-`elementwise`, `reductions`, `statistics`, `shapes` and `linalg` follow NumPy's own chapters; `network` holds layers and
+`elementwise`, `reductions`, `statistics`, `shapes`, `linalg` and `decompositions` follow NumPy's own chapters; `network` holds layers and
 losses. Importing this package fills the tables in `registry`.
 """
 
+from tinygrad_lr.autodiff.rules import decompositions as decompositions
 from tinygrad_lr.autodiff.rules import elementwise as elementwise
 from tinygrad_lr.autodiff.rules import linalg as linalg
 from tinygrad_lr.autodiff.rules import network as network

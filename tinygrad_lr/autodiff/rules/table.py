@@ -16,10 +16,10 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from tinygrad_lr.autodiff.rules import elementwise, linalg, network, queries, reductions, shapes, statistics
+from tinygrad_lr.autodiff.rules import decompositions, elementwise, linalg, network, queries, reductions, shapes, statistics
 from tinygrad_lr.autodiff.rules.registry import QUERIES, RULES, Function, name_of
 
-CHAPTERS = (elementwise, reductions, statistics, shapes, linalg, network)
+CHAPTERS = (elementwise, reductions, statistics, shapes, linalg, decompositions, network)
 
 PYTHON_SPELLINGS = {"getitem": "t[index]", "astype": "t.astype", "logaddexp_reduce": "np.logaddexp.reduce"}
 
