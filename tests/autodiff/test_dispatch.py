@@ -467,7 +467,6 @@ def test_ufuncs_of_other_libraries_go_by_their_own_name():
 
 IN_PLACE = "results are never written in place, because the graph needs what was there; write a = a + t instead of a += t or out=a"
 PARTIAL = "there is no rule for a partial call; use np.where(mask, result, otherwise)"
-START = "there is no rule for a start value; combine it with the result (np.maximum(initial, np.max(t)))"
 
 
 @pytest.mark.parametrize(
@@ -477,16 +476,70 @@ START = "there is no rule for a start value; combine it with the result (np.maxi
         (lambda t: np.add(t, 1, out=np.zeros((2, 3))), f"np.add(out=...) on a tracked Tensor: {IN_PLACE}"),
         (lambda t: np.sum(t, axis=0, out=np.zeros(3)), f"np.sum(out=...) on a tracked Tensor: {IN_PLACE}"),
         (lambda t: np.exp(t, where=A > 1), f"np.exp(where=...) on a tracked Tensor: {PARTIAL}"),
-        (lambda t: np.sum(t, where=A > 1), f"np.sum(where=...) on a tracked Tensor: {PARTIAL}"),
-        (lambda t: np.max(t, initial=2.0), f"np.max(initial=...) on a tracked Tensor: {START}"),
+        (lambda t: np.add.reduce(t, out=np.zeros(3)), f"np.add(out=...) on a tracked Tensor: {IN_PLACE}"),
         (lambda t: np.exp(t, dtype=np.float32), "np.exp(dtype=...) is not supported on a tracked Tensor: use t.astype(dtype)"),
     ],
-    ids=["ufunc out", "binary out", "sum out", "ufunc where", "sum where", "max initial", "ufunc dtype"],
+    ids=["ufunc out", "binary out", "sum out", "ufunc where", "reduce out", "ufunc dtype"],
 )
 def test_settings_that_no_rule_covers(call, message):
     with pytest.raises(TypeError) as caught:
         call(variable())
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    "name, call",
+    [
+        ("np.sum", lambda t, a: np.sum(t, None, None, a)),
+        ("np.mean", lambda t, a: np.mean(t, None, None, a)),
+        ("np.max", lambda t, a: np.max(t, None, a)),
+        ("np.nanmin", lambda t, a: np.nanmin(t, 0, a)),
+        ("np.std", lambda t, a: np.std(t, 0, None, a)),
+        ("np.cumsum", lambda t, a: np.cumsum(t, 0, None, a)),
+        ("np.median", lambda t, a: np.median(t, 0, a)),
+        ("np.quantile", lambda t, a: np.quantile(t, 0.5, 0, a)),
+        ("np.round", lambda t, a: np.round(t, 1, a)),
+        ("np.clip", lambda t, a: np.clip(t, 0, 1, a)),
+        ("np.outer", lambda t, a: np.outer(t, t, a)),
+        ("np.take", lambda t, a: np.take(t, [0], 0, a)),
+        ("np.trace", lambda t, a: np.trace(t, 0, 0, 1, None, a)),
+        ("np.stack", lambda t, a: np.stack([t], 0, a)),
+        ("np.exp", lambda t, a: np.exp(t, a)),
+        ("np.add", lambda t, a: np.add(t, 1, a)),
+        ("np.add", lambda t, a: np.add.reduce(t, 0, None, a)),
+        ("np.cumsum", lambda t, a: np.add.accumulate(t, 0, None, a)),
+    ],
+)
+def test_out_is_refused_by_position_too(name, call):
+    array = np.full((2, 3), 7.0)
+    with pytest.raises(TypeError) as caught:
+        call(variable(), array)
+    assert str(caught.value) in (f"{name}(out=...) on a tracked Tensor: {IN_PLACE}", f"np.add(out=...) on a tracked Tensor: {IN_PLACE}")
+    np.testing.assert_array_equal(array, 7.0)
+
+
+@pytest.mark.parametrize("make", [variable, lambda: tg.Tensor(A.copy())], ids=["tracked", "untracked"])
+def test_results_are_not_written_into_tensors_by_position(make):
+    t = make()
+    for call in (lambda: np.cumsum(A, 0, None, t), lambda: np.clip(A, 0, 1, t), lambda: np.round(A, 1, t), lambda: np.add(A, A, t)):
+        with pytest.raises(TypeError, match="in place"):
+            call()
+    np.testing.assert_array_equal(t.data, A)
+
+
+def test_an_array_takes_untracked_results_by_position():
+    array = np.zeros(3)
+    assert np.sum(tg.Tensor(A), 0, None, array) is array
+    np.testing.assert_array_equal(array, A.sum(axis=0))
+
+
+def test_settings_behind_others_find_their_rule_by_name():
+    """A tracked keyword takes its position, where its rule is; settings before it that were not given get their defaults."""
+    scaled = tg.primitive(lambda x, k=2.0, w=1.0: x * k * w, lambda g, y, x, k, w: g * k * w, None, lambda g, y, x, k, w: np.sum(g * x * k))
+    x, w = variable(), tg.Tensor(3.0, requires_grad=True)
+    scaled(x, w=w).backward(np.ones((2, 3)))
+    np.testing.assert_array_equal(x.grad, 6.0)
+    assert w.grad == 2 * A.sum()
 
 
 @pytest.mark.parametrize("op, name", [(operator.iadd, "add"), (operator.isub, "subtract"), (operator.imul, "multiply"), (operator.itruediv, "divide")])

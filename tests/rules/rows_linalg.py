@@ -7,7 +7,17 @@ its matrix to be symmetric, the call makes it so.
 import numpy
 
 from tests.rules.rows import NUMPY, Row
-from tinygrad_lr.autodiff.rules.linalg import chain, cofactors, p_norm, packed_eigh, packed_qr, packed_svd, sign_and_logdet
+from tinygrad_lr.autodiff.rules.decompositions import (
+    over,
+    packed_eigh,
+    packed_qr,
+    packed_svd,
+    singular_norm,
+    singular_values,
+    with_eigenvalues,
+    with_singular_values,
+)
+from tinygrad_lr.autodiff.rules.linalg import chain, cofactors, p_norm, sign_and_logdet
 
 linalg = numpy.linalg
 inf = numpy.inf
@@ -165,6 +175,13 @@ ROWS = [
     Row(linalg.qr, lambda np, a: np.linalg.qr(shifted(a)), ((3, 5),), label="wide"),
     Row(linalg.qr, lambda np, a: np.linalg.qr(shifted(a), mode="complete"), ((3, 3),), label="complete"),
     Row(linalg.qr, lambda np, a: np.linalg.qr(shifted(a), mode="r"), ((4, 3),), label="r"),
+    Row(singular_values, lambda np, a: singular_values(spaced(a)), ((4, 3),), jax=False),
+    *[Row(with_singular_values, lambda np, d, a: with_singular_values(d, spaced(a)) ** 2, ((3,), (*shape,)), jax=False) for shape in ((4, 3), (3, 3), (3, 4))],
+    Row(with_singular_values, lambda np, d, a: with_singular_values(d, spaced(a)) ** 2, ((2, 3), (2, 4, 3)), jax=False, label="stack"),
+    Row(with_eigenvalues, lambda np, d, a: with_eigenvalues(d, sym(a)) ** 2, ((3,), (3, 3)), jax=False),
+    Row(with_eigenvalues, lambda np, d, a: with_eigenvalues(d, sym(a), "U") ** 2, ((2, 3), (2, 3, 3)), jax=False, label="stack"),
+    *[Row(singular_norm, lambda np, a, o=ord: singular_norm(spaced(a), o) ** 2, ((2, 4, 3),), jax=False, label=str(ord)) for ord in ("nuc", 2, -2)],
+    Row(over, lambda np, x, d: over(x, d), ((2, 3), (3,)), domain=AWAY_FROM_0, jax=False),
     Row(packed_qr, lambda np, a: packed_qr(shifted(a)), ((4, 3),), jax=False),
 
     # norms, away from their kinks

@@ -34,6 +34,25 @@ def with_holes(func, *args, jax=True, **kwargs):
     return Row(func, call, ((3, 4),), jax=jax, label=label)
 
 
+def some(func, *args, mask, jax=True, **kwargs):
+    """A row of ``func`` of those elements where ``mask`` is true."""
+    label = ", ".join(["where", str(numpy.shape(mask)), *map(repr, args), *(f"{key}={value!r}" for key, value in kwargs.items())])
+    return Row(func, lambda np, x: getattr(np, func.__name__)(x, *args, where=mask, **kwargs) ** 2, ((3, 4),), jax=jax, label=label)
+
+
+def from_tracked_start(func, **kwargs):
+    """A row of ``func`` from a start value that has a gradient."""
+    label = f"start tracked, {', '.join(kwargs)}"
+    return Row(func, lambda np, x, s: getattr(np, func.__name__)(x, initial=s, **kwargs) ** 2, ((3, 4), ()), label=label)
+
+
+def reduced(name, func, **kwargs):
+    """A row of a ufunc's reduce, which stands for ``func``; jax's takes no mask."""
+    return Row(func, lambda np, x: getattr(np, name).reduce(x, **kwargs) ** 2, ((3, 4),), label=f"{name}.reduce", jax=False)
+
+
+MASK = numpy.array([[True, False, True, True], [False, True, True, False], [True, True, False, False]])
+MASKS = (MASK, MASK[0], MASK[:, 1:2])
 AXES = (None, 0, -1, (0, 2), (-1, 0), (0, 1, 2), ())
 
 # fmt: off
@@ -49,6 +68,26 @@ ROWS = [
     *[squared(func, (1,)) for func in (numpy.sum, numpy.mean, numpy.max, numpy.prod, numpy.median)],
     *[squared(func, (0, 3), axis=axis) for func in (numpy.sum, numpy.prod) for axis in (None, 0, 1)],
     *[squared(func, (2, 3), dtype=numpy.float64) for func in (numpy.sum, numpy.mean, numpy.prod, numpy.cumsum, numpy.cumprod, numpy.var)],
+
+    # some elements, and a start value; a mean of nothing is nan
+    *[some(func, mask=mask, axis=axis, keepdims=keepdims)
+      for func in (numpy.sum, numpy.prod) for mask in MASKS for axis, keepdims in ((None, False), (1, True), ((0, 1), False), ((), False))],
+    *[some(numpy.mean, mask=mask, axis=axis, keepdims=keepdims) for mask in MASKS for axis, keepdims in ((None, False), ((0, 1), True))],
+    *[some(numpy.mean, mask=MASK, axis=axis) for axis in (0, 1, -1)],
+    *[some(func, mask=MASK, axis=axis, initial=initial, keepdims=keepdims)
+      for func in (numpy.sum, numpy.prod, numpy.max, numpy.min, numpy.amax, numpy.amin)
+      for axis, initial, keepdims in ((None, 0.3, False), (0, -0.4, True), ((-1, 0), 0.1, False))],
+    *[some(func, mask=numpy.array(False), initial=0.5, axis=0) for func in (numpy.sum, numpy.prod, numpy.max)],
+    *[some(func, mask=MASK, axis=axis, ddof=ddof) for func in (numpy.var, numpy.std) for axis, ddof in ((None, 0), (1, 0), ((0, 1), 1))],
+    Row(numpy.var, lambda np, x: np.var(x, 0, mean=np.full((1, 4), 0.5), where=MASK, keepdims=True) ** 2, ((3, 4),), label="where, mean"),
+    *[squared(func, (3, 4), axis=1, initial=initial) for func in (numpy.sum, numpy.prod, numpy.max, numpy.min) for initial in (0.3, numpy.float32(-0.25))],
+    *[from_tracked_start(func, **settings)
+      for func in (numpy.sum, numpy.prod, numpy.max, numpy.min) for settings in ({}, {"axis": 0, "keepdims": True}, {"axis": 1, "where": MASK})],
+    *[squared(func, (3, 4), 0, None, None, True, 0.3, MASK, jax=False) for func in (numpy.sum, numpy.prod)],  # jax takes no out by position
+    *[squared(func, (3, 4), 0, None, True, 0.3, MASK, jax=False) for func in (numpy.max, numpy.min)],  # as above
+    *[reduced(name, func, axis=1, where=MASK, initial=0.2)
+      for name, func in (("add", numpy.sum), ("multiply", numpy.prod), ("maximum", numpy.max), ("minimum", numpy.min), ("logaddexp", logaddexp_reduce))],
+    Row(logaddexp_reduce, lambda np, x, s: np.logaddexp.reduce(x, where=MASK, initial=s) ** 2, ((3, 4), ()), label="start tracked", jax=False),  # as reduced
 
     # deviations
     squared(numpy.var, (2, 3), ddof=1, axis=1),
@@ -75,6 +114,9 @@ ROWS = [
     # some missing
     *[with_holes(func, axis=axis) for func in (numpy.nansum, numpy.nanprod, numpy.nanmean, numpy.nanmax, numpy.nanmin, numpy.nanmedian)
       for axis in (None, 0, 1, (0, 1))],
+    *[with_holes(func, axis=axis, where=MASK, jax=func is not numpy.nanstd)  # of a single number jax has nan
+      for func in (numpy.nansum, numpy.nanprod, numpy.nanmean, numpy.nanvar, numpy.nanstd) for axis in (None, 1)],
+    *[with_holes(func, axis=0, where=MASK, initial=0.4) for func in (numpy.nansum, numpy.nanprod, numpy.nanmax, numpy.nanmin)],
     *[with_holes(func, 1, keepdims=True) for func in (numpy.nansum, numpy.nanmean, numpy.nanmax, numpy.nanmedian)],
     *[with_holes(func, axis=axis) for func in (numpy.nancumsum, numpy.nancumprod) for axis in (None, 1)],
     *[with_holes(numpy.nanquantile, q, axis=axis, keepdims=keepdims)
@@ -134,6 +176,7 @@ ROWS = [
     # slopes
     *[squared(numpy.diff, (3, 4), **settings)
       for settings in ({}, {"n": 0}, {"n": 2}, {"axis": 0}, {"n": 5}, {"axis": 0, "prepend": 1.0}, {"prepend": numpy.ones((3, 2)), "append": 0.5, "n": 2})],
+    squared(numpy.diff, (3, 4), n=0, prepend=1.0),
     Row(numpy.diff, lambda np, x, p, q: np.diff(x, prepend=p, append=q) ** 2, ((2, 3), (), (2, 1)), label="prepend and append tracked"),
     squared(numpy.ediff1d, (5,)), squared(numpy.ediff1d, (2, 3), to_end=1.5), squared(numpy.ediff1d, (1,), to_begin=[1.0, 2.0], jax=False),  # jax takes no list
     Row(numpy.ediff1d, lambda np, x, a, b: np.ediff1d(x, to_begin=a, to_end=b) ** 2, ((4,), (2,), ()), label="ends tracked"),

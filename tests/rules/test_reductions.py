@@ -87,7 +87,7 @@ def test_every_running_axis(func, shape, data):
 def test_every_quantile(func, shaped, q, keepdims):
     shape, axis = shaped
     assume(0 not in shape)
-    assume(func is np.quantile or not isinstance(axis, tuple) or np.ndim(q) < 2)  # np.nanquantile lays its axes out in another order there
+    assume(func is np.quantile or (axis != () and np.ndim(q) < 2))  # np.nanquantile lays its axes out in another order there
     x = numbers(shape)
     assert_gradient(lambda a: func(a, q, axis=axis, keepdims=keepdims), x)
     got = func(tg.Tensor(x, requires_grad=True), q, axis=axis, keepdims=keepdims)
@@ -115,12 +115,145 @@ def test_float32_stays(func):
 
 
 @pytest.mark.parametrize("func", [np.quantile, np.percentile, np.nanquantile, np.nanpercentile], ids=lambda f: f.__name__)
-@pytest.mark.parametrize(
-    "q", [0.25, 1, np.array([0.25, 0.5]), *([np.float64(0.5)] if NUMPY >= (2, 4) else [])], ids=repr
-)  # before, NumPy took it for a Python number
-def test_quantile_has_numpys_dtype(func, q):
-    x = numbers((5,)).astype(np.float32)
-    assert func(tg.Tensor(x, requires_grad=True), q).dtype == func(x, q).dtype
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_quantile_has_numpys_dtype(func, dtype):
+    x = numbers((5,)).astype(dtype)
+    kinds = (0.25, 1, [0.25], [0.25, 0.5], [0, 1], (0.5,), [[0.25, 1]], np.array([0.25, 0.5]), np.array(0.25))
+    scalars = [kind(0.5) for kind in (np.float16, np.float32, np.float64)] if NUMPY >= (2, 4) else []  # before, NumPy took them for Python numbers
+    for q in (*kinds, *scalars, *(np.array([0.5], kind) for kind in (np.float16, np.float32))):
+        for method in ("linear", "lower", "hazen"):
+            got, want = func(tg.Tensor(x, requires_grad=True), q, method=method), func(x, q, method=method)
+            assert got.dtype == want.dtype, (q, method)
+            np.testing.assert_allclose(got.data, want, rtol=4 * np.finfo(dtype).eps, atol=4 * np.finfo(dtype).eps)
+
+
+# -- some elements, and a start value ------------------------------------------------------------------
+
+STARTS = {np.sum: 0.7, np.prod: -1.3, np.max: -0.9, np.min: 0.9, np.nansum: 0.7, np.nanprod: -1.3, np.nanmax: -0.9, np.nanmin: 0.9}
+MASKED = (*STARTS, np.mean, np.var, np.std, np.nanmean, np.nanvar, np.nanstd)
+
+
+@pytest.mark.parametrize("func", MASKED, ids=lambda f: f.__name__)
+@given(shape_and_axis(), st.data(), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_every_mask(func, shaped, data, keepdims):
+    """Masks of every shape that broadcasts, among them some that select nothing."""
+    shape, axis = shaped
+    dropped = data.draw(st.integers(0, len(shape)))
+    mask_shape = [1 if data.draw(st.booleans()) else n for n in shape[dropped:]]
+    mask = data.draw(hnp.arrays(bool, mask_shape))
+    how = {"axis": axis, "where": mask, "keepdims": keepdims}
+    if func in STARTS:
+        how["initial"] = STARTS[func]
+    if func not in STARTS or func in (np.nanmax, np.nanmin):  # which NumPy answers with nan if nothing is selected
+        assume(np.all(np.sum(np.broadcast_to(mask, shape), axis=axis) > 0))
+    x = numbers(shape)
+    g = assert_gradient(lambda a: func(a, **how), x)
+    np.testing.assert_array_equal(g[~np.broadcast_to(mask, shape)], 0)
+    y = func(tg.Tensor(x, requires_grad=True), **how)
+    np.testing.assert_array_equal(y.data, func(x, **how))
+
+
+@pytest.mark.parametrize("method", [np.add.reduce, np.multiply.reduce, np.maximum.reduce, np.minimum.reduce, np.logaddexp.reduce], ids=str)
+def test_ufuncs_reduce_some_elements(method):
+    x = numbers((3, 4))
+    mask = np.arange(12).reshape(3, 4) % 3 > 0
+    for how in ({"where": mask, "initial": 0.3}, {"axis": (0, 1), "initial": -0.2}, {"axis": 1, "keepdims": True, "where": mask[0], "initial": 0.1}):
+        assert_gradient(lambda a, how=how: method(a, **how), x)
+        np.testing.assert_allclose(method(tg.Tensor(x, requires_grad=True), **how).data, method(x, **how), rtol=1e-14)
+
+
+@pytest.mark.filterwarnings("ignore:Mean of empty slice", "ignore:Degrees of freedom", "ignore:invalid value")
+@pytest.mark.parametrize("func", [np.mean, np.var, np.std, np.nanmean, np.nanvar, np.nanstd])
+def test_nothing_selected(func):
+    x = tg.Tensor(np.arange(4.0).reshape(2, 2), requires_grad=True)
+    y = func(x, axis=1, where=np.array([[True, True], [False, False]]))
+    np.testing.assert_array_equal(np.isnan(y.data), [False, True])
+    y.backward([1.0, 1.0])
+    assert np.isfinite(x.grad[0]).all()
+    np.testing.assert_array_equal(x.grad[1], [0, 0])
+
+
+def test_nothing_selected_leaves_the_start_value():
+    for func, start in ((np.sum, 2.0), (np.prod, 2.0), (np.max, 2.0), (np.min, 2.0), (np.logaddexp.reduce, 2.0)):
+        x, s = tg.Tensor([1.0, 5.0], requires_grad=True), tg.Tensor(start, requires_grad=True)
+        y = func(x, initial=s, where=np.array([False, False]))
+        y.backward()
+        assert y.data == start
+        assert s.grad == 1
+        np.testing.assert_array_equal(x.grad, [0, 0])
+
+
+@pytest.mark.parametrize("func", [np.max, np.amax, np.nanmax, np.maximum.reduce])
+def test_a_start_value_is_one_more_of_the_equals(func):
+    x, s = tg.Tensor([[3.0, 1.0, 3.0], [9.0, 1.0, 9.0]], requires_grad=True), tg.Tensor(3.0, requires_grad=True)
+    func(x, axis=1, initial=s, where=np.array([True, True, False])).backward([1.0, 1.0])
+    np.testing.assert_array_equal(x.grad, [[0.5, 0, 0], [1, 0, 0]])
+    assert s.grad == 0.5
+    np.testing.assert_array_equal(tg.grad(lambda a: func(a, initial=3.0))(np.array([3.0, 1.0, 3.0])), np.array([1, 0, 1]) / 3)
+
+
+def test_a_start_value_counts_in_the_type_of_the_data():
+    x, s = tg.Tensor(np.array([1.0, 2.0], np.float32), requires_grad=True), tg.Tensor(2.1, requires_grad=True)
+    y = np.max(x, initial=s)
+    assert y.dtype == np.float32
+    y.backward()
+    assert s.grad == 1
+    assert s.grad.dtype == np.float64
+
+
+def test_second_derivatives_with_a_start_value():
+    def product(x):
+        return np.prod(x[:2], initial=x[2], where=np.array([True, False]))
+
+    np.testing.assert_array_equal(tg.hessian(product)(np.array([2.0, 5.0, 3.0])), [[0, 0, 1], [0, 0, 0], [1, 0, 0]])
+
+
+def test_a_maximum_of_some_needs_a_start_value():
+    with pytest.raises(ValueError, match="does not have an identity"):
+        np.max(tg.Tensor([1.0, 2.0], requires_grad=True), where=[True, False])
+
+
+# -- more elements than float16 counts -----------------------------------------------------------------
+
+MANY = 70_000  # float16 ends at 65,504
+
+
+@pytest.mark.parametrize("func", [np.mean, np.nanmean, np.average, np.var, np.std, np.nanvar, np.nanstd, logaddexp_reduce], ids=lambda f: f.__name__)
+def test_gradients_of_many_in_float16(func):
+    x = tg.Tensor(np.tile(np.array([0.5, -0.5, 0.25, 1.0], np.float16), MANY // 4), requires_grad=True)
+    g = x.data.dtype.type(1000)
+    func(x).backward(g)
+    want = tg.grad(func)(x.data.astype(np.float64)) * 1000
+    assert x.grad.dtype == np.float16
+    np.testing.assert_allclose(x.grad, want, rtol=2e-3)
+
+
+def test_equals_of_many_in_float16_share():
+    x = tg.Tensor(np.ones(MANY, np.float16), requires_grad=True)
+    np.max(x).backward(np.float16(1000))
+    np.testing.assert_allclose(x.grad, 1000 / MANY, rtol=1e-3)
+    some = tg.Tensor(np.ones(MANY, np.float16), requires_grad=True)
+    np.mean(some, where=np.arange(MANY) > 9).backward(np.float16(1000))
+    np.testing.assert_allclose(some.grad[10:], 1000 / (MANY - 10), rtol=1e-3)
+
+
+def test_values_of_many_in_float16():
+    x = np.ones(MANY, np.float16)
+    assert logaddexp_reduce(x) == np.float16(1 + np.log(MANY))
+    np.testing.assert_allclose(log_softmax(x), -np.log(MANY), rtol=1e-3)
+    np.testing.assert_allclose(softmax(x), 1 / MANY, rtol=5e-3)
+    with_hole = tg.Tensor(np.concatenate([np.full(MANY, 0.5), [np.nan]]).astype(np.float16), requires_grad=True)
+    assert np.nanmean(with_hole).data == np.nanmean(with_hole.data) == np.float16(0.5)
+    for func in (logaddexp_reduce, log_softmax, softmax):
+        assert func(x).dtype == np.float16
+
+
+def test_gradients_that_add_up_over_many_in_float16():
+    """NumPy adds float16 row by row, where 0.03 + 1e-5 is 0.03: a bias would get a thirtieth of its gradient."""
+    b = tg.Tensor(np.zeros(3, np.float16), requires_grad=True)
+    np.mean(np.ones((MANY, 3), np.float16) * b).backward()
+    np.testing.assert_allclose(b.grad, 1 / 3, rtol=2e-3)
 
 
 # -- conventions ---------------------------------------------------------------------------------------
@@ -285,6 +418,23 @@ def test_logaddexp_reduce_of_nothing():
     np.testing.assert_array_equal(logaddexp_reduce(np.zeros((0, 2))), np.logaddexp.reduce(np.zeros((0, 2))))
 
 
+def test_missing_numbers_go_through_logaddexp_reduce():
+    rows = tg.Tensor([[np.nan, 1000.0], [np.nan, -np.inf], [np.nan, np.inf], [0.0, 0.0]], requires_grad=True)
+    y = np.logaddexp.reduce(rows, axis=1)
+    np.testing.assert_array_equal(np.isnan(y.data), [True, True, True, False])
+    y.backward(np.ones(4))
+    np.testing.assert_array_equal(rows.grad, [[np.nan, np.nan]] * 3 + [[0.5, 0.5]])
+
+
+def test_infinite_numbers_go_through_logaddexp_reduce():
+    x = np.array([[np.inf, 1000.0, np.inf], [np.inf, -np.inf, 3.0], [-np.inf, 2.0, 2.0]])
+    rows = tg.Tensor(x, requires_grad=True)
+    y = np.logaddexp.reduce(rows, axis=1)
+    np.testing.assert_array_equal(y.data, np.logaddexp.reduce(x, axis=1))
+    y.backward(np.ones(3))
+    np.testing.assert_allclose(rows.grad, [[0.5, 0, 0.5], [1, 0, 0], [0, 0.5, 0.5]], rtol=1e-15)
+
+
 def test_softmax_extreme():
     x = np.array([1000.0, -1000.0, 1000.0])
     np.testing.assert_array_equal(tg.jacobian(softmax)(x), [[0.25, 0, -0.25], [0, 0, 0], [-0.25, 0, 0.25]])
@@ -333,6 +483,13 @@ def test_wrong_weights_are_refused():
 def test_wrong_spacings_are_refused(arguments, settings, error, words):
     with pytest.raises(error, match=words):
         np.gradient(tg.Tensor(np.ones((4, 3)), requires_grad=True), *arguments, **settings)
+
+
+def test_no_difference_at_all_is_the_data_whatever_joins_it():
+    x = numbers((2, 3))
+    for ends in ({}, {"prepend": 1.0}, {"append": np.ones((2, 2))}, {"prepend": 0.0, "append": 1.0, "axis": 0}):
+        np.testing.assert_array_equal(np.diff(tg.Tensor(x, requires_grad=True), n=0, **ends).data, np.diff(x, n=0, **ends))
+        np.testing.assert_array_equal(tg.grad(lambda a, ends=ends: np.sum(np.diff(a, n=0, **ends) ** 2))(x), 2 * x)
 
 
 def test_negative_differences_are_refused():

@@ -84,6 +84,27 @@ def test_value(row):
 
 
 @each_row
+def test_dtypes(row):
+    """Values have NumPy's own type, and gradients that of the variable; where NumPy knows no float16, a Tensor does not either."""
+    for dtype, digits in ((np.float16, 4e-3), (np.float32, 1e-5), (np.float64, 1e-12)):
+        arrays = row.arrays(dtype=dtype)
+        xs = [tg.Tensor(a, requires_grad=True) for a in arrays]
+        try:
+            expected = flat(row.call(np, *arrays))
+        except TypeError:
+            assert dtype is np.float16
+            with pytest.raises(TypeError):
+                row.call(np, *xs)
+            continue
+        for got, want in zip(flat(row.call(np, *xs)), expected, strict=True):
+            got = np.asarray(getattr(got, "data", got))
+            assert got.dtype == np.asarray(want).dtype
+            if row.func is not np.partition:  # which leaves the parts in any order
+                np.testing.assert_allclose(got, want, rtol=digits, atol=digits * max(1, np.nanmax(np.abs(want), initial=0)))
+        assert {g.dtype for g in gradients_of(row, arrays)} == {np.dtype(dtype)}
+
+
+@each_row
 def test_first_order(row):
     arrays = row.arrays()
     kept = [a.copy() for a in arrays]

@@ -7,6 +7,7 @@ array: whoever holds ``t.data`` holds a value that stays as it is.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import operator
 from collections import deque
@@ -23,7 +24,7 @@ from tinygrad_lr.autodiff.operands import HARMLESS, MEANT, NUMBERS, check_operan
 from tinygrad_lr.autodiff.record import recorder
 from tinygrad_lr.autodiff.rules import COMPOSITES, QUERIES, RULES, name_of
 from tinygrad_lr.autodiff.rules.elementwise import astype, sigmoid
-from tinygrad_lr.autodiff.rules.reductions import logaddexp_reduce, running_max, running_min
+from tinygrad_lr.autodiff.rules.reductions import logaddexp_over, running_max, running_min
 from tinygrad_lr.autodiff.rules.registry import PLAIN, Array, Each, Function, has_rules
 from tinygrad_lr.autodiff.rules.shapes import VIEWS, getitem
 from tinygrad_lr.autodiff.trees import mapped
@@ -315,6 +316,7 @@ class Tensor(ArrayMethods):
         if ufunc in QUERIES or not any(map(tracked, inputs)):
             answer = getattr(ufunc, method)(*map(data_of, inputs), **data_of(kwargs))
             return answer if "out" in kwargs else wrapped(answer)
+        refuse_out(ufunc, kwargs.get("out"))
         if method == "outer" and ufunc.nin == 2 and ufunc.signature is None:
             a, b = inputs
             return ufunc(np.reshape(a, np.shape(a) + (1,) * np.ndim(b)), b, **kwargs)
@@ -324,11 +326,9 @@ class Tensor(ArrayMethods):
                     f"{name_of(ufunc)}.{method} has no rule, so its gradient is unknown: "
                     f"write it with functions that have one, or call it on t.numpy() if no gradient is wanted"
                 )
-            if "out" in kwargs:
-                refuse_settings(ufunc, kwargs)
             return UFUNC_METHODS[ufunc, method](*inputs, **{"axis": 0, **kwargs})
         if kwargs:
-            refuse_settings(ufunc, kwargs)
+            refuse_settings_of_ufunc(ufunc, kwargs)
         inputs = tuple(np.asarray(x) if isinstance(x, list | tuple) else x for x in inputs)
         if ufunc in COMPOSITES:
             return COMPOSITES[ufunc](*inputs)
@@ -342,11 +342,12 @@ class Tensor(ArrayMethods):
             return np.nonzero(data_of(args[0]))
         if func in VIEWS and args and isinstance(args[0], Tensor):
             return record(func, args, kwargs)  # also where untracked: see `logits_node`
+        out = out_of(func, args, kwargs) if kwargs or len(args) > 1 else None
         if func in QUERIES or not (any(map(tracked, args)) or any(map(tracked, kwargs.values()))):
-            refuse_tensor_as_out(func, kwargs.get("out"))
+            refuse_tensor_as_out(func, out)
             answer = func(*map(data_of, args), **data_of(kwargs))
-            return answer if kwargs.get("out") is not None else wrapped(answer)
-        refuse_settings(func, kwargs)
+            return answer if out is not None else wrapped(answer)
+        refuse_out(func, out)
         if func in COMPOSITES:
             return COMPOSITES[func](*args, **kwargs)
         if func not in RULES:
@@ -475,7 +476,7 @@ UFUNC_METHODS: dict[tuple[np.ufunc, str], Function] = {
     (np.multiply, "reduce"): np.prod,
     (np.maximum, "reduce"): np.max,
     (np.minimum, "reduce"): np.min,
-    (np.logaddexp, "reduce"): logaddexp_reduce,
+    (np.logaddexp, "reduce"): logaddexp_over,
     (np.add, "accumulate"): np.cumsum,
     (np.multiply, "accumulate"): np.cumprod,
     (np.maximum, "accumulate"): running_max,
@@ -606,10 +607,15 @@ def plain_index(index: Any) -> Any:
 def positional(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The same call with arguments moved from keywords to positions as far as the signature allows."""
     bound = inspect.signature(func).bind(*args, **kwargs)
+    if any(map(tracked, bound.kwargs.values())):  # behind settings that were not given: these get their defaults
+        bound.apply_defaults()
     for key, value in bound.kwargs.items():
         if tracked(value):
             raise TypeError(f"{name_of(func)}({key}=...) has no rule for a tracked Tensor there: pass it as a plain array (t.numpy())")
-    return bound.args, data_of(bound.kwargs)
+    args = bound.args
+    while args[-1] is np._NoValue:
+        args = args[:-1]
+    return args, data_of({key: value for key, value in bound.kwargs.items() if key in kwargs})
 
 
 def check_rules(func: Function, args: tuple[Any, ...]) -> None:
@@ -630,20 +636,38 @@ def refuse_tensor_as_out(func: Function, out: Any) -> None:
         raise TypeError(f"{name_of(func)}(out=...) into a Tensor: Tensors are never written in place")
 
 
-def refuse_settings(func: Function, kwargs: dict[str, Any]) -> None:
-    """Refuse the settings that would write into an array, or that no rule covers."""
-    for key in ("out", "where", "initial"):
-        if kwargs.get(key) is not None:
-            raise TypeError(f"{name_of(func)}({key}=...) on a tracked Tensor: {REFUSED[key]}")
-    if isinstance(func, np.ufunc) and kwargs:
-        raise TypeError(f"{name_of(func)}({', '.join(kwargs)}=...) is not supported on a tracked Tensor: use t.astype(dtype)")
+def out_of(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The array that a call would write into, whether given by name or by position."""
+    if "out" in kwargs:
+        return kwargs["out"]
+    place = place_of_out(func)
+    return args[place] if place is not None and len(args) > place else None
 
 
-REFUSED = {
-    "out": "results are never written in place, because the graph needs what was there; write a = a + t instead of a += t or out=a",
-    "where": "there is no rule for a partial call; use np.where(mask, result, otherwise)",
-    "initial": "there is no rule for a start value; combine it with the result (np.maximum(initial, np.max(t)))",
-}
+@functools.cache
+def place_of_out(func: Function) -> int | None:
+    """The position of the argument ``out``."""
+    try:
+        names = [name for name, p in inspect.signature(func).parameters.items() if p.kind is not p.KEYWORD_ONLY]
+    except ValueError:  # some of NumPy's functions do not tell
+        names = []
+    return names.index("out") if "out" in names else None
+
+
+def refuse_out(func: Function, out: Any) -> None:
+    """Refuse to write a result that the graph needs."""
+    if out is not None:
+        raise TypeError(
+            f"{name_of(func)}(out=...) on a tracked Tensor: results are never written in place, because the graph needs what was there; "
+            f"write a = a + t instead of a += t or out=a"
+        )
+
+
+def refuse_settings_of_ufunc(ufunc: np.ufunc, kwargs: dict[str, Any]) -> None:
+    """Refuse the settings that no rule covers."""
+    if kwargs.get("where") is not None:
+        raise TypeError(f"{name_of(ufunc)}(where=...) on a tracked Tensor: there is no rule for a partial call; use np.where(mask, result, otherwise)")
+    raise TypeError(f"{name_of(ufunc)}({', '.join(kwargs)}=...) is not supported on a tracked Tensor: use t.astype(dtype)")
 
 
 def no_rule(name: str) -> NoReturn:

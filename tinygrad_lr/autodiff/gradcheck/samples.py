@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinygrad_lr.autodiff.rules.decompositions import packed_eigh, singular_norm, with_eigenvalues, with_singular_values
 from tinygrad_lr.autodiff.rules.elementwise import astype
-from tinygrad_lr.autodiff.rules.linalg import chain, p_norm, packed_eigh
+from tinygrad_lr.autodiff.rules.linalg import chain, p_norm
 from tinygrad_lr.autodiff.rules.network import bce, bce_of_sigmoid, bce_with_logits, cross_entropy, linear, squared_error
 from tinygrad_lr.autodiff.rules.registry import Function
 from tinygrad_lr.autodiff.rules.shapes import getitem, scatter
@@ -127,6 +128,9 @@ SAMPLES: dict[Function, Sample] = {
     linalg.eigvalsh:    Sample(lambda a: linalg.eigvalsh(symmetric(a)), (spread(3, 3),)),
     linalg.cholesky:    Sample(lambda a: linalg.cholesky(symmetric(a)), (spread(3, 3),)),
     packed_eigh:        Sample(lambda a: packed_eigh(symmetric(a)), (spread(3, 3),)),
+    with_eigenvalues:   Sample(lambda d, a: with_eigenvalues(d, symmetric(a)), (spread(3), spread(3, 3))),
+    with_singular_values: Sample(with_singular_values, (spread(2), A)),
+    singular_norm:      Sample(lambda x: singular_norm(x, "nuc"), (A,)),
     p_norm:             Sample(lambda x: p_norm(x, 3, (0, 1), True), (A,)),
 
     linear:             Sample(linear, (A, spread(4, 3), spread(4))),

@@ -1,18 +1,13 @@
-"""Rules of linear algebra: products, decompositions, and what is computed from them, for single matrices and stacks.
+"""Rules of linear algebra: products, inverses, determinants and norms, for single matrices and stacks.
 
 Much of NumPy's chapter is one function in several spellings, so most names are composites of a few primitives: `numpy.matmul`,
-`numpy.einsum` and the decompositions. A node of the graph holds one array; a function with several results (eigh, svd, qr,
-slogdet) is therefore recorded as one primitive whose results lie packed in one array, and its composite cuts them apart.
+`numpy.einsum` and the decompositions, which have a chapter of their own.
 
 Conventions, where mathematics leaves a choice:
 
-- cholesky, eigh and eigvalsh take their matrix to be symmetric, and give a symmetric gradient, whichever triangle NumPy reads.
-- The vectors of a decomposition are differentiable where its values are distinct. At equal values the parts of the gradient that
-  divide by their difference are left out; a loss of the values alone has none, and its gradient is right there. Its second
-  derivative has, unless the values enter alike (their sum does).
 - pinv and lstsq are differentiated at constant rank.
 - The norm of a zero vector has gradient 0, in every order. Equals share the gradient of a maximum.
-- det is a polynomial and its derivatives are right for every matrix, singular ones included.
+- det is a polynomial, and its first two derivatives are right for every matrix, singular ones included.
 """
 
 from __future__ import annotations
@@ -25,59 +20,9 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lr.autodiff.rules.decompositions import result_type, singular_norm, singular_values
+from tinygrad_lr.autodiff.rules.matrices import array, diagonal_matrix, reciprocal, scale, transposed
 from tinygrad_lr.autodiff.rules.registry import COMPOSITES, PUBLIC, RULES, Array, Each, Function, dispatching, like
-
-# -- small matrix vocabulary -------------------------------------------------------------------------
-
-
-def array(x: Any) -> Array:
-    """A list or number as an array; arrays of every kind as they are."""
-    return x if hasattr(x, "ndim") else np.asarray(x)
-
-
-def transposed(x: Array) -> Array:
-    """Each matrix of a stack transposed."""
-    return np.swapaxes(x, -1, -2)
-
-
-def sides(x: Array) -> tuple[int, int]:
-    """Rows and columns of a matrix, or of each in a stack."""
-    if x.ndim < 2:
-        raise np.linalg.LinAlgError(f"a matrix or a stack of matrices is needed, got shape {x.shape}")
-    return x.shape[-2], x.shape[-1]
-
-
-def symmetric(x: Array) -> Array:
-    """The symmetric part (x + x^T) / 2."""
-    return (x + transposed(x)) / 2
-
-
-def scale(g: Array) -> Array:
-    """One number per matrix, ready to multiply the matrices of a stack."""
-    return np.expand_dims(g, (-2, -1))
-
-
-def diagonal_matrix(d: Array) -> Array:
-    """Matrices with the vectors ``d`` on their diagonals."""
-    return np.expand_dims(d, -2) * np.eye(d.shape[-1], dtype=d.dtype)
-
-
-def lower_triangle(x: Array, k: int = 0) -> Array:
-    """``x`` with zeros above its k-th diagonal."""
-    return np.where(np.tri(*sides(x), k, dtype=bool), x, 0)
-
-
-def reciprocal(d: Array, rounding: Array = 0) -> Array:
-    """1/d, and 0 where d is 0, or no more than ``rounding``."""
-    lost = np.abs(d) <= rounding
-    return np.where(lost, 0, 1 / np.where(lost, 1, d))
-
-
-def reciprocal_gaps(w: Array) -> Array:
-    """1 / (w_j - w_i), and 0 for values that are equal as far as a decomposition can tell."""
-    rounding = w.shape[-1] * np.finfo(w.dtype).eps * np.max(np.abs(w), axis=-1)
-    return reciprocal(np.expand_dims(w, -2) - np.expand_dims(w, -1), scale(rounding))
-
 
 # -- products ----------------------------------------------------------------------------------------
 
@@ -335,11 +280,11 @@ def lstsq(a: Array, b: Array, rcond: float | None = None) -> tuple[Array, Array,
     a, b = array(a), array(b)
     m, n = a.shape
     cutoff = max(m, n) * np.finfo(a.dtype).eps if rcond is None else rcond
-    singular_values = svdvals(a)
-    rank = int(np.count_nonzero(singular_values > cutoff * np.max(singular_values)))
+    s = singular_values(a)
+    rank = int(np.count_nonzero(s > cutoff * np.max(s)))
     x = np.matmul(np.linalg.pinv(a, cutoff), b)
     residuals = np.sum((b - np.matmul(a, x)) ** 2, axis=0, keepdims=b.ndim == 1) if rank == n < m else np.zeros(0, dtype=b.dtype)
-    return x, residuals, rank, singular_values
+    return x, residuals, rank, s
 
 
 def tensorinv(a: Array, ind: int = 2) -> Array:
@@ -398,129 +343,7 @@ def slogdet(a: Array) -> Any:
     return SlogdetResult(packed[..., 0], packed[..., 1])
 
 
-# -- decompositions ----------------------------------------------------------------------------------
-
-
-def result_type(func: Function) -> Any:
-    """The named tuple that a NumPy function answers with."""
-    return type(func(np.eye(1)))
-
-
-EighResult, QRResult = result_type(np.linalg.eigh), result_type(np.linalg.qr)
-SlogdetResult, SVDResult = result_type(np.linalg.slogdet), result_type(np.linalg.svd)
-
-
-def cholesky_input(g: Array, y: Array, a: Array, *, upper: bool = False) -> Array:
-    """l^-T phi(l^T g) l^-1, phi taking the lower triangle and half the diagonal (Murray 2016)."""
-    factor, g = (transposed(y), transposed(g)) if upper else (y, g)
-    inverse = np.linalg.inv(factor)
-    product = transposed(factor) @ g
-    phi = (lower_triangle(product) + lower_triangle(product, -1)) / 2
-    return symmetric(transposed(inverse) @ phi @ inverse)
-
-
-@dispatching
-def packed_eigh(a: Array, UPLO: Any = "L") -> Array:
-    """The eigenvalues as a row above the eigenvectors."""
-    w, v = np.linalg.eigh(a, UPLO)
-    return np.concatenate([np.expand_dims(w, -2), v], axis=-2)
-
-
-def packed_eigh_input(g: Array, y: Array, a: Array, UPLO: Any = "L") -> Array:
-    """v (diag(gw) + (v^T gv)_ij / (w_j - w_i)) v^T (Giles 2008, section 3.1)."""
-    (gw, gv), (w, v) = eigh_parts(g), eigh_parts(y)
-    turned = diagonal_matrix(gw) + (transposed(v) @ gv) * reciprocal_gaps(w)
-    return symmetric(v @ turned @ transposed(v))
-
-
-def eigh_parts(packed: Array) -> tuple[Array, Array]:
-    """Eigenvalues and eigenvectors."""
-    return packed[..., 0, :], packed[..., 1:, :]
-
-
-def eigh(a: Array, UPLO: Any = "L") -> Any:
-    return EighResult(*eigh_parts(packed_eigh(a, UPLO)))
-
-
-def eigvalsh(a: Array, UPLO: Any = "L") -> Array:
-    return eigh_parts(packed_eigh(a, UPLO))[0]
-
-
-@dispatching
-def packed_svd(a: Array, hermitian: bool = False) -> Array:
-    """The left singular vectors above the row of singular values above the right singular vectors, all as columns."""
-    u, s, vt = np.linalg.svd(a, full_matrices=False, hermitian=hermitian)
-    return np.concatenate([u, np.expand_dims(s, -2), transposed(vt)], axis=-2)
-
-
-def svd_parts(packed: Array, m: int) -> tuple[Array, Array, Array]:
-    """u of ``m`` rows, s, and v."""
-    return packed[..., :m, :], packed[..., m, :], packed[..., m + 1 :, :]
-
-
-def packed_svd_input(g: Array, y: Array, a: Array, hermitian: bool = False) -> Array:
-    """The eigenvector rule for u and v at once, and what of their gradients lies outside the spaces they span (Townsend 2016)."""
-    m, n = sides(a)
-    (gu, gs, gv), (u, s, v) = svd_parts(g, m), svd_parts(y, m)
-    row, column = np.expand_dims(s, -2), np.expand_dims(s, -1)
-    weights = reciprocal_gaps(s) * reciprocal(row + column)
-    turned_u, turned_v = weights * (transposed(u) @ gu), weights * (transposed(v) @ gv)
-    inside = (turned_u + transposed(turned_u)) * row + column * (turned_v + transposed(turned_v)) + diagonal_matrix(gs)
-    gradient = u @ inside @ transposed(v)
-    if m > n:
-        outside = gu - u @ (transposed(u) @ gu)
-        gradient = gradient + (outside * reciprocal(row)) @ transposed(v)
-    if n > m:
-        outside = gv - v @ (transposed(v) @ gv)
-        gradient = gradient + (u * reciprocal(row)) @ transposed(outside)
-    return gradient
-
-
-def svd(a: Array, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Any:
-    """u, s and v^T, cut from one primitive."""
-    m, n = sides(a)
-    if compute_uv and full_matrices and m != n:
-        raise ValueError(
-            f"np.linalg.svd of a Tensor of shape {a.shape}: the vectors that full_matrices=True adds beyond the {min(m, n)} singular values "
-            f"are arbitrary and have no derivative; pass full_matrices=False"
-        )
-    u, s, v = svd_parts(packed_svd(a, hermitian), m)
-    return SVDResult(u, s, transposed(v)) if compute_uv else s
-
-
-def svdvals(x: Array) -> Array:
-    return svd(x, compute_uv=False)
-
-
-@dispatching
-def packed_qr(a: Array) -> Array:
-    """q above r, for matrices with at least as many rows as columns."""
-    return np.concatenate(np.linalg.qr(a), axis=-2)
-
-
-def qr_parts(packed: Array, m: int) -> tuple[Array, Array]:
-    """q of ``m`` rows, and r."""
-    return packed[..., :m, :], packed[..., m:, :]
-
-
-def packed_qr_input(g: Array, y: Array, a: Array) -> Array:
-    """(gq + q copyltu(r gr^T - gq^T q)) r^-T, copyltu mirroring the lower triangle upwards (Walter and Lehmann 2018)."""
-    m, _ = sides(a)
-    (gq, gr), (q, r) = qr_parts(g, m), qr_parts(y, m)
-    product = r @ transposed(gr) - transposed(gq) @ q
-    mirrored = lower_triangle(product) + transposed(lower_triangle(product, -1))
-    return transposed(np.linalg.solve(r, transposed(gq + q @ mirrored)))
-
-
-def qr(a: Array, mode: str = "reduced") -> Any:
-    """A wide matrix is the square one on its left, decomposed, and q^T times the rest."""
-    m, n = sides(a)
-    if mode not in ("reduced", "r") and not (mode == "complete" and m <= n):
-        raise ValueError(f"np.linalg.qr(mode={mode!r}) of a Tensor of shape {a.shape} has no derivative; the modes 'reduced' and 'r' have")
-    q, r = qr_parts(packed_qr(a[..., :m] if n > m else a), m)
-    if n > m:
-        r = np.concatenate([r, np.matmul(transposed(q), a[..., m:])], axis=-1)
-    return r if mode == "r" else QRResult(q, r)
+SlogdetResult = result_type(np.linalg.slogdet)
 
 
 # -- norms -------------------------------------------------------------------------------------------
@@ -576,9 +399,9 @@ MATRIX_NORMS: dict[Order, Function] = {
     None:       lambda x: p_norm(x, 2, (-2, -1)),
     "fro":      lambda x: p_norm(x, 2, (-2, -1)),
     "f":        lambda x: p_norm(x, 2, (-2, -1)),
-    "nuc":      lambda x: np.sum(svdvals(x), axis=-1),
-    2:          lambda x: np.max(svdvals(x), axis=-1),
-    -2:         lambda x: np.min(svdvals(x), axis=-1),
+    "nuc":      lambda x: singular_norm(x, "nuc"),
+    2:          lambda x: singular_norm(x, 2),
+    -2:         lambda x: singular_norm(x, -2),
     1:          lambda x: np.max(np.sum(np.abs(x), axis=-2), axis=-1),
     -1:         lambda x: np.min(np.sum(np.abs(x), axis=-2), axis=-1),
     math.inf:   lambda x: np.max(np.sum(np.abs(x), axis=-1), axis=-1),
@@ -603,7 +426,7 @@ def norm(x: Array, ord: Order = None, axis: Axis = None, keepdims: bool = False)
 def cond(x: Array, p: Order = None) -> Array:
     """The largest singular value by the smallest; in other norms that of ``x`` times that of its inverse."""
     if p in (None, 2, -2):
-        s = svdvals(x)
+        s = singular_values(x)
         return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
     return matrix_norm(x, ord=p) * matrix_norm(np.linalg.inv(x), ord=p)
 
@@ -622,10 +445,6 @@ RULES.update({
     cofactors:           (cofactors_input,),
     sign_and_logdet:     (lambda g, y, a: scale(g[..., 1]) * transposed(np.linalg.inv(a)),),
 
-    np.linalg.cholesky:  (cholesky_input,),
-    packed_eigh:         (packed_eigh_input,),
-    packed_svd:          (packed_svd_input,),
-    packed_qr:           (packed_qr_input,),
     p_norm:              (p_norm_input,),
 })
 COMPOSITES.update({
@@ -652,11 +471,6 @@ COMPOSITES.update({
     np.linalg.tensorinv:         tensorinv,
     np.linalg.tensorsolve:       tensorsolve,
     np.linalg.slogdet:           slogdet,
-    np.linalg.eigh:              eigh,
-    np.linalg.eigvalsh:          eigvalsh,
-    np.linalg.svd:               svd,
-    np.linalg.svdvals:           svdvals,
-    np.linalg.qr:                qr,
 
     np.linalg.norm:              norm,
     np.linalg.vector_norm:       vector_norm,
@@ -667,9 +481,6 @@ PUBLIC.update({
     chain:            np.linalg.multi_dot,
     cofactors:        np.linalg.det,
     sign_and_logdet:  np.linalg.slogdet,
-    packed_eigh:      np.linalg.eigh,
-    packed_svd:       np.linalg.svd,
-    packed_qr:        np.linalg.qr,
     p_norm:           np.linalg.norm,
 })
 if hasattr(np, "matvec"):  # NumPy 2.2 and later

@@ -11,7 +11,7 @@ import numpy as np
 from tinygrad_lr.autodiff.rules.elementwise import sigmoid
 from tinygrad_lr.autodiff.rules.linalg import laid_out
 from tinygrad_lr.autodiff.rules.reductions import log_softmax, softmax
-from tinygrad_lr.autodiff.rules.registry import RULES, Array, Aside, dispatching
+from tinygrad_lr.autodiff.rules.registry import HALF, RULES, Array, Aside, dispatching, wide
 
 
 def product(a: Array, b: Array) -> Array:
@@ -34,13 +34,13 @@ def rows(x: Array) -> Array:
 def reduced(losses: Array, reduction: str) -> Array:
     """The elementwise losses as the user wants them."""
     if reduction == "mean":
-        return losses.sum() / losses.size
+        return losses.sum() / losses.size if losses.dtype != HALF else losses.mean()
     return losses.sum() if reduction == "sum" else losses
 
 
 def share(g: Array, n: int, reduction: str) -> Array:
     """The part of the incoming gradient that each of ``n`` elementwise losses gets."""
-    return g / n if reduction == "mean" else g
+    return wide(g) / n if reduction == "mean" else g
 
 
 def bce_losses(z: Array, y: Array) -> Array:
@@ -119,10 +119,10 @@ def squared_error_input(g: Array, loss: Array, p: Array, y: Array, reduction: st
 RULES.update({
     linear:           (lambda g, z, x, w, b=None: product(g, w),
                        lambda g, z, x, w, b=None: product(g.T, x) if x.ndim == 2 else product(rows(g).T, rows(x)),  # BP4
-                       lambda g, z, x, w, b: g.sum(axis=0) if x.ndim == 2 else rows(g).sum(axis=0)),  # BP3
+                       lambda g, z, x, w, b: wide(g).sum(axis=0) if x.ndim == 2 else rows(wide(g)).sum(axis=0)),  # BP3
     bce_with_logits:  (lambda g, loss, z, y, reduction="mean": share(g, z.size, reduction) * (sigmoid(z) - y),
                        lambda g, loss, z, y, reduction="mean": share(g, z.size, reduction) * -z),
-    bce_of_sigmoid:   (lambda g, loss, z, a, y, reduction="mean": (g / z.size if reduction == "mean" else g) * (a - y),
+    bce_of_sigmoid:   (lambda g, loss, z, a, y, reduction="mean": share(g, z.size, reduction) * (a - y),
                        Aside(lambda g, loss, z, a, y, reduction="mean": bce_probability(g, loss, a, y, reduction)),
                        lambda g, loss, z, a, y, reduction="mean": share(g, z.size, reduction) * -z),
     bce:              (bce_probability, bce_target),

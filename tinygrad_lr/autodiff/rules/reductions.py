@@ -1,6 +1,6 @@
 """Rules of functions that fold axes away or run along them: the gradient is spread back over what was folded.
 
-Equals share the gradient of a maximum or minimum; products never divide, so zeros in the data are as exact
+Equals share the gradient of a maximum or minimum, a start value (``initial``) being one element more; products never divide, so zeros in the data are as exact
 as other numbers; the standard deviation of equal numbers has gradient 0.
 """
 
@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from tinygrad_lr.autodiff.rules.registry import COMPOSITES, RULES, Array, Function, Rule, dispatching
+from tinygrad_lr.autodiff.rules.elementwise import astype
+from tinygrad_lr.autodiff.rules.registry import COMPOSITES, HALF, RULES, Array, Function, Rule, dispatching, wide
 
 Axis = int | tuple[int, ...] | None
 
@@ -29,50 +30,98 @@ def unfold(g: Array, x: Array, axis: Axis) -> Array:
     return np.expand_dims(g, axis)
 
 
-def folded_count(x: Array, y: Array) -> int:
-    """How many elements of ``x`` went into each element of ``y``."""
-    return x.size // max(y.size, 1)  # type: ignore[no-any-return]
+def folded_count(x: Array, y: Array, axis: Axis = None, where: Array = True) -> Array:
+    """How many elements of ``x`` went into each element of ``y``; with a mask, as an array that still has the folded axes."""
+    return x.size // max(y.size, 1) if where is True else counted(np.broadcast_to(where, x.shape), x, axis)
 
 
-def spread(g: Array, y: Array, x: Array, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: bool = False) -> Array:
+def counted(mask: Array, x: Array, axis: Axis) -> Array:
+    """How many are true along ``axis``, in the type of ``x``, or float32 where float16 cannot count so far."""
+    return mask.sum(axis=axis, keepdims=True, dtype=np.result_type(x.dtype, np.float32))
+
+
+def selected(g: Array, where: Array) -> Array:
+    """``g``, and 0 for elements that a mask left out."""
+    return g if where is True else np.where(where, g, 0)
+
+
+def spread(
+    g: Array, y: Array, x: Array, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: bool = False, initial: Array = None, where: Array = True
+) -> Array:
     """Every element counts once: each gets the whole gradient."""
-    return np.broadcast_to(unfold(g, x, axis), x.shape)
+    return selected(np.broadcast_to(unfold(g, x, axis), x.shape), where)
 
 
-def mean_input(g: Array, y: Array, x: Array, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: bool = False) -> Array:
+def sum_start(g: Array, y: Array, x: Array, axis: Axis, dtype: Any, out: None, keepdims: bool, initial: Array, where: Array = True) -> Array:
+    """It counts in every sum."""
+    return wide(g).sum()
+
+
+def mean_input(g: Array, y: Array, x: Array, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: bool = False, *, where: Array = True) -> Array:
     """As `spread`, each element counting one n-th."""
-    return np.broadcast_to(unfold(g / max(folded_count(x, y), 1), x, axis), x.shape)
+    count = folded_count(x, y, axis, where)
+    share = unfold(wide(g) / max(count, 1), x, axis) if where is True else unfold(wide(g), x, axis) / np.maximum(count, 1)
+    return selected(np.broadcast_to(share, x.shape), where)
 
 
 # -- extremes ------------------------------------------------------------------------------------------
 
 
-def extreme_input(g: Array, y: Array, x: Array, axis: Axis = None, out: None = None, keepdims: bool = False) -> Array:
+def extreme_input(
+    g: Array, y: Array, x: Array, axis: Axis = None, out: None = None, keepdims: bool = False, initial: Array = None, where: Array = True
+) -> Array:
     """Only the largest (or smallest) elements count; equals share the gradient."""
-    chosen = x == unfold(y, x, axis)
-    return np.where(chosen, unfold(g, x, axis) / np.maximum(chosen.sum(axis=axis, keepdims=True, dtype=x.dtype), 1), 0)
+    chosen, _, count = equals(y, x, axis, initial, where)
+    return np.where(chosen, unfold(wide(g), x, axis) / count, 0)
+
+
+def extreme_start(g: Array, y: Array, x: Array, axis: Axis, out: None, keepdims: bool, initial: Array, where: Array = True) -> Array:
+    """As `extreme_input`: it is one element more."""
+    _, chosen, count = equals(y, x, axis, initial, where)
+    return np.where(chosen, unfold(wide(g), x, axis) / count, 0).sum()
+
+
+def equals(y: Array, x: Array, axis: Axis, initial: Array, where: Array) -> tuple[Array, Array, Array]:
+    """Which elements are the extreme ``y``, whether the start value is, and how many that makes (1 for none, where y is nan)."""
+    top = unfold(y, x, axis)
+    chosen = x == top if where is True else (x == top) & where
+    count = counted(chosen, x, axis)
+    if initial is None:
+        return chosen, False, np.maximum(count, 1)
+    started = top == (astype(initial, top.dtype) if hasattr(initial, "dtype") else initial)  # as NumPy takes it
+    return chosen, started, np.maximum(count + started, 1)
 
 
 @dispatching
 def logaddexp_reduce(x: Array, axis: Axis = 0, keepdims: bool = False) -> Array:
-    """log(sum(exp(x))) along ``axis``, shifted by the maximum so that nothing overflows; -inf of nothing.
+    """log(sum(exp(x))) along ``axis``, shifted by the maximum so that nothing overflows; -inf of nothing, nan of nan.
 
     Examples
     --------
     >>> print(logaddexp_reduce(np.array([1000.0, 1000.0])))
     1000.6931471805599
     """
+    if x.dtype == HALF:
+        return logaddexp_reduce(wide(x), axis, keepdims).astype(HALF)
     top = np.max(x, axis=axis, keepdims=True) if x.size else x.sum(axis=axis, keepdims=True)
     top = np.where(np.isfinite(top), top, 0)
-    with np.errstate(divide="ignore"):  # log(0) is the right answer where all are -inf
+    with np.errstate(divide="ignore", over="ignore"):  # log(0) is the right answer where all are -inf, and inf beside inf
         answer = np.log(np.exp(x - top).sum(axis=axis, keepdims=True)) + top
     return answer if keepdims else np.squeeze(answer, axis)
 
 
 def logaddexp_reduce_input(g: Array, y: Array, x: Array, axis: Axis = 0, keepdims: bool = False) -> Array:
-    """softmax(x), and 0 where all are -inf."""
-    some = unfold(y, x, axis) > -np.inf
-    return unfold(g, x, axis) * np.where(some, softmax(np.where(some, x, 0), axis), 0)
+    """softmax(x); equals of +inf share, and all is 0 where all are -inf."""
+    top = unfold(y, x, axis)
+    endless = np.isinf(top)
+    row = np.where(endless & (x != top), -np.inf, np.where(endless, 0, x))
+    return unfold(g, x, axis) * np.where(top == -np.inf, 0, softmax(wide(row), axis))
+
+
+def logaddexp_over(x: Array, axis: Axis = 0, keepdims: bool = False, initial: Array = None, where: Array = True) -> Array:
+    """`logaddexp_reduce` of some of the elements, and of a start value."""
+    y = logaddexp_reduce(x if where is True else np.where(where, x, -np.inf), axis, keepdims)
+    return y if initial is None else np.logaddexp(y, initial)
 
 
 # -- deviations ----------------------------------------------------------------------------------------
@@ -90,11 +139,18 @@ def var_input(
     *,
     mean: Array = None,
     correction: float | None = None,
+    where: Array = True,
 ) -> Array:
     """2 (x - mean) / (n - ddof); that the mean moves along adds nothing, because deviations sum to 0."""
     ddof = ddof if correction is None else correction
-    centre = x.mean(axis=axis, keepdims=True) if mean is None else mean
-    return unfold(g, x, axis) * (x - centre) * (2 / positive(folded_count(x, y) - ddof))
+    x, g = wide(x), unfold(wide(g), x, axis)
+    count = folded_count(x, y, axis, where)
+    if where is True:
+        centre = x.mean(axis=axis, keepdims=True) if mean is None else mean
+        return g * (x - centre) * (2 / positive(count - ddof))
+    found = np.where(where, x, 0)
+    centre = found.sum(axis=axis, keepdims=True) / np.maximum(count, 1) if mean is None else mean
+    return np.where(where, g * (found - centre) * (2 / np.where(count > ddof, count - ddof, np.nan)), 0)
 
 
 def nanvar_input(
@@ -107,16 +163,11 @@ def nanvar_input(
     ddof: float = 0,
     keepdims: bool = False,
     *,
-    mean: Array = None,
-    correction: float | None = None,
+    where: Array = True,
+    **settings: Any,
 ) -> Array:
     """As `var_input`, of the numbers that are there."""
-    ddof = ddof if correction is None else correction
-    missing = np.isnan(x)
-    found = np.where(missing, 0, x)
-    count = (~missing).sum(axis=axis, keepdims=True, dtype=x.dtype)
-    centre = found.sum(axis=axis, keepdims=True) / np.maximum(count, 1) if mean is None else mean
-    return np.where(missing, 0, unfold(g, x, axis) * (found - centre) * (2 / np.where(count > ddof, count - ddof, np.nan)))
+    return var_input(g, y, x, axis, dtype, out, ddof, keepdims, where=~np.isnan(x) & where, **settings)
 
 
 def positive(n: float) -> float:
@@ -130,15 +181,15 @@ def root_of(variance_input: Rule) -> Rule:
     def std_input(g: Array, y: Array, x: Array, axis: Axis = None, *settings: Any, **named: Any) -> Array:
         if not x.size:
             return np.zeros_like(x)
-        flat = all_equal(x, axis).reshape(y.shape) if named.get("mean") is None else y == 0
+        flat = all_equal(x, axis, named.get("where", True)).reshape(y.shape) if named.get("mean") is None else y == 0
         return variance_input(np.where(flat, 0, g / (2 * np.where(flat, 1, y))), y, x, axis, *settings, **named)
 
     return std_input
 
 
-def all_equal(x: Array, axis: Axis) -> Array:
+def all_equal(x: Array, axis: Axis, where: Array = True) -> Array:
     """Whether the numbers that fold together are equal, nan apart. (Rounding can give equal numbers a tiny deviation.)"""
-    missing = np.isnan(x)
+    missing = np.isnan(x) if where is True else ~(~np.isnan(x) & where)
     return np.where(missing, -np.inf, x).max(axis=axis, keepdims=True) <= np.where(missing, np.inf, x).min(axis=axis, keepdims=True)
 
 
@@ -192,12 +243,21 @@ def recurrence(g: Array, x: Array) -> Array:
     return g
 
 
-def prod_input(g: Array, y: Array, x: Array, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: bool = False) -> Array:
+def prod_input(
+    g: Array, y: Array, x: Array, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: bool = False, initial: Array = None, where: Array = True
+) -> Array:
     """The product of all others: of those before, times those after."""
     axes = folded_axes(x, axis)
-    row = lined_up(x, axes)
+    row = lined_up(x if where is True else np.where(where, x, 1), axes)
     others = (before(row) * turned(before(turned(row)))).reshape(last(x, axes).shape)
-    return unfold(g, x, axis) * np.moveaxis(others, range(-len(axes), 0), axes)
+    g = unfold(g if initial is None else g * initial, x, axis)
+    return selected(g * np.moveaxis(others, range(-len(axes), 0), axes), where)
+
+
+def prod_start(g: Array, y: Array, x: Array, axis: Axis, dtype: Any, out: None, keepdims: bool, initial: Array, where: Array = True) -> Array:
+    """The product of all elements."""
+    elements = x if where is True else np.where(where, x, 1)
+    return (wide(unfold(g, x, axis)) * np.prod(elements, axis=axis, keepdims=True)).sum()
 
 
 def cumprod_input(g: Array, y: Array, x: Array, axis: int | None = None, dtype: Any = None, out: None = None) -> Array:
@@ -283,6 +343,8 @@ def softmax(z: Array, axis: Axis = -1) -> Array:
     >>> print(softmax(np.array([1000.0, 1000.0, -1000.0])))
     [0.5 0.5 0. ]
     """
+    if z.dtype == HALF:
+        return softmax(wide(z), axis).astype(HALF)
     e = np.exp(z - np.max(z, axis=axis, keepdims=True))
     return e / e.sum(axis=axis, keepdims=True)
 
@@ -296,6 +358,8 @@ def log_softmax(z: Array, axis: Axis = -1) -> Array:
     >>> print(log_softmax(np.array([1000.0, 0.0])))
     [    0. -1000.]
     """
+    if z.dtype == HALF:
+        return log_softmax(wide(z), axis).astype(HALF)
     shifted = z - np.max(z, axis=axis, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
 
@@ -343,13 +407,13 @@ def logsumexp(z: Array, axis: Axis = None, b: Array = None, keepdims: bool = Fal
 
 # fmt: off
 RULES.update({
-    np.sum:            (spread,),
+    np.sum:            (spread, None, None, None, None, sum_start),
     np.mean:           (mean_input,),
-    np.max:            (extreme_input,),
-    np.min:            (extreme_input,),
-    np.nanmax:         (extreme_input,),
-    np.nanmin:         (extreme_input,),
-    np.prod:           (prod_input,),
+    np.max:            (extreme_input, None, None, None, extreme_start),
+    np.min:            (extreme_input, None, None, None, extreme_start),
+    np.nanmax:         (extreme_input, None, None, None, extreme_start),
+    np.nanmin:         (extreme_input, None, None, None, extreme_start),
+    np.prod:           (prod_input, None, None, None, None, prod_start),
     np.cumsum:         (cumsum_input,),
     np.cumprod:        (cumprod_input,),
     running_max:       (running_extreme_input,),
@@ -359,8 +423,8 @@ RULES.update({
     np.nanvar:         (nanvar_input,),
     np.nanstd:         (root_of(nanvar_input),),
     logaddexp_reduce:  (logaddexp_reduce_input,),
-    softmax:           (lambda g, y, z, axis=-1: y * (g - (g * y).sum(axis=axis, keepdims=True)),),
-    log_softmax:       (lambda g, y, z, axis=-1: g - np.exp(y) * g.sum(axis=axis, keepdims=True),),
+    softmax:           (lambda g, y, z, axis=-1: y * (g - wide(g * y).sum(axis=axis, keepdims=True)),),
+    log_softmax:       (lambda g, y, z, axis=-1: g - np.exp(y) * wide(g).sum(axis=axis, keepdims=True),),
 })
 COMPOSITES.update({
     np.amax:           np.max,

@@ -129,8 +129,17 @@ def like(g: Array, x: Array) -> Array:
     """Sum ``g`` over the axes along which ``x`` was broadcast, so that it has the shape of ``x``."""
     if g.shape == x.shape:
         return g
+    g = wide(g)
     extra = g.ndim - x.ndim
     if extra > 0:
         g = g.sum(axis=tuple(range(extra)))
     stretched = tuple(i for i, n in enumerate(x.shape) if n == 1 != g.shape[i])
     return g.sum(axis=stretched, keepdims=True) if stretched else g
+
+
+HALF = np.dtype(np.float16)
+
+
+def wide(x: Array) -> Array:
+    """float16 as float32, to sum and count in: float16 ends at 65,504, and beyond 2,048 adding 1 changes nothing."""
+    return x * np.float32(1) if x.dtype == HALF else x  # a product, which every kind of array has

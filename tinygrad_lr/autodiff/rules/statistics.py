@@ -61,11 +61,13 @@ def with_missing_as(number: float, func: Function) -> Function:
     return call
 
 
-def nanmean(a: Array, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: bool = False) -> Array:
+def nanmean(a: Array, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: bool = False, *, where: Array = True) -> Array:
     """The mean of the numbers that are there."""
     refuse_out(out)
-    count = np.sum(~np.isnan(a), axis, dtype or a.dtype, keepdims=keepdims)
-    return np.nansum(a, axis, dtype, keepdims=keepdims) / count
+    total = np.nansum(a, axis, dtype, keepdims=keepdims, where=where)
+    count = np.sum(~np.isnan(a), axis, np.result_type(total.dtype, np.float32), keepdims=keepdims, where=where)
+    mean = total / np.where(count == 0, np.nan, count)
+    return mean if mean.dtype == total.dtype else mean.astype(total.dtype)
 
 
 # -- quantiles -----------------------------------------------------------------------------------------
@@ -98,6 +100,7 @@ def quantile(
     if weights is not None:
         raise TypeError("np.quantile(weights=...) on a Tensor: there is no rule for weighted quantiles")
     fractions = np.asarray(q)
+    dtype = np.quantile(np.zeros(1, a.dtype), q, method=method).dtype  # type: ignore[call-overload]  # NumPy's own
     axes = folded_axes(a, axis)
     row = np.sort(lined_up(a, axes), axis=-1)  # nan last
     present = ~np.isnan(row)
@@ -106,7 +109,7 @@ def quantile(
     place = places_of(fractions.ravel(), np.where(known, count, 1), method)
     low, high = np.floor(place).astype(int), np.ceil(place).astype(int)
     lower, upper = np.take_along_axis(row, low, -1), np.take_along_axis(row, high, -1)
-    share = (place - low).astype(np.result_type(a, q if isinstance(q, float | int) else fractions))
+    share = (place - low).astype(dtype)
     between = np.where(known, lower + (upper - lower) * share, np.nan)
     kept = [1 if i in axes else n for i, n in enumerate(a.shape)] if keepdims else row.shape[:-1]
     return np.moveaxis(between, -1, 0).reshape((*fractions.shape, *kept))
@@ -202,6 +205,8 @@ def bounded(r: Array) -> Array:
 
 def diff(a: Array, n: int = 1, axis: int = -1, prepend: Array = None, append: Array = None) -> Array:
     """Each element minus the one before, n times."""
+    if n == 0:
+        return a
     if n < 0:
         raise ValueError(f"np.diff: n must not be negative, got {n}")
     edge = [1 if i == axis % np.ndim(a) else k for i, k in enumerate(np.shape(a))]

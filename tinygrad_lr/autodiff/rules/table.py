@@ -16,12 +16,12 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from tinygrad_lr.autodiff.rules import creation, elementwise, linalg, network, queries, reductions, shapes, signals, statistics
+from tinygrad_lr.autodiff.rules import creation, decompositions, elementwise, linalg, network, queries, reductions, shapes, signals, statistics
 from tinygrad_lr.autodiff.rules.registry import ELSEWHERE, QUERIES, RULES, Function, load_all, name_of
 
 load_all()
 CHAPTERS = (
-    *(elementwise, reductions, statistics, signals, creation, shapes, linalg, network),
+    *(elementwise, reductions, statistics, signals, creation, shapes, linalg, decompositions, network),
     *(sys.modules[chapter] for chapter in ELSEWHERE.values() if chapter in sys.modules),
 )
 
