@@ -191,6 +191,23 @@ def test_more_of_a_step_is_one_press_away(pages, opened):
     page.wait_for_function("() => document.getElementById('more').hidden === false")
 
 
+@pytest.mark.parametrize("size", [(320, 640), (768, 1024), (1024, 768), (1280, 500)])
+def test_other_sizes_hide_nothing_either(pages, opened, size):
+    page = opened(pages("residual"), size, reduced_motion="reduce")
+    for k in (1, 16, 24, 33, 46, 52):
+        page.get_by_role("slider", name="Step").fill(str(k))
+        assert page.evaluate(HIDDEN)["found"] == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [PHONE, DESK])
+def test_sums_and_new_weights_are_accessible(pages, opened, axe_findings, size, scheme):
+    page = opened(pages("residual"), size, scheme, reduced_motion="reduce")
+    for k in (33, 52):
+        page.get_by_role("slider", name="Step").fill(str(k))
+        assert axe_findings(page) == []
+
+
 # -- links ----------------------------------------------------------------------------------------------------------
 
 

@@ -136,7 +136,7 @@ function pressed(event) {
     return event.preventDefault();
   }
   if (target.matches("button") && (key === " " || key === "Enter")) return;
-  if (find("panel").contains(target) && ["ArrowUp", "ArrowDown", "Home", "End"].includes(key)) return;
+  if (find("panel").contains(target) && ["ArrowUp", "ArrowDown", "Home", "End", "PageUp", "PageDown"].includes(key)) return;
   if (!Object.hasOwn(KEYS, key)) return;
   event.preventDefault();
   KEYS[key]();

@@ -159,7 +159,10 @@ function listenToTag() {
   }
   tag.addEventListener("focus", () => showTip(true));
   tag.addEventListener("blur", () => showTip(false));
-  tag.addEventListener("click", () => showTip(true));
+  tag.addEventListener("click", () => {
+    tag.focus(); // which not every browser does by itself
+    showTip(true);
+  });
 }
 
 /** Colour cards and wires for this step. */
