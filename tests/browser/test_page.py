@@ -238,6 +238,7 @@ def test_a_folded_module_is_passed_in_one_step(xor, opened):
 
 def test_zoom_pan_and_fit(xor, opened):
     page = opened(xor, reduced_motion="reduce")
+    page.keyboard.press("0")
     place = card(page, "z1").bounding_box()
     page.get_by_role("button", name="Zoom in").click()
     assert card(page, "z1").bounding_box()["width"] > 1.2 * place["width"]
@@ -457,7 +458,7 @@ def test_two_thousand_nodes(tmp_path, opened):
     path = explore(model, nn.MSELoss(), np.ones((8, 4)), np.ones((8, 1)), tmp_path / "page.html")
     start = time.perf_counter()
     page = opened(path)
-    assert page.locator(".card").count() < 40
+    assert page.locator(".card").count() < 80
     page.get_by_role("button", name="Unfold modules").click()
     assert page.locator(".card").count() == 2006
     page.keyboard.press("End")
