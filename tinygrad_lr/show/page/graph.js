@@ -322,7 +322,7 @@ function showBeginning() {
   fitAll();
   if (camera.zoom >= READABLE) return;
   const { width, height } = stageSize();
-  const beginning = shownPart(cardsOf(DATA.steps[Math.max(1, now)]), READABLE);
+  const beginning = shownPart(cardsOf(DATA.steps[now].node ? DATA.steps[now] : DATA.steps[1]), READABLE);
   const centred = (low, high, room) => (room - (low + high) * READABLE) / 2;
   const x = Math.min(MARGIN, centred(beginning.left, beginning.right, width));
   const y = view.height * READABLE <= height - BELOW ? centred(0, view.height, height - BELOW) : centred(beginning.top, beginning.bottom, height - BELOW);
