@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import pickle
 import re
 import time
 from base64 import b64decode
+from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -204,6 +207,34 @@ def test_a_page_stands_alone(tmp_path):
     assert "{{" not in page
     assert "default-src 'none'" in page
     assert set(re.findall(r"https?://[^\"' ]*", page)) == {"http://www.w3.org/2000/svg"}
+
+
+def test_a_notebook_shows_the_page_in_a_frame(tmp_path):
+    page = explore(network(), nn.BCELoss(), X, Y, tmp_path / "network.html")
+    assert isinstance(page, Path)
+    assert page == tmp_path / "network.html"
+    assert str(page) == str(tmp_path / "network.html")
+    shown = []
+
+    class Reader(HTMLParser):
+        def handle_starttag(self, tag, attributes):
+            shown.append((tag, dict(attributes)))
+
+    Reader().feed(page._repr_html_())
+    ((tag, attributes),) = shown  # nothing of the page is outside the frame
+    assert tag == "iframe"
+    assert attributes["srcdoc"] == page.read_text(encoding="utf-8")
+    assert attributes["sandbox"] == "allow-scripts"  # no access to the notebook's origin
+    assert attributes["title"] == "network"
+
+
+def test_what_is_no_page_is_shown_as_a_path(tmp_path):
+    page = explore(network(), nn.BCELoss(), X, Y, tmp_path / "network.html")
+    assert page.parent._repr_html_() is None
+    assert page.with_suffix(".png")._repr_html_() is None
+    page.with_suffix(".png").write_bytes(b"\x89PNG")
+    assert page.with_suffix(".png")._repr_html_() is None
+    assert pickle.loads(pickle.dumps(page)) == page
 
 
 def test_titles_are_escaped():

@@ -72,6 +72,9 @@ def draw(
 ) -> Drawing:
     """Draw how a Tensor was computed, or what a model does with an input.
 
+    An operation and its answer are drawn as one, with parameters and constants beside it. What was computed inside
+    `observe` is called after the user's variables, and each call of a module has a frame.
+
     Parameters
     ----------
     target : Tensor or Module
@@ -79,8 +82,7 @@ def draw(
     *inputs : array_like
         What to call the model with.
     model : Module, optional
-        For a Tensor: the model whose parameters are to be called by their paths. Modules become clusters
-        where the Tensor was computed inside `observe`.
+        For a Tensor: the model whose parameters are to be called by their paths.
     depth : int, optional
         Show modules of this level as single boxes; 0 is the model itself, 1 its parts. All are open by default.
     values : bool
@@ -90,7 +92,7 @@ def draw(
     direction : {"TB", "LR", "BT", "RL"}
         Where the drawing runs to: T for top, L for left and so on.
     max_nodes : int or None
-        How many boxes there may be. Beyond it modules are closed, then the middle is left out, and a line
+        How many boxes there may be, an operation and its answer counted as two. Beyond it modules are closed, then the middle is left out, and a line
         below the drawing says so.
 
     Returns
@@ -269,7 +271,7 @@ def dot_text(picture: Picture, values: bool, grads: bool, direction: str) -> str
     graph = graphviz.Digraph("tinygrad_lr")
     note = {"label": f"<{text(picture.note, 1000)}>", "labelloc": "b", "fontcolor": LINE} if picture.note else {}
     graph.attr("graph", rankdir=direction, bgcolor="transparent", fontname=FONT, fontsize="11", nodesep="0.2", ranksep="0.12", pad="0.2", **note)
-    graph.attr("node", shape="box", style="rounded,filled", fillcolor="#ffffff", color="#9aa5b1", margin="0.08,0.03", height="0.3", width="0.3")
+    graph.attr("node", shape="box", style="rounded,filled", fillcolor="#ffffff", color="#9aa5b1", margin="0.1,0.03", height="0.3", width="0.3")
     graph.attr("node", fontname=FONT, fontsize="11", fontcolor=INK)
     graph.attr("edge", fontname=FONT, fontsize="9.5", color=LINE, fontcolor=LINE, arrowsize="0.6")
     Layout(picture, values, grads).write(graph)
@@ -391,7 +393,7 @@ def label_of(box: Box, op: Box | None, rules: list[str], values: bool, grads: bo
     about = " ".join(filter(None, (str(box.shape) if box.shape is not None else "", box.dtype)))
     made = text(" ".join(filter(None, (op.name, op.detail)))) if op is not None else ""
     head = GAP.join(filter(None, (made, names_of(box), text(box.detail), small(about, FAINT if op is None else ON_BAR))))
-    bar = f'<TD BGCOLOR="{BAR}" CELLPADDING="1"><FONT COLOR="#ffffff">{head}</FONT></TD>'
+    bar = f'<TD BGCOLOR="{BAR}" CELLPADDING="1"><FONT COLOR="#ffffff">&nbsp;{head}&nbsp;</FONT></TD>'
     cells = [bar if op is not None else f'<TD CELLPADDING="2">{head}</TD>'] if head else []
     if len(rules) > RULES_SHOWN:
         rules = [*rules[: RULES_SHOWN - 1], f"and {len(rules) - RULES_SHOWN + 1} more"]

@@ -12,6 +12,7 @@ import hashlib
 import html
 import json
 import re
+import sys
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
@@ -31,12 +32,18 @@ from tinygrad_lr.show.observe import observe
 from tinygrad_lr.show.picture import Box, in_short, number, picture_of, table_of
 from tinygrad_lr.show.walk import Walk
 
+if sys.platform == "win32":
+    from pathlib import WindowsPath as OwnPath
+else:
+    from pathlib import PosixPath as OwnPath
+
 Data = dict[str, Any]
 
 SCRIPTS = ("dom.js", "layout.js", "graph.js", "panel.js", "steps.js", "plots.js", "training.js", "page.js")
 TABLE_ROWS, TABLE_COLUMNS = 20, 10  # a larger array is shown as a heat map and a histogram
 LAYERS = 50  # beyond it the equations are not computed by hand: that takes a backward pass for each layer
 BARS = 24
+FRAME = 760  # pixels high in a notebook
 
 
 def explore(
@@ -47,7 +54,7 @@ def explore(
     path: str | Path = "explore.html",
     history: History | None = None,
     lr: float = 0.1,
-) -> Path:
+) -> Page:
     """Write a page to walk through one forward and one backward pass, step by step, with all numbers.
 
     The page is one file that needs no network. It shows the graph with its modules, which fold; the arrow keys
@@ -75,8 +82,8 @@ def explore(
 
     Returns
     -------
-    Path
-        Of the page.
+    Page
+        The path of the page; a notebook shows the page itself.
 
     Raises
     ------
@@ -95,7 +102,7 @@ def explore(
     ...     print(page.name, page.stat().st_size < 200_000)
     network.html True
     """
-    path = Path(path)
+    path = Page(path)
     path.write_text(page_of(data_of(model, loss_fn, x, y, history, lr)), encoding="utf-8", newline="\n")
     return path
 
@@ -191,6 +198,22 @@ def histogram(array: Any) -> Data:
         return {"counts": [], "low": "", "high": ""}
     counts, edges = np.histogram(finite, BARS)
     return {"counts": counts.tolist(), "low": number(float(edges[0])), "high": number(float(edges[-1]))}
+
+
+# -- in a notebook -----------------------------------------------------------------------------------------
+
+
+class Page(OwnPath):
+    """The path of a page, which a notebook shows in a frame: its script runs, but reaches neither the notebook nor the network."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str | None:
+        page = self.read_bytes() if self.is_file() else b""  # self.parent is a Page, too
+        if not page.startswith(b"<!DOCTYPE html>"):
+            return None
+        settings = f'sandbox="allow-scripts" title="{html.escape(self.stem)}" style="width: 100%; height: {FRAME}px; border: 0"'
+        return f'<iframe srcdoc="{html.escape(page.decode())}" {settings}></iframe>'
 
 
 # -- the file ----------------------------------------------------------------------------------------------

@@ -240,7 +240,9 @@ def constants_of(node: Node) -> Iterator[tuple[int, Any]]:
 
 def memory(array: Any) -> Hashable:
     """What tells numbers from others: where they are stored, so that two views of the same are one; else the object."""
-    return (array.ctypes.data, array.shape, array.strides, array.dtype.str) if isinstance(array, np.ndarray) and array.size else id(array)
+    if not isinstance(array, np.ndarray) or not array.size:
+        return id(array)
+    return (array.__array_interface__["data"], array.shape, array.strides, array.dtype.str)
 
 
 def is_array(value: Any) -> bool:

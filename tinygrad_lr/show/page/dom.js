@@ -70,7 +70,7 @@ function typesetInDrawing(text) {
   });
 }
 
-const isSymbol = (text) => /^[A-Za-z]\d*$/.test(text);
+const isSymbol = (text) => /^[A-Za-z]\d*(\[[^\]]*\])?$/.test(text);
 
 /** A user's name as it is, a symbol of the equations typeset. */
 const named = (text) => (isSymbol(text) ? typeset(text) : [text]);

@@ -1,7 +1,7 @@
 // The graph as a drawing: cards, frames around modules, wires; folding, and the camera over it.
 
 const MANY = 150; // visible cards beyond which they show no numbers
-const OPEN_AT_FIRST = 30; // cards; modules are folded until no more are left
+const OPEN_AT_FIRST = 80; // cards; modules are folded until no more are left
 const CELL = { width: 50, height: 17, rows: 8, columns: 4, block: 84 };
 const WORDS = { input: "input", parameter: "parameter", constant: "constant", output: "result", value: "value" };
 
@@ -11,6 +11,15 @@ for (const [from, to] of DATA.edges) {
   nodes.get(from).uses.push(nodes.get(to));
   nodes.get(to).sources.push(nodes.get(from));
 }
+// A parameter that is used again is there again by its name, beside what uses it: so a step of a loop has all of its parts in one place.
+const repeats = new Map();
+for (const [from, to] of DATA.edges) {
+  const [parameter, node] = [nodes.get(from), nodes.get(to)];
+  if (parameter.kind === "parameter" && parameter.uses[0] !== node) repeats.set(`${from} ${to}`, { id: `${from} ${to}`, parameter, cluster: node.cluster });
+}
+
+/** What stands for a node where another uses it. */
+const asUsed = (from, to) => repeats.get(`${from} ${to}`) ?? nodes.get(from);
 for (const node of nodes.values()) for (const cluster of around(node.cluster)) cluster.held.push(node);
 
 const folded = new Set();
@@ -26,15 +35,15 @@ function around(id) {
 const levelOf = (cluster) => around(cluster.parent).length;
 const titleOf = (cluster) => [cluster.path, cluster.title].filter(Boolean).join("  ");
 
-/** The id of the card that shows a node: its own, or that of the outermost folded module around it. */
+/** The id of the card that shows a node or a repeated name: its own, or that of the outermost folded module around it. */
 function shownAs(node) {
   return around(node.cluster).filter((cluster) => folded.has(cluster.id)).at(-1)?.id ?? node.id;
 }
 
-/** Fold whole levels, the innermost first, until few enough cards are left. */
+/** Fold whole levels, the innermost first, until few enough cards are left; a model as a whole is no use folded. */
 function foldAtFirst() {
   const deepest = Math.max(0, ...[...clusters.values()].map(levelOf));
-  for (let level = deepest; level >= 0; level--) {
+  for (let level = deepest; level >= 1; level--) {
     if (new Set([...nodes.values()].map(shownAs)).size <= OPEN_AT_FIRST) return;
     for (const cluster of clusters.values()) if (levelOf(cluster) === level) folded.add(cluster.id);
   }
@@ -45,7 +54,10 @@ function foldAtFirst() {
 /** Draw everything anew: at the start, and after folding. */
 function drawGraph() {
   const shown = new Map();
-  for (const node of nodes.values()) shown.set(shownAs(node), null);
+  for (const node of nodes.values()) {
+    for (const source of node.sources) shown.set(shownAs(asUsed(source.id, node.id)), null);
+    shown.set(shownAs(node), null);
+  }
   const detailed = shown.size <= MANY;
   view = { cards: new Map(), wires: [], stops: [], width: 0, height: 0 };
   const root = { id: null, items: [] };
@@ -59,16 +71,16 @@ function drawGraph() {
     return blocks.get(id);
   };
   for (const id of shown.keys()) {
-    const thing = nodes.get(id) ?? clusters.get(id);
-    const card = nodes.has(id) ? nodeCard(thing, detailed) : moduleCard(thing);
+    const thing = nodes.get(id) ?? repeats.get(id) ?? clusters.get(id);
+    const card = nodes.has(id) ? nodeCard(thing, detailed) : repeats.has(id) ? repeatCard(thing) : moduleCard(thing);
     view.cards.set(id, card);
-    blockOf(nodes.has(id) ? thing.cluster : thing.parent).items.push(card);
+    blockOf(clusters.has(id) ? thing.parent : thing.cluster).items.push(card);
   }
   const edges = visibleEdges();
   const places = layOut(root, edges);
   Object.assign(view, { width: places.width, height: places.height });
   find("frames").replaceChildren(...places.frames.map(drawFrame));
-  find("wires").replaceChildren(...edges.map((edge, k) => drawWire(edge, places.cards, places.routes[k])));
+  find("wires").replaceChildren(...edges.map((edge) => drawWire(edge, places.cards, places.routes.get(edge))));
   for (const [id, place] of places.cards) {
     Object.assign(view.cards.get(id), place);
     view.cards.get(id).group.setAttribute("transform", `translate(${place.x} ${place.y})`);
@@ -87,7 +99,7 @@ function visibleEdges() {
   const edges = new Map();
   for (const [from, to] of DATA.edges) {
     const [tail, head] = [nodes.get(from), nodes.get(to)];
-    const edge = { from: shownAs(tail), to: shownAs(head), minor: tail.kind === "parameter" || tail.kind === "constant", pairs: [] };
+    const edge = { from: shownAs(asUsed(from, to)), to: shownAs(head), minor: tail.kind === "parameter" || tail.kind === "constant", pairs: [] };
     const key = `${edge.from} ${edge.to}`;
     if (edge.from === edge.to) continue;
     if (!edges.has(key)) edges.set(key, edge);
@@ -105,7 +117,7 @@ function nodeCard(node, detailed) {
   const blocks = [[values, "values"], [gradients, "gradients"]].filter(([block]) => block);
   const beside = blocks.length === 2 && values.height >= values.width; // columns stand side by side, rows one below the other
   const room = beside ? values.width + 8 + gradients.width : Math.max(0, ...blocks.map(([block]) => block.width));
-  const w = Math.max(74, 24 + label.length * (isSymbol(label) ? 11 : 7.6), 24 + about.length * 5.9, 20 + room);
+  const w = Math.max(74, 24 + label.length * (isSymbol(label) ? 11 : 7.6), 24 + about.length * 6.2, 20 + room);
   let [x, h] = [(w - room) / 2, 46];
   const group = cardGroup(node.id, `card ${node.kind}${isSymbol(label) ? "" : " plain"}`, spoken(node));
   const parts = [drawn("text", { class: "symbol", x: 12, y: 21 }, ...(isSymbol(label) ? typesetInDrawing(label) : [label])), drawn("text", { class: "about", x: 12, y: 37 }, about)];
@@ -120,6 +132,20 @@ function nodeCard(node, detailed) {
   group.append(drawn("rect", { class: "body", width: w, height: h, rx: 10 }), ...parts, drawn("rect", { class: "ring", x: -5, y: -5, width: w + 10, height: h + 10, rx: 14 }));
   group.addEventListener("click", () => openPanel(node));
   return { id: node.id, w, h, group, nodes: [node] };
+}
+
+/** The name of a parameter that stands elsewhere with its numbers. */
+function repeatCard({ id, parameter }) {
+  const label = shortened(parameter.label, 22);
+  const [w, h] = [24 + label.length * (isSymbol(label) ? 11 : 7.6), 32];
+  const group = cardGroup(id, `card parameter repeat${isSymbol(label) ? "" : " plain"}`, `${parameter.label} again, ${parameter.name}`);
+  group.append(
+    drawn("rect", { class: "body", width: w, height: h, rx: 10 }),
+    drawn("text", { class: "symbol", x: 12, y: 21 }, ...(isSymbol(label) ? typesetInDrawing(label) : [label])),
+    drawn("rect", { class: "ring", x: -5, y: -5, width: w + 10, height: h + 10, rx: 14 }),
+  );
+  group.addEventListener("click", () => openPanel(parameter));
+  return { id, w, h, group, nodes: [parameter] };
 }
 
 /** A folded module's card, with a line for how far values and gradients have come inside. */
@@ -270,7 +296,7 @@ function moveFocus(by) {
 // -- the camera ---------------------------------------------------------------------------------------------------
 
 let camera = { x: 0, y: 0, zoom: 1 };
-const LEAST = 0.02, MOST = 4, READABLE = 0.5, LEGIBLE = 1, MARGIN = 24, BELOW = 60; // the buttons stand below
+const LEAST = 0.02, MOST = 4, READABLE = 1, MARGIN = 24, BELOW = 60; // the buttons stand below
 
 const stageSize = () => find("stage").getBoundingClientRect();
 
@@ -292,13 +318,36 @@ function fitAll() {
   moveCamera({ x: (width - view.width * zoom) / 2, y: (height - BELOW + MARGIN - view.height * zoom) / 2, zoom });
 }
 
-/** All of the graph where that is readable, else its beginning. */
+/** All of the graph where that is readable, else where the first step is (or the one that is shown). */
 function showBeginning() {
   fitAll();
-  const { height } = stageSize();
-  const [first] = view.cards.values();
-  const below = first.y + first.h + 2 * MARGIN > height; // then its first card is not in view where its top is
-  if (camera.zoom < LEGIBLE) moveCamera({ x: MARGIN, y: below ? (height - BELOW + MARGIN) / 2 - first.y - first.h / 2 : MARGIN, zoom: LEGIBLE }, false);
+  if (camera.zoom >= READABLE) return;
+  const { width, height } = stageSize();
+  const beginning = shownPart(cardsOf(DATA.steps[now].node ? DATA.steps[now] : DATA.steps[1]), READABLE);
+  const centred = (low, high, room) => (room - (low + high) * READABLE) / 2;
+  const x = Math.min(MARGIN, centred(beginning.left, beginning.right, width));
+  const y = view.height * READABLE <= height - BELOW ? centred(0, view.height, height - BELOW) : centred(beginning.top, beginning.bottom, height - BELOW);
+  moveCamera({ x, y, zoom: READABLE }, false);
+}
+
+/** The cards of a step: its node, then what it comes from. */
+function cardsOf({ phase, node, from }) {
+  if (!node) return [];
+  const things = [phase === "backward" ? asUsed(node, from[0]) : nodes.get(node), ...from.map((id) => (phase === "forward" ? asUsed(id, node) : nodes.get(id)))];
+  return [...new Set(things.map((thing) => view.cards.get(shownAs(thing))))];
+}
+
+/** The box around the first card and as many of the others as there is room for. */
+function shownPart(cards, zoom) {
+  const { width, height } = stageSize();
+  let box = null;
+  for (const { x, y, w, h } of cards) {
+    const larger = box
+      ? { left: Math.min(box.left, x), top: Math.min(box.top, y), right: Math.max(box.right, x + w), bottom: Math.max(box.bottom, y + h) }
+      : { left: x, top: y, right: x + w, bottom: y + h };
+    if (!box || ((larger.right - larger.left) * zoom <= width - 2 * MARGIN && (larger.bottom - larger.top) * zoom <= height - BELOW - MARGIN)) box = larger;
+  }
+  return box;
 }
 
 function zoomBy(factor, x = stageSize().width / 2, y = stageSize().height / 2, glide = false) {
@@ -312,21 +361,18 @@ function screenPlace(id) {
   return { x: camera.x + card.x * camera.zoom, y: camera.y + card.y * camera.zoom };
 }
 
-/** Bring cards into view if they are not, or too small to read, the first of them above all. */
+/** Bring cards into view, the first of them above all, with the smallest move that does it; the zoom stays. */
 function lookAt(cards) {
-  if (!cards.length) return;
   const { width, height } = stageSize();
-  const inView = ({ x, y, w, h }) => {
-    const [left, top] = [camera.x + x * camera.zoom, camera.y + y * camera.zoom];
-    return left >= 8 && top >= 8 && left + w * camera.zoom <= width - 8 && top + h * camera.zoom <= height - 8;
+  if (!cards.length || !width) return;
+  const { zoom } = camera;
+  const { left, top, right, bottom } = shownPart(cards, zoom);
+  const moved = (at, low, high, from, to) => {
+    if (at + high * zoom > to) at = to - high * zoom;
+    return at + low * zoom < from ? from - low * zoom : at; // the beginning of what is too large
   };
-  if (cards.every(inView) && camera.zoom >= READABLE) return;
-  const [left, top] = [Math.min(...cards.map((c) => c.x)), Math.min(...cards.map((c) => c.y))];
-  const [right, bottom] = [Math.max(...cards.map((c) => c.x + c.w)), Math.max(...cards.map((c) => c.y + c.h))];
-  const zoom = Math.max(READABLE, Math.min(Math.max(camera.zoom, 0.8), fittingZoom(right - left, bottom - top)));
-  const fits = (right - left) * zoom < width && (bottom - top) * zoom < height;
-  const [x, y] = fits ? [(left + right) / 2, (top + bottom) / 2] : [cards[0].x + cards[0].w / 2, cards[0].y + cards[0].h / 2];
-  moveCamera({ x: width / 2 - x * zoom, y: height / 2 - y * zoom, zoom });
+  const [x, y] = [moved(camera.x, left, right, MARGIN, width - MARGIN), moved(camera.y, top, bottom, MARGIN, height - BELOW)];
+  if (Math.hypot(x - camera.x, y - camera.y) >= 1) moveCamera({ x, y, zoom });
 }
 
 /** Dragging, the wheel, and two fingers. */

@@ -4,7 +4,7 @@
 // it is one item, so that modules never overlap. A line that passes a layer holds a place in it. Heights are
 // found by sweeping to and fro: each item moves to where its neighbours are, as far as the others let it.
 
-const GAP = { across: 38, between: 14, line: 10, inside: 12, title: 26 };
+const GAP = { across: 30, between: 12, line: 10, inside: 10, title: 26 };
 const PASSED = 14; // a line that passes more layers is drawn straight
 const LEFT = "left", RIGHT = "right"; // the borders of a block, where lines enter and leave
 
@@ -18,18 +18,18 @@ function layOut(root, edges) {
       else chains.set(item.id, [...chain, item]);
     }
   })(root, [root]);
-  edges.forEach((edge, k) => link(edge, k, chains.get(edge.from), chains.get(edge.to)));
+  for (const edge of edges) link(edge, chains.get(edge.from), chains.get(edge.to));
   arrange(root, false);
-  const result = { width: root.w, height: root.h, cards: new Map(), frames: [], routes: edges.map(() => []) };
+  const result = { width: root.w, height: root.h, cards: new Map(), frames: [], routes: new Map(edges.map((edge) => [edge, []])) };
   collect(root, 0, 0, result);
   return result;
 }
 
 /** Enter a line into all blocks it touches: those it leaves, the one it crosses, those it enters. */
-function link({ minor }, edge, from, to) {
+function link(edge, from, to) {
   let common = 0;
   while (from[common] === to[common]) common++;
-  const weight = minor ? 0.1 : 6; // the way of the data is straight, parameters hang below it
+  const weight = edge.minor ? 0.1 : 6; // the longest way of the data is straight, others bend, parameters hang below it
   from[common - 1].links.push({ edge, weight, from: from[common], to: to[common] });
   for (let k = common; k < from.length - 1; k++) from[k].links.push({ edge, weight, from: from[k + 1], to: RIGHT });
   for (let k = common; k < to.length - 1; k++) to[k].links.push({ edge, weight, from: LEFT, to: to[k + 1] });
@@ -54,7 +54,7 @@ function port(item, edge, entering) {
   return (entering ? item.entries : item.exits)?.get(edge) ?? item.h / 2;
 }
 
-/** Longest path from the left; an item that depends on nothing stands just before what needs it. */
+/** Longest path from the left; then each item as far right as what needs it allows, so that the steps of a loop stand one behind the other. */
 function rank(items, links) {
   const next = new Map(items.map((item) => [item, []]));
   const waiting = new Map(items.map((item) => [item, 0]));
@@ -65,11 +65,12 @@ function rank(items, links) {
     waiting.set(to, waiting.get(to) + 1);
   }
   for (const item of items) item.rank = 0;
-  const left = new Set(items);
+  const left = new Set(items), order = [];
   const ready = items.filter((item) => !waiting.get(item));
   while (left.size) {
     const item = ready.length ? ready.shift() : left.values().next().value; // the latter breaks a circle of modules
     if (!left.delete(item)) continue;
+    order.push(item);
     for (const other of next.get(item)) {
       if (!left.has(other)) continue;
       other.rank = Math.max(other.rank, item.rank + 1);
@@ -77,10 +78,14 @@ function rank(items, links) {
       if (!waiting.get(other)) ready.push(other);
     }
   }
-  for (const item of items) {
+  for (const link of links) {
+    const waits = link.from !== LEFT && link.to !== RIGHT && link.to.rank > link.from.rank + 1; // it is not what takes longest
+    if (waits) link.weight = Math.min(link.weight, 0.3);
+  }
+  for (const item of order.reverse()) {
     const after = next.get(item).map((other) => other.rank);
     item.given = !fed.has(item) && !item.items;
-    if (item.given && after.length) item.rank = Math.max(item.rank, Math.min(...after) - 1);
+    if (after.length) item.rank = Math.max(item.rank, Math.min(...after) - 1);
   }
 }
 
@@ -111,15 +116,19 @@ function stack(layers, segments) {
     (before.get(segment.to) ?? before.set(segment.to, []).get(segment.to)).push(segment);
     (after.get(segment.from) ?? after.set(segment.from, []).get(segment.from)).push(segment);
   }
+  const most = (segments = []) => Math.max(0.001, ...segments.map(({ weight }) => weight));
   for (const layer of layers) {
-    for (const item of layer) item.wish = 0;
+    for (const item of layer) {
+      item.wish = 0;
+      item.weight ??= item.given ? 0.001 : Math.max(most(before.get(item)), most(after.get(item)));
+    }
     settle(layer);
   }
   for (let sweep = 0; sweep < 12; sweep++) {
     const rightwards = sweep % 2 === 0;
     for (const layer of rightwards ? layers : [...layers].reverse()) {
       for (const item of layer) item.wish = wish(item, (rightwards ? before : after).get(item), rightwards);
-      if (sweep < 6) layer.sort((a, b) => Boolean(a.given) - Boolean(b.given) || a.wish + a.h / 2 - b.wish - b.h / 2);
+      if (sweep < 6) layer.sort((a, b) => Boolean(a.given) - Boolean(b.given) || Math.round(a.wish + a.h / 2 - b.wish - b.h / 2));
       settle(layer);
     }
   }
@@ -144,7 +153,7 @@ function settle(layer) {
   for (const item of layer) {
     item.offset = offset;
     offset += item.h + (item.passing ? GAP.line : GAP.between);
-    let group = { items: [item], weight: item.weight ?? (item.given ? 0.001 : 2), place: item.wish - item.offset };
+    let group = { items: [item], weight: item.weight, place: item.wish - item.offset };
     while (groups.length && groups.at(-1).place > group.place) {
       const other = groups.pop();
       const weight = other.weight + group.weight;
@@ -179,7 +188,7 @@ function spread(block, layers, framed) {
 function collect(block, x, y, result) {
   for (const item of block.placed) {
     const [left, top] = [x + item.x, y + item.y];
-    if (item.passing) result.routes[item.edge].push([left, top + item.h / 2], [left + item.span, top + item.h / 2]);
+    if (item.passing) result.routes.get(item.edge).push([left, top + item.h / 2], [left + item.span, top + item.h / 2]);
     else if (!item.items) result.cards.set(item.id, { x: left, y: top, w: item.w, h: item.h });
     else {
       result.frames.push({ id: item.id, x: left, y: top, w: item.w, h: item.h });

@@ -168,16 +168,15 @@ function listenToTag() {
 /** Colour cards and wires for this step. */
 function paintStep() {
   const step = DATA.steps[now];
-  const active = step.node ? shownAs(nodes.get(step.node)) : null;
-  const sources = new Set(step.from.map((id) => shownAs(nodes.get(id))));
+  const [active, ...sources] = cardsOf(step);
   find("graph").setAttribute("class", step.phase === "turn" ? "backward" : step.phase);
   for (const card of view.cards.values()) {
     const states = card.nodes.map(stateOf);
     const classes = card.group.classList;
     classes.toggle("computed", states.every(({ value }) => value));
     classes.toggle("graded", states.some(({ grad }) => grad));
-    classes.toggle("now", card.id === active);
-    classes.toggle("source", sources.has(card.id) && card.id !== active);
+    classes.toggle("now", card === active);
+    classes.toggle("source", sources.includes(card));
     classes.toggle("chosen", Boolean(chosen) && card.id === shownAs(chosen));
     if (card.module) paintProgress(card, states);
   }
@@ -203,9 +202,7 @@ function paintWire({ path, pairs }, step) {
 
 /** Keep what happens in view. */
 function followStep() {
-  const step = DATA.steps[now];
-  if (!step.node) return;
-  lookAt([...new Set([step.node, ...step.from].map((id) => view.cards.get(shownAs(nodes.get(id)))))]);
+  lookAt(cardsOf(DATA.steps[now]));
 }
 
 function play(on) {
