@@ -154,7 +154,11 @@ def test_every_mask(func, shaped, data, keepdims):
     np.testing.assert_array_equal(y.data, func(x, **how))
 
 
-@pytest.mark.parametrize("method", [np.add.reduce, np.multiply.reduce, np.maximum.reduce, np.minimum.reduce, np.logaddexp.reduce], ids=str)
+@pytest.mark.parametrize(
+    "method",
+    [np.add.reduce, np.multiply.reduce, np.maximum.reduce, np.minimum.reduce, np.logaddexp.reduce],
+    ids=["add", "multiply", "maximum", "minimum", "logaddexp"],
+)
 def test_ufuncs_reduce_some_elements(method):
     x = numbers((3, 4))
     mask = np.arange(12).reshape(3, 4) % 3 > 0

@@ -1,4 +1,4 @@
-"""Positive and negative numbers differ in colour for the colour-blind too: measured on the page's own style sheet.
+"""Signs, and classes, differ in colour for the colour-blind too: measured on the page's own style sheet.
 
 Colour blindness is simulated by the matrices of Machado, Oliveira and Fernandes (2009) at full severity, on linear
 RGB; differences are CIEDE2000, after the paper of Sharma, Wu and Dalal (2005), with its test pairs.
@@ -6,6 +6,7 @@ RGB; differences are CIEDE2000, after the paper of Sharma, Wu and Dalal (2005), 
 
 from __future__ import annotations
 
+import itertools
 import re
 from importlib.resources import files
 
@@ -97,3 +98,13 @@ def test_signs_differ_in_colour(kind, theme, seen):
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_values_and_gradients_differ_in_colour(theme, seen):
     assert difference(lab(tones(theme)["value"], seen), lab(tones(theme)["gradient"], seen)) > LEAST
+
+
+@pytest.mark.parametrize("seen", SEEN)
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_classes_have_colours_of_their_own(theme, seen):
+    """Six classes cannot be 20 away from the four tones of the signs for everyone; their shapes tell them apart as well."""
+    classes = [lab(tones(theme)[f"class-{k}"], seen) for k in range(6)]
+    signs = [lab(tones(theme)[name], seen) for name in ("value", "value-negative", "gradient", "gradient-negative")]
+    assert min(difference(one, other) for one, other in itertools.combinations(classes, 2)) > LEAST
+    assert min(difference(one, other) for one in classes for other in signs) > (18 if seen == "by most people" else 8)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import re
 from base64 import b64decode
-from importlib.resources import files
 
 import numpy as np
 import pytest
@@ -248,35 +246,3 @@ def test_the_model_is_afterwards_as_it_was(fits):
         assert p.data is data
         np.testing.assert_array_equal(data, numbers)
     assert (model.training, model.dense.training) == (False, True)
-
-
-# -- colours -----------------------------------------------------------------------------------------------
-
-# How colours look to people without one of the three cones: Machado, Oliveira and Fernandes (2009), for linear RGB.
-SEEN = {
-    "all three": np.eye(3),
-    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
-    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
-    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
-}
-XYZ = np.array([[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]])
-
-
-def lab(colour, seen):
-    """CIELAB of a colour such as #1f5fbf."""
-    rgb = np.array([int(colour[k : k + 2], 16) for k in (1, 3, 5)]) / 255
-    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
-    t = XYZ @ np.clip(np.array(SEEN[seen]) @ linear, 0, 1) / XYZ.sum(axis=1)
-    x, y, z = np.where(t > (6 / 29) ** 3, np.cbrt(t), t / (3 * (6 / 29) ** 2) + 4 / 29)
-    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
-
-
-@pytest.mark.parametrize("seen", SEEN)
-@pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
-def test_classes_have_colours_of_their_own_for_everyone(seen, theme):
-    style = (files("tinygrad_lr.show") / "page" / "page.css").read_text(encoding="utf-8")
-    colours = {name: pair[theme] for name, *pair in re.findall(r"--([\w-]+): light-dark\((#\w{6}), (#\w{6})\)", style)}
-    classes = [lab(colours[f"class-{k}"], seen) for k in range(6)]
-    signs = [lab(colours[name], seen) for name in ("value", "value-negative", "gradient", "gradient-negative")]
-    assert min(np.linalg.norm(a - b) for a, b in itertools.combinations(classes, 2)) > 20
-    assert min(np.linalg.norm(a - b) for a in classes for b in signs) > (20 if seen == "all three" else 8)
