@@ -1,6 +1,7 @@
 """Rows of the functions of scipy.special."""
 
-import numpy
+from importlib import import_module
+
 from scipy import special
 
 from tests.rules.rows import Row
@@ -12,12 +13,8 @@ WIDE = (-6.0, 6.0)
 
 
 def special_of(np):
-    """The module that goes with ``np``: SciPy's, or JAX's."""
-    if np is numpy:
-        return special
-    import jax
-
-    return jax.scipy.special
+    """The module that goes with ``np``: scipy.special, or jax.scipy.special."""
+    return import_module(f"{np.__name__.replace('numpy', 'scipy')}.special")
 
 
 def of(func, *shapes, name=None, domain=(-2.0, 2.0), jax=True):

@@ -137,8 +137,7 @@ def test_sliding_products_of_every_length(m, n, mode, correlate):
 
 
 @pytest.mark.parametrize("mode", ["full", "same", "valid"])
-def test_torch_agrees_on_sliding_products(mode):
-    torch = pytest.importorskip("torch")
+def test_torch_agrees_on_sliding_products(mode, torch):
     rng = np.random.default_rng(0)
     a, v = rng.normal(size=8), rng.normal(size=3)
     u, w = (torch.tensor(x, requires_grad=True) for x in (a, v))

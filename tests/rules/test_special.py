@@ -217,8 +217,7 @@ def test_float32_stays_float32_of_two(func):
 
 
 @pytest.mark.parametrize("name, torch_name, low, high", [(name, other, *span) for name, (other, span) in IN_TORCH.items()])
-def test_torch_agrees(name, torch_name, low, high):
-    torch = pytest.importorskip("torch")
+def test_torch_agrees(name, torch_name, low, high, torch):
     x = np.linspace(low, high, 41)
     u = torch.tensor(x, requires_grad=True)
     v = getattr(torch.special, torch_name)(u)
@@ -233,8 +232,7 @@ def test_torch_agrees(name, torch_name, low, high):
 
 
 @pytest.mark.parametrize("name", ["xlogy", "xlog1py"])
-def test_torch_agrees_on_two(name):
-    torch = pytest.importorskip("torch")
+def test_torch_agrees_on_two(name, torch):
     x, y = np.array([0.0, 0.5, 3.0])[:, None], np.array([0.1, 1.0, 5.0])
     u, v = (torch.tensor(a, requires_grad=True) for a in (x, y))
     want = torch.autograd.grad(getattr(torch.special, name)(u, v).sum(), (u, v))
@@ -279,8 +277,7 @@ def test_logsumexp_far_from_0_is_as_exact_as_near():
     np.testing.assert_allclose(far, near, rtol=1e-8)
 
 
-def test_torch_agrees_on_logsumexp():
-    torch = pytest.importorskip("torch")
+def test_torch_agrees_on_logsumexp(torch):
     z = np.random.default_rng(0).normal(size=(3, 4)) * 50
     u = torch.tensor(z, requires_grad=True)
     want = torch.autograd.grad(torch.logsumexp(u, 1).square().sum(), u)[0].numpy()
