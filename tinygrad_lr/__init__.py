@@ -5,10 +5,11 @@ every run, for the gradcheck fixture), and using Tensors loads NumPy and nothing
 """
 
 from importlib import import_module as _import_module
-from typing import TYPE_CHECKING as _TYPE_CHECKING
-from typing import Any as _Any
 
-if _TYPE_CHECKING:
+TYPE_CHECKING = False  # for type checkers; typing itself would take longer to load than all of this
+if TYPE_CHECKING:
+    from typing import Any as _Any
+
     from tinygrad_lr import nn as nn
     from tinygrad_lr.autodiff.derivatives import grad as grad
     from tinygrad_lr.autodiff.derivatives import gradients as gradients
@@ -57,7 +58,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split
 __all__ = ["nn", *sorted(_HOME_OF)]
 
 
-def __getattr__(name: str) -> _Any:
+def __getattr__(name: str) -> "_Any":
     if name == "nn":
         return _import_module("tinygrad_lr.nn")
     if name not in _HOME_OF:

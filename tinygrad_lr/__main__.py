@@ -1,17 +1,20 @@
 """``python -m tinygrad_lr``. Ctrl-C ends it with one line, also while it is still loading."""
 
-import contextlib
+import _signal as signal  # type: ignore[import-not-found]  # without the Enums around it, which take longest of all to load
 import os
-import signal
 import sys
-from typing import Any, NoReturn
+
+TYPE_CHECKING = False  # typing would take longer to load than all that comes before Ctrl-C is provided for
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 
-def stop(*_: Any) -> NoReturn:
+def stop(*_: "Any") -> "NoReturn":
     """End at once. While modules load, a KeyboardInterrupt would come out of them as a traceback, or as something else."""
-    with contextlib.suppress(OSError):
+    try:
         os.write(2, b"\nstopped\n")
-    os._exit(130)  # as a shell reports the end of a program by SIGINT
+    finally:
+        os._exit(130)  # as a shell reports the end of a program by SIGINT
 
 
 def run() -> int:

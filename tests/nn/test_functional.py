@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict, defaultdict
+
 import numpy as np
 import pytest
 
@@ -171,6 +173,26 @@ def test_buffers_in_all_places():
     assert answers[2] is answers[3]
     assert isinstance(answers[4], np.float64)
     assert_as_before(model, before)
+
+
+def test_what_forward_adds_to_a_structure_is_forgotten():
+    class Notes(nn.Module):
+        def __init__(self):
+            self.means = OrderedDict(first=np.zeros(1))
+            self.seen = {"list": [], "counts": defaultdict(int)}
+
+        def forward(self, x):
+            self.means["next"] = self.means["first"] + x
+            self.seen["list"].append(x)
+            self.seen["counts"]["calls"] += 1
+            return self.means["next"]
+
+    model = Notes()
+    assert nn.functional_call(model, {"means.first": np.ones(1)}, 1.0) == 2.0
+    assert list(model.state_dict()) == ["means.first"]
+    assert (model.means["first"], model.seen) == (0.0, {"list": [], "counts": {}})
+    model.load_state_dict({"means.first": np.ones(1)})
+    assert type(model.means) is OrderedDict
 
 
 def test_random_generators_move_on():

@@ -206,3 +206,19 @@ def test_a_refused_step_changes_nothing():
     with pytest.raises(RuntimeError):
         nn.SGD([p], lr=0.1, weight_decay=0.5).step()
     assert p.item() == 1
+
+
+def test_an_optimiser_of_ones_own():
+    class SignDescent(nn.Optimizer):
+        def step(self):
+            for p in self.parameters:
+                p.data = p.data - self.lr * np.sign(p.grad)
+
+    w = nn.Parameter([3.0, -2.0])
+    optimizer = SignDescent([w], lr=0.5)
+    assert isinstance(nn.SGD([w], lr=0.1), nn.Optimizer)
+    np.sum(w * w).backward()
+    optimizer.step()
+    optimizer.zero_grad()
+    np.testing.assert_array_equal(w.data, [2.5, -1.5])
+    assert w.grad is None

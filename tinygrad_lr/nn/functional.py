@@ -99,4 +99,4 @@ def copied(value: Any, memo: dict[int, Any], still: bool) -> Any:
         return value if value.requires_grad else memo.setdefault(id(value), Tensor(np.array(value.data)))
     if isinstance(value, np.ndarray) or (still and isinstance(value, np.random.Generator | np.random.RandomState)):
         return copy.deepcopy(value, memo)
-    return mapped(lambda thing: copied(thing, memo, still), value) if type(value) in (list, dict) or isinstance(value, tuple) else value
+    return mapped(lambda thing: copied(thing, memo, still), value) if isinstance(value, list | tuple | dict) else value

@@ -47,7 +47,7 @@ class Loss(Module):
                 f"{type(self).__name__} got predictions of shape {prediction.shape} and targets of shape {target.shape}: "
                 f"they must be equal, so reshape one (a column is y.reshape(-1, 1))"
             )
-        if self.binary:
+        if self.binary and self.checked() is not target:
             self.check(data_of(target))
         if target.dtype is not prediction.data.dtype:
             target = target.astype(np.result_type(prediction.dtype, np.float16))
