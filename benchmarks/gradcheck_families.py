@@ -79,8 +79,9 @@ def kink_beside_the_point(rng: Generator) -> Case:
 
 def ties(rng: Generator) -> Case:
     x = np.round(rng.normal(size=(size(rng, 6), size(rng, 8))), 0 if rng.uniform() < 0.5 else 6)
+    alone = np.sum(x[..., None, :] == x[..., :, None], axis=-1) == 1
     fn = [lambda x: np.sum(np.max(x, axis=-1) ** 2), lambda x: np.sum(np.sort(x, axis=-1)[:, 0] * np.exp(x[:, -1] / 3)), lambda x: np.median(x) * np.sum(x)]
-    return Case(fn[rng.integers(3)], (x,))
+    return Case(fn[rng.integers(3)], (x,), (alone,))
 
 
 # -- rounding ------------------------------------------------------------------------------------------
@@ -224,7 +225,7 @@ def narrow(rng: Generator) -> Case:
         lambda x: np.sum(np.sqrt(x)),
         lambda x: np.sum(np.log(x)),
         lambda x: np.sum(x * np.log(x)),
-        lambda x: np.sum(np.arccos(1 - x)),
+        lambda x: np.sum(np.arccos(1 - np.sqrt(x))),
         lambda x: np.sum(x**1.5),
     ]
     return Case(fn[rng.integers(5)], (x,))

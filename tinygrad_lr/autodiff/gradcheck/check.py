@@ -24,7 +24,6 @@ RTOL = 1e-6
 RTOL_OF_FLOAT32 = 1e-3  # how far a gradient in float32 may be from the same in float64
 NUDGE = 0.01  # how far beside a kink the check is repeated, in units of x
 NEAR, NEIGHBOURS = 2.0**-24, 4  # how far around it, and at how many points, one looks whether it is at a kink
-AGAIN = 2  # further calls at the same point before anything but "ok" is reported: a function may change only now and then
 SHOWN = 3  # elements that show a pattern
 
 
@@ -184,9 +183,8 @@ def checked(subject: Subject, gradient: Callable[..., Any] | None, order: int, o
             seeds = [*seeds, [spread(options.rng, x.shape) * units(x) for x in subject.xs]]
         check = Check(subject, gradient, seeds, options, kinks={(row.path, row.index) for row in rows if row.verdict == "kink"})
         found = check.rows()
-        if any(row.verdict != "ok" for row in found):
-            for message in filter(None, (subject.unsteady() for _ in range(AGAIN))):
-                return unchecked(subject, message)
+        if any(row.verdict != "ok" for row in found) and (message := subject.unsteady()):
+            return unchecked(subject, message)  # it changes only now and then
         rows += found
         notes += check.notes
         if any(row.verdict in ("wrong", "unchecked") for row in found):
@@ -259,8 +257,9 @@ class Check:
         found = [g if fault is None else fault.mended for g, fault in zip(exact, faults)]
         mended: list[Floats] = [np.zeros(x.shape) if g is None else g.astype(np.float64) for x, g in zip(xs, found)]
         weights = joined([np.asarray(w) for w in self.seeds[-1]])
-        inside, blur = functools.cache(lambda: self.inside(xs)), lambda k, direction: self.blur(xs, k, direction)
-        return Problem(self.order, self.subject.names, xs, mended, self.values, weights, joined(answers), eps, inside, blur), faults
+        inside = functools.cache(lambda: self.inside(xs))
+        blur, slope = functools.partial(self.blur, xs), functools.partial(self.slope, xs)
+        return Problem(self.order, self.subject.names, xs, mended, self.values, weights, joined(answers), eps, inside, blur, slope), faults
 
     def inside(self, xs: list[Floats]) -> float:
         """What rounding does to the weighted values, seen from inside; 0 where autodiff cannot look into the function."""
@@ -279,6 +278,14 @@ class Check:
             return rounding([found[k]], [direction])
         except Exception:
             return 0.0
+
+    def slope(self, xs: list[Floats], k: int, x: Floats, direction: Floats) -> float:
+        """The gradient in question at another x of input k, along a direction; nan where it has another shape."""
+        try:
+            g = self.gradients([*xs[:k], x, *xs[k + 1 :]])[k]
+        except RuleError:
+            return np.nan
+        return float(np.sum(g * direction)) if g is not None and g.shape == x.shape else np.nan
 
     # -- rows ------------------------------------------------------------------------------------------
 
@@ -382,7 +389,8 @@ class Check:
         pattern = recognised(gradient, seen, self.sizes())
         if pattern is None:
             return []
-        found = [gradient.look_at(i) for i in worst_places(gradient, pattern, SHOWN)]
+        expected = (pattern.right - gradient.gradient) * gradient.scale
+        found = [gradient.look_at(i, float(expected[i])) for i in worst_places(gradient, pattern, SHOWN)]
         if not all(f.verdict == "wrong" for f in found):
             return []
         self.notes.append(f"{path}: {pattern.note}{at}")
@@ -472,7 +480,7 @@ class Check:
         xs, found = list(problem.inputs), []
         for _ in range(NEIGHBOURS):
             xs[k] = problem.inputs[k] + NEAR * units(problem.inputs[k]) * spread(self.options.rng, xs[k].shape)
-            found.append(self.gradients(xs)[k])
+            found.append(np.asarray(self.gradients(xs)[k]))
         return not np.allclose(found, found[0], rtol=NUDGE, atol=NUDGE * float(np.max(np.abs(found))))
 
     def with_autodiffs(self, rows: list[Row]) -> list[Row]:

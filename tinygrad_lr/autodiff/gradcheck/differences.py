@@ -173,8 +173,8 @@ class Line:
         return quotient._replace(noise=max(quotient.noise, self.floor / quotient.step))
 
     def flat(self, quotient: Quotient) -> bool:
-        """Whether the gradient is no more than rounding, and a step of ordinary length showed nothing else."""
-        unseen = abs(quotient.residual) <= ROUNDED * quotient.noise
+        """Whether the gradient is no more than rounding of the answers, and a step of ordinary length showed nothing else."""
+        unseen = abs(quotient.residual) <= ROUNDED * quotient.noise and quotient.noise * quotient.step > self.floor
         return self.unit >= 2.0**-10 and unseen and abs(self.predicted) <= ROUNDED * quotient.noise * quotient.step
 
     def at(self, step: float) -> Quotient:

@@ -8,6 +8,7 @@ fine to coarse, and the error estimate says what is left of it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise, takewhile
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ SURE = 4.0  # how many times its error estimate a residual must be to count
 HIDDEN = 1e3  # how many times the tolerance an error may be before it is said that precision is limited
 NOISY = 1e-12  # noise in the answers beyond what rounding explains
 ALIKE = 0.05  # how closely neighbouring quotients agree on a plateau
+PATIENCE = 3  # steps without a smaller error after which one stops
 VISIBLE = 1e-4  # the part of the answers that a mismatch must add up to, to be believed against longer steps
 STEEPER = 1.5  # how much steeper each finer step is, at least, where a slope grows without bound
 
@@ -84,7 +86,9 @@ def estimated(line: Line, tolerance: float, expected: float | None = None) -> Es
     if residual <= tolerance + rounding:
         if rounding <= HIDDEN * tolerance or line.flat(first):
             return Estimate(first.residual, min(rounding, residual), first.step, (first, first))
-        return sharpened(line, climbed(line, first.step * max(1.0, 1 / line.unit), tolerance), tolerance)
+        found = climbed(line, first.step * max(1.0, 1 / line.unit), tolerance)
+        found = found if np.isfinite(found.residual) else climbed(line, RATIO * first.step, tolerance)
+        return sharpened(line, found, tolerance)
     finer = max(FINEST, next_step(first.step * max(rounding / residual, EPS**2)))
     found = confirmed(line, first, finer)
     return found or sharpened(line, climbed(line, STRIDE * first.step if first.still else min(first.step, finer), tolerance), tolerance)
@@ -131,7 +135,7 @@ def climbed(line: Line, step: float, tolerance: float) -> Estimate:
     best: Estimate | None = None
     plateau = worse = 0
     reach = REACH * max(1.0, 1 / line.unit)
-    while step <= reach and worse < 3:
+    while step <= reach and worse < PATIENCE:
         quotient = line.at(step)
         step *= RATIO
         if not np.isfinite(quotient.residual):
@@ -152,9 +156,10 @@ def climbed(line: Line, step: float, tolerance: float) -> Estimate:
             break
     if best is None:
         return undecided(line, levels)
-    if best.within(tolerance):
+    if best.within(tolerance) and not best.quotients[1].still:
         return best
-    best = doubted(line, best, levels, step, reach) if best.exceeds(tolerance) else best
+    if best.exceeds(tolerance) or best.quotients[1].still:
+        best = doubted(line, best, levels, step, reach)
     return best._replace(negligible=best.negligible or dwarfed(best, line.ahead(STRIDE * balanced_step(line.eps))[1], line.eps))
 
 
@@ -177,34 +182,43 @@ def unbounded(levels: list[Quotient]) -> bool:
 
 
 def doubted(line: Line, best: Estimate, levels: list[Quotient], step: float, reach: float) -> Estimate:
-    """A mismatch seen at fine steps, or what remains of it in view of longer ones.
+    """What was seen at fine steps, in view of longer ones.
 
     What a function is computed from may be far larger than its answer. Then its answers do not move at all over a short way, or
-    move in steps, and are smooth in between: with a slope of their own that has nothing to do with the gradient.
+    move in jerks, and are smooth in between: with a slope of their own that has nothing to do with the gradient. That is
+    supposed where both sides move as one at longer steps, and the short way is less than a part `VISIBLE` of the answers.
     """
-    far = reach if levels[-1].still else RATIO * STRIDE * balanced_step(line.eps)
-    while step <= far:
-        quotient = line.at(step)
-        step *= RATIO
-        if np.isfinite(quotient.residual):
-            levels.append(quotient)
+    levels = levels + list(further(line, step, reach if levels[-1].still else RATIO * STRIDE * balanced_step(line.eps)))
     weighted = line.weights * line.centre
     size = max(float(np.sqrt(weighted @ weighted)), *(max(abs(q.left), abs(q.right)) * q.step for q in levels))
     still = max((q.step for q in levels if q.still), default=0.0)
-    if still and abs(line.predicted) * still <= ROUNDED * line.eps * size:
-        return best._replace(negligible=True)
+    if still >= best.step:
+        coarser = [q for q in levels if q.step > still and q.left and q.right]
+        moving = next((a for a, b in pairwise(coarser) if agree(line, a, b)), None)
+        if moving is None or max(abs(line.predicted), abs(moving.residual)) * still > VISIBLE * size:
+            return best._replace(negligible=abs(line.predicted) * still <= ROUNDED * line.eps * size)
+        return extrapolated(line, levels, levels.index(moving))
     doubt = abs(best.residual) / 4
     clear = [q for q in levels if q.step < best.step and ROUNDED * q.noise <= doubt and not q.still]
     if clear and abs(clear[0].residual) <= doubt:
         return best._replace(error=abs(best.residual))  # right as close as one can look, with a kink very near
     coarser = [q for q in levels if q.step > best.step]
-    same = takewhile(lambda q: abs(q.residual - best.residual) <= doubt, coarser)
-    seen = max([best.step, *(q.step for q in same)])
+    same = list(takewhile(lambda q: abs(q.residual - best.residual) <= doubt, coarser))
+    seen = same[-1].step if same else best.step
     against = any(max(abs(a.residual), abs(b.residual)) <= doubt for a, b in pairwise(coarser))
     if not against or abs(best.residual) * seen > VISIBLE * size:
         return best
-    starts = [k for k, (fine, coarse) in enumerate(pairwise(levels)) if fine.step > seen and agree(line, fine, coarse)]
-    return extrapolated(line, levels, starts[0]) if starts else best._replace(error=abs(best.residual))
+    levels += further(line, RATIO * levels[-1].step, reach)
+    return extrapolated(line, levels, sum(q.step <= seen for q in levels))
+
+
+def further(line: Line, step: float, reach: float) -> Iterator[Quotient]:
+    """The quotients at steps from there on, where the function is defined."""
+    while step <= reach:
+        quotient = line.at(step)
+        step *= RATIO
+        if np.isfinite(quotient.residual):
+            yield quotient
 
 
 def agree(line: Line, fine: Quotient, coarse: Quotient) -> bool:
