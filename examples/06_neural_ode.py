@@ -69,7 +69,7 @@ def loss(p, y0=start):
 
 
 # The gradient through the solver, against differences of the solver.
-print("gradient check:", tg.gradcheck(loss, parameters, start, order=1, rtol=1e-5, raise_error=False))
+print("gradient check:", tg.gradcheck(loss, parameters, start, order=1, rtol=1e-5))
 
 # Training, by scipy's L-BFGS on all parameters in a row.
 value_and_grad = tg.value_and_grad(loss)
