@@ -15,10 +15,13 @@ LAPTOP, PROJECTOR, PHONE = (1440, 900), (1920, 1080), (390, 844)
 SIZES = pytest.mark.parametrize("size", [LAPTOP, PROJECTOR, PHONE], ids=["laptop", "projector", "phone"])
 ALL = "all => all.map((one) => ({ label: one.getAttribute('aria-label').split(',')[0], ...one.querySelector('.body').getBoundingClientRect().toJSON() }))"
 ZOOM = "document.getElementById('camera').getCTM().a"
-
-
 WALK = """(keys) => {
-  const box = (one) => one.querySelector('.body').getBoundingClientRect().toJSON();
+  const place = (one) => one.getBoundingClientRect();
+  const stage = () => place(document.getElementById('stage'));
+  const box = (one) => { // on the stage, which grows and shrinks with the story above it
+    const { left, top, width, height } = place(one.querySelector('.body'));
+    return { left: left - stage().left, top: top - stage().top, width, height };
+  };
   const boxes = () => new Map([...document.querySelectorAll('.card')].map((one) => [one.dataset.id, box(one)]));
   const camera = document.getElementById('camera');
   return keys.map((key) => {
@@ -28,7 +31,7 @@ WALK = """(keys) => {
     return {
       step: document.getElementById('count').textContent, phase: document.getElementById('phase').textContent,
       zoom: camera.getCTM().a, camera: [camera.getCTM().e, camera.getCTM().f], moved: camera.getAttribute('style') !== style,
-      stage: document.getElementById('stage').getBoundingClientRect().toJSON(),
+      stage: { x: 0, y: 0, width: stage().width, height: stage().height },
       now: part.filter((one) => one.classList.contains('now')).map(box), before: part.map((one) => before.get(one.dataset.id)),
     };
   });

@@ -188,6 +188,14 @@ def test_private_and_odd_variables_give_no_name():
     assert computed(loss) == ["exp(w)", "sin_1", "L"]
 
 
+def test_a_number_is_not_taken_twice():
+    w = weights()
+    with observe():
+        sin_1 = np.exp(w)
+        loss = np.sin(sin_1 * 1.23456789 * w).sum()
+    assert computed(loss) == ["sin_1", "sin_1 * 1.235", "multiply_1", "sin_2", "L"]
+
+
 def test_names_that_users_gave_stay_theirs():
     w, v = weights("w"), weights("v")
     with observe():

@@ -186,9 +186,11 @@ class Nameless:
         return words
 
     def numbered(self, word: str) -> str:
-        """The word with the next number."""
-        self.times[word] += 1
-        words = f"{word}_{self.times[word]}"
+        """The word with the next number that no one has taken."""
+        words = ""
+        while not words or words in self.taken:
+            self.times[word] += 1
+            words = f"{word}_{self.times[word]}"
         self.made.add(words)
         return words
 
