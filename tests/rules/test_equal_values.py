@@ -199,6 +199,14 @@ def test_traces_of_matrix_functions(where):
     assert np.isnan(second).any()
 
 
+def test_equals_are_seen_however_rounding_parts_them():
+    for seed in range(200):
+        n = 2 + seed % 4
+        q, _ = linalg.qr(np.random.default_rng(seed).normal(size=(n, n)))
+        first = tg.grad(lambda a: np.trace(root(symmetric(a))))(symmetric(q * 2 @ q.T))
+        np.testing.assert_allclose(first, np.eye(n) / (2 * np.sqrt(5)), rtol=0, atol=1e-12, err_msg=f"seed {seed}")
+
+
 @pytest.mark.parametrize("a", [np.diag([1.0, 2.0, 2.0]), symmetric(TURN @ np.diag([1.0, 2.0, 2.0]) @ TURN.T), np.diag([1.0, 5.0, 5.0])])
 def test_vectors_that_no_loss_uses_leave_its_gradient_alone(a):
     """The first vector's value stands by itself; the others are equal, and at second order they come in."""

@@ -119,8 +119,9 @@ def test_float32_stays(func):
 def test_quantile_has_numpys_dtype(func, dtype):
     x = numbers((5,)).astype(dtype)
     kinds = (0.25, 1, [0.25], [0.25, 0.5], [0, 1], (0.5,), [[0.25, 1]], np.array([0.25, 0.5]), np.array(0.25))
-    scalars = [kind(0.5) for kind in (np.float16, np.float32, np.float64)] if NUMPY >= (2, 4) else []  # before, NumPy took them for Python numbers
-    for q in (*kinds, *scalars, *(np.array([0.5], kind) for kind in (np.float16, np.float32))):
+    if NUMPY >= (2, 4):  # before, NumPy took these scalars for Python numbers, and per cents to more digits
+        kinds += (np.float16(0.5), np.float32(0.5), np.float64(0.5), np.array([0.5], np.float16), np.array([0.5], np.float32))
+    for q in kinds:
         for method in ("linear", "lower", "hazen"):
             got, want = func(tg.Tensor(x, requires_grad=True), q, method=method), func(x, q, method=method)
             assert got.dtype == want.dtype, (q, method)

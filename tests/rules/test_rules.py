@@ -85,15 +85,15 @@ def test_value(row):
 
 @each_row
 def test_dtypes(row):
-    """Values have NumPy's own type, and gradients that of the variable; where NumPy knows no float16, a Tensor does not either."""
+    """Values have NumPy's own type, and gradients that of the variable; where NumPy fails on float16, a Tensor does as well."""
     for dtype, digits in ((np.float16, 4e-3), (np.float32, 1e-5), (np.float64, 1e-12)):
         arrays = row.arrays(dtype=dtype)
         xs = [tg.Tensor(a, requires_grad=True) for a in arrays]
         try:
             expected = flat(row.call(np, *arrays))
-        except TypeError:
+        except (TypeError, RuntimeWarning) as error:  # a warning: of 0 by np.sinc before NumPy 2.3
             assert dtype is np.float16
-            with pytest.raises(TypeError):
+            with pytest.raises(type(error)):
                 row.call(np, *xs)
             continue
         for got, want in zip(flat(row.call(np, *xs)), expected, strict=True):

@@ -104,8 +104,8 @@ def lengths(w: Array, active: Array = True) -> Array:
 
 
 def rounding(w: Array) -> Array:
-    """How far apart equal values may come out of a decomposition."""
-    return w.shape[-1] * np.finfo(w.dtype).eps * np.max(np.abs(w), axis=-1)
+    """How far apart equal values may come out of a decomposition: by LAPACK's bound, a modest multiple of n eps ||a||."""
+    return 8 * w.shape[-1] * np.finfo(w.dtype).eps * np.max(np.abs(w), axis=-1)
 
 
 # -- triangles -------------------------------------------------------------------------------------

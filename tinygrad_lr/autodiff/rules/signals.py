@@ -79,7 +79,7 @@ def polyval(p: Sequence[Array] | Array, x: Array) -> Array:
     """Horner's scheme: from the highest power down, times x and plus the next coefficient."""
     y: Array = np.zeros_like(x)
     for coefficient in p:
-        y = y * x + coefficient
+        y = y * x + (coefficient if hasattr(coefficient, "dtype") else np.asarray(coefficient))  # not weak, as no element of an array is
     return y
 
 

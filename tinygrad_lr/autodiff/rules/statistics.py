@@ -125,7 +125,7 @@ def places_of(fractions: Array, counts: Array, method: str) -> Array:
 
 def percentile(a: Array, q: Any, *args: Any, **kwargs: Any) -> Array:
     """`quantile` of per cents."""
-    return quantile(a, q / 100 if isinstance(q, float | int) else np.asarray(q) / 100, *args, **kwargs)
+    return quantile(a, q / 100 if type(q) in (float, int) else np.asarray(np.asarray(q) / 100), *args, **kwargs)
 
 
 def nanmedian(a: Array, axis: Axis = None, out: None = None, overwrite_input: bool = False, keepdims: bool = False) -> Array:
