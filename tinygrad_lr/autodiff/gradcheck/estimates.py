@@ -90,8 +90,7 @@ def estimated(line: Line, tolerance: float, expected: float | None = None) -> Es
         found = found if np.isfinite(found.residual) else climbed(line, RATIO * first.step, tolerance)
         return sharpened(line, found, tolerance)
     finer = max(FINEST, next_step(first.step * max(rounding / residual, EPS**2)))
-    found = confirmed(line, first, finer)
-    return found or sharpened(line, climbed(line, STRIDE * first.step if first.still else min(first.step, finer), tolerance), tolerance)
+    return confirmed(line, first, finer) or sharpened(line, climbed(line, STRIDE * first.step if first.still else min(first.step, finer), tolerance), tolerance)
 
 
 def confirmed(line: Line, first: Quotient, finer: float) -> Estimate | None:

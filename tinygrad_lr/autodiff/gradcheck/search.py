@@ -19,6 +19,7 @@ from tinygrad_lr.autodiff.gradcheck.estimates import STEEPER, SURE, Estimate, es
 
 LIMIT = 12  # suspicious elements after which the search ends: then most of them are
 HALVINGS = 400
+JUMPS = "the slope grows without bound as the step shrinks"
 NEAR = 2.0**-20  # how far from the point, in units of x, a gradient must not have changed to be continuous
 PATH = 2.0**-7  # the length of a way along which it is integrated
 GAUSS = (  # points and weights of the five-point rule on [0, 1]
@@ -185,7 +186,7 @@ class Gradient:
         slope = (found.residual + line.predicted) / scale
         tolerance = (self.tolerance.absolute + self.tolerance.relative * max(abs(analytic), abs(slope))) * scale
         if not (self.finite[i] and np.isfinite(slope)):
-            return self.look_beside(i, line, slope)
+            return self.look_beside(i, line, found)
         off = not found.negligible and abs(found.residual) > tolerance + min(found.error, ROUNDED * found.quotients[1].noise)
         sides = kink(line, found, off, tolerance)
         if sides is not None and sides.hold(line.predicted, tolerance):
@@ -193,17 +194,20 @@ class Gradient:
         if not off:
             return Finding(i, analytic, slope, "ok")
         if found.unbounded:
-            return Finding(i, analytic, slope, "kink", note="the slope grows without bound as the step shrinks")
+            return Finding(i, analytic, slope, "kink", note=JUMPS)
         if not found.exceeds(tolerance) or not found.exceeds(tolerance + self.blur(line)) or (expected is None and self.proved(line, found.residual)):
             return Finding(i, analytic, slope, "precision")
         left, right = (np.nan, np.nan) if sides is None else (sides.left / scale, sides.right / scale)
         return Finding(i, analytic, slope, "wrong", left, right)
 
-    def look_beside(self, i: int, line: Line, slope: float) -> Finding:
+    def look_beside(self, i: int, line: Line, found: Estimate) -> Finding:
         """An element that is not finite, or where the function is defined on one side at most."""
         analytic, scale = float(self.exact[i]), float(self.scale[i])
+        slope = (found.residual + line.predicted) / scale
         if np.isfinite(slope):
-            return Finding(i, analytic, slope, "wrong")
+            if found.error <= abs(found.residual):
+                return Finding(i, analytic, slope, "wrong")
+            return Finding(i, analytic, slope, "unchecked", note=f"not finite; {JUMPS}")
         coarse = line.at(balanced_step(line.eps))
         fine = line.at(coarse.step / RATIO)
         near, far = (fine.left, coarse.left) if np.isfinite(fine.left) else (fine.right, coarse.right)
@@ -220,6 +224,15 @@ class Gradient:
         residual, noise = precise(line, step)
         scale = float(self.scale[i])
         return Finding(i, float(self.exact[i]), (residual + line.predicted) / scale, "ok", floor=noise / scale)
+
+    def look_for_jump_at(self, i: int) -> Finding:
+        """An element where the function is known to have a kink at a lower order: whether it jumps there."""
+        line = self.line(self.unit(i))
+        coarse = line.at(balanced_step(line.eps))
+        fine = line.at(coarse.step / RATIO)
+        grows = abs(fine.residual) > STEEPER * abs(coarse.residual)
+        slope = (fine.residual + line.predicted) / float(self.scale[i])
+        return Finding(i, float(self.exact[i]), slope, "kink" if grows else "ok", note=JUMPS if grows else "")
 
     def edges(self, step: float) -> list[int]:
         """The elements that cannot move both ways, found by halving: the first few of them."""
