@@ -125,7 +125,8 @@ def differing(name: str, first: Floats, again: Floats) -> str:
     """In what two calls at the same point differ; empty if in nothing but rounding."""
     if first.shape != again.shape:
         return f"{name} differs between two calls at the same point: it gives {first.size} numbers and then {again.size}. {STANDSTILL}"
-    if np.allclose(first, again, rtol=0, atol=STEADY * float(np.linalg.norm(first)), equal_nan=True):
+    size = float(np.linalg.norm(first[np.isfinite(first)]))
+    if np.allclose(first, again, rtol=0, atol=STEADY * size, equal_nan=True):
         return ""
     i = int(np.argmax(np.abs(again - first)))
     return f"{name} differs between two calls at the same point: it gives {first[i]:.6g} and then {again[i]:.6g}. {STANDSTILL}"
