@@ -168,6 +168,7 @@ class Line:
         self.known: dict[float, Quotient] = {}
         self.floor = 0.0  # of the rounding, until `looked_inside`
         self.predicted = float(np.sum(gradient * direction))
+        self.size = float(np.linalg.norm(weights * centre))
         moved = np.abs(direction[direction != 0])
         self.unit = float(2.0 ** np.floor(np.log2(np.median(moved)))) if moved.size else 1.0
 
@@ -178,7 +179,7 @@ class Line:
 
     def flat(self, quotient: Quotient) -> bool:
         """Whether the gradient is no more than rounding of the answers, and a step of ordinary length showed nothing else."""
-        unseen = abs(quotient.residual) <= ROUNDED * quotient.noise and quotient.noise * quotient.step > self.floor
+        unseen = abs(quotient.residual) <= ROUNDED * quotient.noise and quotient.noise > self.floor / quotient.step
         return self.unit >= 2.0**-10 and unseen and abs(self.predicted) <= ROUNDED * quotient.noise * quotient.step
 
     def at(self, step: float) -> Quotient:

@@ -194,8 +194,7 @@ def doubted(line: Line, best: Estimate, levels: list[Quotient], step: float, rea
     supposed where both sides move as one at longer steps, and the short way is less than a part `VISIBLE` of the answers.
     """
     levels = levels + list(further(line, step, reach if levels[-1].still else RATIO * long_step(line)))
-    weighted = line.weights * line.centre
-    size = max(float(np.sqrt(weighted @ weighted)), *(max(abs(q.left), abs(q.right)) * q.step for q in levels))
+    size = max(line.size, *(max(abs(q.left), abs(q.right)) * q.step for q in levels))
     still = max((q.step for q in levels if q.still), default=0.0)
     if still >= best.step:
         coarser = [q for q in levels if q.step > still and q.left and q.right]
@@ -250,8 +249,8 @@ def extrapolated(line: Line, levels: list[Quotient], plateau: int) -> Estimate:
 
 
 def sharpened(line: Line, estimate: Estimate, tolerance: float) -> Estimate:
-    """The estimate by a complex step, where real ones left doubt and the function allows it."""
-    if estimate.within(tolerance) or estimate.exceeds(tolerance) or not np.isfinite(estimate.residual):
+    """The estimate by a complex step, where real ones left doubt and the function allows it. What is lost inside the function is lost to it too."""
+    if estimate.within(tolerance) or estimate.exceeds(tolerance) or not np.isfinite(estimate.residual) or line.floor > SURE * line.eps * line.size:
         return estimate
     exact = line.by_complex_step()
     if exact is None or abs(exact - estimate.residual) > SURE * estimate.error or estimate.error > ALIKE * abs(line.predicted):

@@ -235,6 +235,9 @@ class Check:
             return rows + self.rows_beside(problem, k)[0]
         if rows:
             return rows
+        if not np.isfinite(seen.estimates[0].residual):
+            why = "fn is not defined on both sides here, and differences find nothing to compare it with"
+            return [self.row(gradient, Finding(-1, seen.lines[0].predicted, np.nan, "unchecked", note=why))]
         largest = int(np.argmax(np.abs(gradient.gradient) * gradient.scale))
         if not seen.limited and not seen.mismatch:
             return [self.row(gradient, gradient.look_closely_at(largest, seen.estimates[0].step))]

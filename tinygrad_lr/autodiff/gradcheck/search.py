@@ -395,7 +395,7 @@ def started(gradient: Gradient, rng: np.random.Generator) -> tuple[Pair, tuple[L
     pair = Pair(gradient, rng)
     lines = pair.lines()
     first = estimated(lines[0], gradient.allowed(lines[0].direction.ravel()))
-    if np.isfinite(first.residual) or not (edges := gradient.edges(balanced_step(gradient.problem.eps))):
+    if np.isfinite(first.residual) or not 0 < len(edges := gradient.edges(balanced_step(gradient.problem.eps))) <= LIMIT:
         return pair, lines, first
     gradient.free = gradient.free & ~np.isin(np.arange(gradient.n), edges)
     pair = Pair(gradient, rng)
