@@ -1,12 +1,13 @@
 """Functions on which a gradient check is tried: right gradients at points that are hard on differences.
 
 Each family draws a function and a point, with random sizes, values and types. Its gradient by autodiff is right (where there is a
-derivative), so whatever a check calls wrong is a false alarm; `faulty` makes it wrong at one element that counts, and a
-check that passes it has missed it.
+derivative), so whatever a check calls wrong is a false alarm; `wrong` spoils it at one element that counts, and a check that
+passes it has missed it. `benchmarks.gradcheck_faults` prints the rates, and a test hunts for false alarms.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -14,16 +15,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import tinygrad_lr as tg
+from tinygrad_lr.autodiff.gradcheck import Report
+from tinygrad_lr.autodiff.gradcheck.orders import units
 
 Generator = np.random.Generator
 
 
 class Case(NamedTuple):
-    """A function that gives one number, the arrays to check it at, and the elements of each that may be made wrong."""
+    """A function that gives one number, the arrays to check it at, and for each the elements where it has a derivative (all, if None)."""
 
     fn: Callable[..., Any]
     inputs: tuple[np.ndarray, ...]
-    smooth: tuple[Any, ...] | None = None  # masks; where None, all elements may
+    smooth: tuple[np.ndarray, ...] | None = None
 
 
 def size(rng: Generator, most: int = 40) -> int:
@@ -247,3 +250,44 @@ FAMILIES: dict[str, Callable[[Generator], Case]] = {
     "gated": gated,
     "narrow": narrow,
 }
+
+
+# -- checks --------------------------------------------------------------------------------------------
+
+FAULTS = {"zero": 0.0, "twice": 2.0, "sign": -1.0, "5 percent": 1.05}
+
+
+def drawn(family: str, seed: int) -> tuple[Case, Generator]:
+    """The case number ``seed`` of a family."""
+    rng = np.random.default_rng([seed, list(FAMILIES).index(family)])
+    return FAMILIES[family](rng), rng
+
+
+def checked(fn: Callable[..., Any], *inputs: np.ndarray, **options: Any) -> Report:
+    """A report; what such points make NumPy warn of is no matter here."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        return tg.gradcheck(fn, *inputs, raise_error=False, **options)
+
+
+def right(family: str, seed: int) -> Report:
+    """The check of a right gradient, at first and second order."""
+    case, rng = drawn(family, seed)
+    dtype = rng.choice([np.float64, np.float64, np.float32])
+    return checked(case.fn, *(x.astype(dtype) for x in case.inputs), rng=seed)
+
+
+def wrong(family: str, seed: int) -> Report | None:
+    """The check of a gradient that is wrong at one element, among those that make up at least a tenth of it; None where there is none."""
+    case, rng = drawn(family, seed)
+    both = tg.grad(case.fn, tuple(range(len(case.inputs))))
+    with np.errstate(all="ignore"):
+        sizes = [np.abs(g) * np.maximum(np.abs(x), units(x)) for g, x in zip(both(*case.inputs), case.inputs)]
+    sizes = [np.where(np.isfinite(a) & mask, a, 0) for a, mask in zip(sizes, case.smooth or [True] * len(sizes))]
+    places = [(k, i) for k, a in enumerate(sizes) for i in np.flatnonzero(a >= 0.1 * np.linalg.norm(a)) if a.flat[i] > 0.01 * max(map(np.max, sizes))]
+    if not places:
+        return None
+    k, i = places[rng.integers(len(places))]
+    factors = [np.ones(x.shape) for x in case.inputs]
+    factors[k].flat[i] = list(FAULTS.values())[rng.integers(len(FAULTS))]
+    return checked(case.fn, *case.inputs, gradient=lambda *xs: tuple(g * f for g, f in zip(both(*xs), factors)), rng=seed)

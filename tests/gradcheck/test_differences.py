@@ -80,7 +80,7 @@ def test_a_complex_step_gives_all_digits():
     assert line(lambda x: float(np.real(x)), 1.0, 1.0).by_complex_step() is None
 
 
-def test_two_evaluations_for_a_right_slope_and_five_for_a_wrong_one():
+def test_two_evaluations_for_a_right_slope_and_six_for_a_wrong_one():
     calls = []
 
     def fn(x):
@@ -91,4 +91,4 @@ def test_two_evaluations_for_a_right_slope_and_five_for_a_wrong_one():
     assert len(calls) - 1 == 2
     calls.clear()
     estimated(line(fn, 1.0, 3.0), 1e-7)
-    assert len(calls) - 1 == 5
+    assert len(calls) - 1 == 6

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lr.autodiff.gradcheck.check import Options, checked, gradcheck
+from tinygrad_lr.autodiff.gradcheck.check import gradcheck
+from tinygrad_lr.autodiff.gradcheck.orders import Options, checked
 from tinygrad_lr.autodiff.gradcheck.report import GradientError, Report
 from tinygrad_lr.autodiff.gradcheck.subject import Subject
 from tinygrad_lr.autodiff.rules.elementwise import log_sigmoid, relu, sigmoid, softplus

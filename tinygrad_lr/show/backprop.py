@@ -355,7 +355,7 @@ class Passes:
         rows = []
         for row in report.rows:
             words = f"dL/d{named(row.element)}: {row.verdict}  {row.note}".rstrip()
-            allowed = 0.0 if row.verdict == "wrong" else np.inf
+            allowed = 0.0 if row.fails else np.inf
             rows.append(Comparison(f"dL/d{named(row.path)}", words, np.array(row.analytic), np.array(row.numeric), allowed))
         return rows, ["all elements are checked by differences; shown are the wrong ones, or the largest", *map(named, report.notes)]
 

@@ -129,7 +129,7 @@ class Causes:
             if name not in self.kinked and any(row.verdict == "kink" for row in rows):
                 self.kinked.append(name)
             if note := next((row.note for row in rows if row.verdict == "convention"), ""):
-                self.notes.append(f"{name}: {note}")
+                self.notes.append(name + note.removeprefix("fn"))
 
     def calls(self) -> list[Node]:
         """The nodes worth looking at: of those that were called alike one, and then the others as far as there is room."""

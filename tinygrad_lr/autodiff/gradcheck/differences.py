@@ -88,6 +88,8 @@ class Quotient(NamedTuple):
         What rounding alone can do to the residual.
     left, right : float
         The one-sided quotients.
+    change : float
+        How much all the answers change on the right, whatever the signs, as a quotient.
     """
 
     step: float
@@ -95,6 +97,7 @@ class Quotient(NamedTuple):
     noise: float
     left: float
     right: float
+    change: float = 0.0
 
     @property
     def jump(self) -> float:
@@ -162,8 +165,10 @@ class Line:
         self.values, self.weights, self.centre = values, weights, centre
         self.x, self.gradient, self.direction, self.eps = x, gradient, direction, eps
         self.inside = inside
+        self.known: dict[float, Quotient] = {}
         self.floor = 0.0  # of the rounding, until `looked_inside`
         self.predicted = float(np.sum(gradient * direction))
+        self.size = float(np.linalg.norm(weights * centre))
         moved = np.abs(direction[direction != 0])
         self.unit = float(2.0 ** np.floor(np.log2(np.median(moved)))) if moved.size else 1.0
 
@@ -174,11 +179,18 @@ class Line:
 
     def flat(self, quotient: Quotient) -> bool:
         """Whether the gradient is no more than rounding of the answers, and a step of ordinary length showed nothing else."""
-        unseen = abs(quotient.residual) <= ROUNDED * quotient.noise and quotient.noise * quotient.step > self.floor
+        unseen = abs(quotient.residual) <= ROUNDED * quotient.noise and quotient.noise > self.floor / quotient.step
         return self.unit >= 2.0**-10 and unseen and abs(self.predicted) <= ROUNDED * quotient.noise * quotient.step
 
     def at(self, step: float) -> Quotient:
-        """Two evaluations, at x + h and x - h."""
+        """Two evaluations, at x + h and x - h, unless they have been made before."""
+        if step not in self.known:
+            self.known[step] = self.measured(step)
+        found = self.known[step]
+        return found._replace(noise=max(found.noise, self.floor / step))
+
+    def measured(self, step: float) -> Quotient:
+        """The quotients at a step, with the noise that the size of the answers explains."""
         above, below = self.x + step * self.direction, self.x - step * self.direction
         with np.errstate(all="ignore"):
             y_above, y_below = self.answers(above), self.answers(below)
@@ -188,16 +200,11 @@ class Line:
             return Quotient(
                 step,
                 (float(self.weights @ change) - predicted) / (2 * step),
-                max(self.eps * float(np.sqrt(size @ size)), self.floor) / step,
+                self.eps * float(np.sqrt(size @ size)) / step,
                 float(self.weights @ (self.centre - y_below)) / step,
                 float(self.weights @ (y_above - self.centre)) / step,
+                float(np.linalg.norm(self.weights * (y_above - self.centre))) / step,
             )
-
-    def ahead(self, step: float) -> tuple[float, float]:
-        """One evaluation, at x + h: the slope of the weighted answers, and how much all of them change whatever the signs."""
-        with np.errstate(all="ignore"):
-            change = self.weights * (self.answers(self.x + step * self.direction) - self.centre)
-            return float(change.sum()) / step, float(np.sqrt(change @ change)) / step
 
     def sides(self, coarse: Quotient) -> Sides:
         """The slopes on both sides, from this step and a finer one."""

@@ -17,7 +17,7 @@ import numpy as np
 from tinygrad_lr.autodiff.gradcheck.differences import EPS, FINEST, RATIO, ROUNDED, Line, Quotient, balanced_step, next_step
 
 REACH = 2.0**4  # the longest step, in units of x or of 1, whichever is longer
-STRIDE = 2.0**7  # how much longer than the balanced step one is that is short still, but shows what a function does beyond its slope
+LONG = 2.0**-10  # a step that is short still, but shows what a function does beyond its slope
 SURE = 4.0  # how many times its error estimate a residual must be to count
 HIDDEN = 1e3  # how many times the tolerance an error may be before it is said that precision is limited
 NOISY = 1e-12  # noise in the answers beyond what rounding explains
@@ -44,6 +44,8 @@ class Estimate(NamedTuple):
         Whether all that was seen is rounding beside what the function does a small way off.
     unbounded : bool
         Whether the slope grows without bound as the step shrinks: at a jump, or at an infinite slope.
+    rise : float
+        What the residual adds up to over the steps at which it was seen, as a part of the answers.
     """
 
     residual: float
@@ -53,6 +55,7 @@ class Estimate(NamedTuple):
     noise: float = 0.0
     negligible: bool = False
     unbounded: bool = False
+    rise: float = 1.0
 
     def exceeds(self, tolerance: float) -> bool:
         """Whether the residual is larger than the tolerance, beyond doubt."""
@@ -89,9 +92,8 @@ def estimated(line: Line, tolerance: float, expected: float | None = None) -> Es
         found = climbed(line, first.step * max(1.0, 1 / line.unit), tolerance)
         found = found if np.isfinite(found.residual) else climbed(line, RATIO * first.step, tolerance)
         return sharpened(line, found, tolerance)
-    finer = max(FINEST, next_step(first.step * max(rounding / residual, EPS**2)))
-    found = confirmed(line, first, finer)
-    return found or sharpened(line, climbed(line, STRIDE * first.step if first.still else min(first.step, finer), tolerance), tolerance)
+    finer = max(FINEST, next_step(first.step * max(SURE * rounding / residual, EPS**2)))
+    return confirmed(line, first, finer) or sharpened(line, climbed(line, LONG / RATIO if first.still else min(first.step, finer), tolerance), tolerance)
 
 
 def confirmed(line: Line, first: Quotient, finer: float) -> Estimate | None:
@@ -99,23 +101,26 @@ def confirmed(line: Line, first: Quotient, finer: float) -> Estimate | None:
     if finer > first.step / RATIO:
         return None
     fine = line.at(finer)
-    doubt = abs(first.residual) / 4
-    if first.still or not abs(fine.residual - first.residual) <= doubt:
+    if first.still or not abs(fine.residual - first.residual) <= abs(first.residual) / 4:
         return None
-    slope, change = line.ahead(STRIDE * first.step)
-    bend = first.jump * (STRIDE - 1) / 2  # of the slope on the right, by curvature; at a kink there is none
-    if not min(abs(slope - first.right), abs(slope - first.right - bend)) <= doubt:
+    if not abs(line.at(long_step(line)).residual - first.residual) <= abs(first.residual) / 2:  # of rounding hardly a hundredth would be left
         return None
     found = Estimate(first.residual, ROUNDED * first.noise, first.step, (fine, first))
-    return found._replace(negligible=dwarfed(found, change, line.eps))
+    return found._replace(negligible=dwarfed(line, found))
 
 
-def dwarfed(estimate: Estimate, change: float, eps: float) -> bool:
+def long_step(line: Line) -> float:
+    """A step longer than the balanced one."""
+    return max(LONG, RATIO * balanced_step(line.eps))
+
+
+def dwarfed(line: Line, estimate: Estimate) -> bool:
     """Whether the estimate vanishes beside what happens on a short way along the line.
 
     A determinant of low rank is 0 with gradient 0, and its rounding errors come from numbers that cannot be seen there.
     """
-    return bool(max(abs(estimate.residual), estimate.error) <= ROUNDED * np.sqrt(eps) * change)
+    change = line.at(long_step(line)).change
+    return bool(max(abs(estimate.residual), estimate.error) <= ROUNDED * np.sqrt(line.eps) * change)
 
 
 def repeated(line: Line, estimate: Estimate) -> Estimate:
@@ -160,7 +165,7 @@ def climbed(line: Line, step: float, tolerance: float) -> Estimate:
         return best
     if best.exceeds(tolerance) or best.quotients[1].still:
         best = doubted(line, best, levels, step, reach)
-    return best._replace(negligible=best.negligible or dwarfed(best, line.ahead(STRIDE * balanced_step(line.eps))[1], line.eps))
+    return best._replace(negligible=best.negligible or dwarfed(line, best))
 
 
 def undecided(line: Line, levels: list[Quotient]) -> Estimate:
@@ -188,9 +193,8 @@ def doubted(line: Line, best: Estimate, levels: list[Quotient], step: float, rea
     move in jerks, and are smooth in between: with a slope of their own that has nothing to do with the gradient. That is
     supposed where both sides move as one at longer steps, and the short way is less than a part `VISIBLE` of the answers.
     """
-    levels = levels + list(further(line, step, reach if levels[-1].still else RATIO * STRIDE * balanced_step(line.eps)))
-    weighted = line.weights * line.centre
-    size = max(float(np.sqrt(weighted @ weighted)), *(max(abs(q.left), abs(q.right)) * q.step for q in levels))
+    levels = levels + list(further(line, step, reach if levels[-1].still else RATIO * long_step(line)))
+    size = max(line.size, *(max(abs(q.left), abs(q.right)) * q.step for q in levels))
     still = max((q.step for q in levels if q.still), default=0.0)
     if still >= best.step:
         coarser = [q for q in levels if q.step > still and q.left and q.right]
@@ -205,9 +209,10 @@ def doubted(line: Line, best: Estimate, levels: list[Quotient], step: float, rea
     coarser = [q for q in levels if q.step > best.step]
     same = list(takewhile(lambda q: abs(q.residual - best.residual) <= doubt, coarser))
     seen = same[-1].step if same else best.step
+    rise = abs(best.residual) * seen / size
     against = any(max(abs(a.residual), abs(b.residual)) <= doubt for a, b in pairwise(coarser))
-    if not against or abs(best.residual) * seen > VISIBLE * size:
-        return best
+    if not against or rise > VISIBLE:
+        return best._replace(rise=rise)
     levels += further(line, RATIO * levels[-1].step, reach)
     return extrapolated(line, levels, sum(q.step <= seen for q in levels))
 
@@ -244,8 +249,8 @@ def extrapolated(line: Line, levels: list[Quotient], plateau: int) -> Estimate:
 
 
 def sharpened(line: Line, estimate: Estimate, tolerance: float) -> Estimate:
-    """The estimate by a complex step, where real ones left doubt and the function allows it."""
-    if estimate.within(tolerance) or estimate.exceeds(tolerance) or not np.isfinite(estimate.residual):
+    """The estimate by a complex step, where real ones left doubt and the function allows it. What is lost inside the function is lost to it too."""
+    if estimate.within(tolerance) or estimate.exceeds(tolerance) or not np.isfinite(estimate.residual) or line.floor > SURE * line.eps * line.size:
         return estimate
     exact = line.by_complex_step()
     if exact is None or abs(exact - estimate.residual) > SURE * estimate.error or estimate.error > ALIKE * abs(line.predicted):

@@ -1,11 +1,14 @@
-"""What a gradient check found, as data and as a table."""
+"""What a gradient check found, as data and as a table: of text, or of HTML where a notebook shows it."""
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 SHOWN = 30  # rows of a table
+NUMBERS = {"order", "analytic", "numeric", "rel. error"}  # columns that stand to the right
+RESERVES = {"kink": "at a kink", "precision": "checked no closer than precision allows", "convention": "symmetric by convention"}
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,9 @@ class Row:
         |analytic - numeric| / max(|analytic|, |numeric|), where these are not both below rounding.
     verdict : str
         "ok"; "wrong"; "kink": the function has no derivative there, and the analytic value lies between the slopes
-        on both sides; "precision": the function's noise, or float32, does not allow a closer look.
+        on both sides, or several kinks meet and it is right at a point beside; "precision": noise or rounding in the function,
+        or float32, does not allow a closer look; "convention": the function reads one triangle of its matrix, and the gradient
+        is the symmetric one; "unchecked": the function is another one from call to call, or has no finite slope here.
     note : str
         What is known about the kind of error.
     op : str
@@ -50,6 +55,11 @@ class Row:
     equation: str = ""
 
     @property
+    def fails(self) -> bool:
+        """Whether the element is wrong, or could not be checked."""
+        return self.verdict in ("wrong", "unchecked")
+
+    @property
     def element(self) -> str:
         """The element as one would write it: ``weight[3, 1]``."""
         return self.path + (f"[{', '.join(map(str, self.index))}]" if self.index else "")
@@ -64,7 +74,7 @@ class Report:
     rows : tuple of Row
         For every input and order the wrong elements, or a single row where there are none.
     notes : tuple of str
-        What shows a pattern across elements: the kind of error.
+        What is to be said of the whole: what kind of wrong it is, and why something could not be checked.
     evaluations : int
         How often the function was evaluated at first order.
     """
@@ -75,8 +85,8 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is wrong. Kinks and limits of precision are no errors."""
-        return not self.wrong
+        """Whether nothing is wrong, and all could be checked. Kinks, conventions and limits of precision are no errors."""
+        return not any(row.fails for row in self.rows)
 
     @property
     def wrong(self) -> tuple[Row, ...]:
@@ -93,26 +103,32 @@ class Report:
     @property
     def sentence(self) -> str:
         """The outcome in a sentence."""
-        if self.wrong:
-            names = list(dict.fromkeys(row.element + ("" if row.order == 1 else f" at order {row.order}") for row in self.wrong))
+        if not self.ok:
+            what = "is wrong" if self.wrong else "could not be checked"
+            names = list(dict.fromkeys(row.element + ("" if row.order == 1 else f" at order {row.order}") for row in self.wrong or self.having("unchecked")))
             more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-            return f"The gradient is wrong: {', '.join(names[:3])}{more}."
+            return f"The gradient {what}: {', '.join(names[:3])}{more}."
         inputs = len({row.path for row in self.rows})
         start = f"No gradient is wrong: {inputs} input{'s' * (inputs != 1)}, order {' and '.join(sorted({str(row.order) for row in self.rows}))}"
-        kinks, limited = len(self.having("kink")), len(self.having("precision"))
-        reserves = [f"{kinks} at a kink"] * bool(kinks) + [f"{limited} checked no closer than precision allows"] * bool(limited)
+        found = {verdict: len(self.having(verdict)) for verdict in RESERVES}
+        reserves = [f"{number} {RESERVES[verdict]}" for verdict, number in found.items() if number]
         return f"{start}{'; ' * bool(reserves)}{', '.join(reserves)}."
 
     def __str__(self) -> str:
-        lines = [self.sentence, *(f"  {note}" for note in self.notes), "", table(self.rows[:SHOWN])]
-        if len(self.rows) > SHOWN:
-            lines.append(f"... and {len(self.rows) - SHOWN} more rows")
-        return "\n".join(lines)
+        return "\n".join([self.sentence, *(f"  {note}" for note in self.notes), "", table(self.rows[:SHOWN]), *self.rest()])
+
+    def _repr_html_(self) -> str:
+        notes = "".join(f"<br>{html.escape(note)}" for note in (*self.notes, *self.rest()))
+        return f"<p>{html.escape(self.sentence)}{notes}</p>\n{html_table(self.rows[:SHOWN])}"
+
+    def rest(self) -> list[str]:
+        """What is said of the rows that are not shown."""
+        return [f"... and {len(self.rows) - SHOWN} more rows"] if len(self.rows) > SHOWN else []
 
 
-def table(rows: Sequence[Row]) -> str:
-    """Rows with aligned columns; columns that are empty throughout are left out."""
-    columns: dict[str, list[str]] = {
+def columns(rows: Sequence[Row]) -> dict[str, list[str]]:
+    """What the tables show, by heading; columns that are empty throughout are left out."""
+    found = {
         "element": [row.element for row in rows],
         "shape": [str(row.shape) for row in rows],
         "op": [row.op for row in rows],
@@ -124,16 +140,32 @@ def table(rows: Sequence[Row]) -> str:
         "verdict": [row.verdict for row in rows],
         "note": [row.note for row in rows],
     }
-    numbers = {"order", "analytic", "numeric", "rel. error"}
-    shown = {name: cells for name, cells in columns.items() if any(cells)}
-    widths = {name: max(len(name), *map(len, cells)) for name, cells in shown.items()}
-    lines = [[name, *cells] for name, cells in shown.items()]
-    placed = [[cell.rjust(widths[line[0]]) if line[0] in numbers else cell.ljust(widths[line[0]]) for cell in line] for line in lines]
+    return {name: cells for name, cells in found.items() if any(cells)}
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Rows with aligned columns."""
+    lines = [[name, *cells] for name, cells in columns(rows).items()]
+    widths = [max(map(len, line)) for line in lines]
+    placed = [[cell.rjust(width) if line[0] in NUMBERS else cell.ljust(width) for cell in line] for line, width in zip(lines, widths)]
     return "\n".join("  ".join(cells).rstrip() for cells in zip(*placed))
 
 
+def html_table(rows: Sequence[Row]) -> str:
+    """The same for a notebook, with see-through colours only: its page may be light or dark."""
+    shown = columns(rows)
+
+    def line(tag: str, cells: Sequence[str]) -> str:
+        styles = ["right" if name in NUMBERS else "left" for name in shown]
+        return "".join(f'<{tag} style="text-align: {style}">{html.escape(cell)}</{tag}>' for style, cell in zip(styles, cells))
+
+    marks = [' style="background: rgba(255, 60, 60, 0.3)"' if row.fails else "" for row in rows]
+    body = [f"<tr{mark}>{line('td', cells)}</tr>" for mark, cells in zip(marks, zip(*shown.values()))]
+    return "\n".join(["<table>", f"<tr>{line('th', list(shown))}</tr>", *body, "</table>"])
+
+
 class GradientError(AssertionError):
-    """A gradient that is wrong. The message is the report; the report itself is in ``report``.
+    """A gradient that is wrong, or could not be checked. The message is the report; the report itself is in ``report``.
 
     Examples
     --------

@@ -17,7 +17,7 @@ from tinygrad_lr.autodiff.tensor import Tensor
 from tinygrad_lr.autodiff.trees import filled, leaves, mapped
 
 STEADY = 1e-6  # how far the answers of two calls at the same point may be apart, as a part of their size: beyond, that is no rounding
-STANDSTILL = "Let nothing change from call to call: seed a random generator inside fn, and keep counters and running means out of it."
+STANDSTILL = "Let nothing change from call to call: make random generators from a seed inside, and keep counters and running means out."
 
 
 class RuleError(ValueError):
@@ -90,13 +90,7 @@ class Subject:
 
     def unsteady(self) -> str:
         """How another call at the same point differs from the first; empty if it does not."""
-        first, again = joined(self.answers), joined(self.call(self.xs))
-        if first.shape != again.shape:
-            return f"fn differs between two calls at the same point: it gives {first.size} numbers and then {again.size}. {STANDSTILL}"
-        if not np.linalg.norm(again - first) <= STEADY * np.linalg.norm(first):
-            i = int(np.argmax(np.abs(again - first)))
-            return f"fn differs between two calls at the same point: it gives {first[i]:.6g} and then {again[i]:.6g}. {STANDSTILL}"
-        return ""
+        return differing("fn", joined(self.answers), joined(self.call(self.xs)))
 
     def written(self) -> list[str]:
         """The names of the inputs that the last call, which was at `xs`, changed in place."""
@@ -126,6 +120,17 @@ class Subject:
         args = self.tree(xs)
         call = differentiated(fn, args, {}, tuple(range(len(args))))
         return floating(call.answer), call.variables
+
+
+def differing(name: str, first: Floats, again: Floats) -> str:
+    """In what two calls at the same point differ; empty if in nothing but rounding."""
+    if first.shape != again.shape:
+        return f"{name} differs between two calls at the same point: it gives {first.size} numbers and then {again.size}. {STANDSTILL}"
+    size = float(np.linalg.norm(first[np.isfinite(first)]))
+    if np.allclose(first, again, rtol=0, atol=STEADY * size, equal_nan=True):
+        return ""
+    i = int(np.argmax(np.abs(again - first)))
+    return f"{name} differs between two calls at the same point: it gives {first[i]:.6g} and then {again[i]:.6g}. {STANDSTILL}"
 
 
 def pulled(outputs: list[Any], variables: list[Tensor], seeds: Sequence[Sequence[Any]], create_graph: bool = False) -> list[Any]:
