@@ -110,7 +110,8 @@ def quantile(
     low, high = np.floor(place).astype(int), np.ceil(place).astype(int)
     lower, upper = np.take_along_axis(row, low, -1), np.take_along_axis(row, high, -1)
     share = (place - low).astype(dtype)
-    between = np.where(known, lower + (upper - lower) * share, np.nan)
+    step = upper - lower
+    between = np.where(known, np.where(share < 0.5, lower + step * share, upper - step * (1 - share)), np.nan)  # as NumPy: from the nearer one
     kept = [1 if i in axes else n for i, n in enumerate(a.shape)] if keepdims else row.shape[:-1]
     return np.moveaxis(between, -1, 0).reshape((*fractions.shape, *kept))
 
