@@ -164,7 +164,7 @@ def test_the_sum_of_a_shared_weight(pages, opened):
     page = opened(pages("residual"), DESK)
     k = next(k for k, step in enumerate(steps_of(pages("residual"))) if step["total"].startswith("dL/dw3"))
     page.get_by_role("slider", name="Step").fill(str(k))
-    assert page.inner_text("#formula") == "part 3 of ∂L/∂w3 = δ3T a2"
+    assert page.inner_text("#formula") == "part 3 of ∂L/∂w3 = δ3[1]T a2[1]"
     assert page.inner_text("#total") == "∂L/∂w3 = sum before + part 3"
     figures = page.locator("#figures figure").all()
     assert [one.locator(".sign").inner_text() if one.locator(".sign").count() else "" for one in figures] == ["", "", "→", "+", "="]

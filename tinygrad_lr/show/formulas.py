@@ -291,10 +291,13 @@ def entry(name: str, at: tuple[int, ...]) -> str:
 
     Examples
     --------
-    >>> entry("z1", (0, 1)), entry("L", ())
-    ('z1[1, 2]', 'L')
+    >>> entry("z1", (0, 1)), entry("L", ()), entry("z1 + z2", (0, 1))
+    ('z1[1, 2]', 'L', '(z1 + z2)[1, 2]')
     """
-    return name + (f"[{', '.join(str(i + 1) for i in at)}]" if at else "")
+    if not at:
+        return name
+    whole = f"({name})" if any(f" {sign} " in name for sign in SIGNS.values()) else name
+    return f"{whole}[{', '.join(str(i + 1) for i in at)}]"
 
 
 def is_matrix(array: Any) -> bool:
