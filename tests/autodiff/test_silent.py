@@ -9,7 +9,7 @@ import pickle
 import signal
 import statistics
 import threading
-from collections import OrderedDict, defaultdict
+from collections import Counter, OrderedDict, defaultdict
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -123,7 +123,7 @@ def test_a_meta_learning_loop_that_steps_in_its_own_dict():
     assert got["w"] == pytest.approx(2 * 0.64**2 * (-1 - 2), rel=1e-12)
 
 
-@pytest.mark.parametrize("make", [OrderedDict, lambda items: defaultdict(float, items)], ids=["OrderedDict", "defaultdict"])
+@pytest.mark.parametrize("make", [OrderedDict, lambda items: defaultdict(float, items), Counter], ids=["OrderedDict", "defaultdict", "Counter"])
 def test_subclasses_of_dict_come_back_as_what_they_were(make):
     given = make({"a": 1.0, "b": 3.0})
 
@@ -210,6 +210,34 @@ def test_arrays_that_calculate_by_rules_of_their_own(call, x, message):
         call(tracked(), x)
 
 
+def test_they_are_found_by_keyword_too():
+    for call in (lambda t: np.std(t, mean=MASKED), lambda t: np.pad(t, 1, constant_values=MASKED[0:1]), lambda t: np.max(t, initial=MASKED[1:2])):
+        with pytest.raises(TypeError, match="masked array"):
+            call(tracked())
+
+
+def test_untracked_tensors_are_not_written_into_either():
+    calls = (
+        lambda t: np.add.at(t, [0], 1.0),
+        lambda t: np.copyto(t, 0.0),
+        lambda t: np.put(t, [0], 1.0),
+        lambda t: np.putmask(t, [True, False, False], 1.0),
+        lambda t: np.place(t, [True, False, False], [1.0]),
+        lambda t: np.fill_diagonal(t, 0.0),
+    )
+    for call in calls:
+        for t in (tg.Tensor(X.copy()), tg.Tensor(np.eye(3))):
+            before = t.data.copy()
+            with pytest.raises(TypeError, match=r"would write into a Tensor, and Tensors are never written in place"):
+                call(t)
+            np.testing.assert_array_equal(t.data, before)
+    t = tg.Tensor(np.array([3.0, np.nan, 1.0]))
+    np.nan_to_num(t, copy=False)
+    np.nan_to_num(t, False)
+    np.median(t, overwrite_input=True)
+    np.testing.assert_array_equal(t.data, [3.0, np.nan, 1.0])
+
+
 def test_a_matrix_before_a_tensor():
     for call in (lambda t: MATRIX * t, lambda t: MATRIX @ t, lambda t: np.dot(MATRIX, t)):
         with pytest.raises(TypeError, match=r"^a numpy\.matrix of shape"):
@@ -239,7 +267,7 @@ def test_single_objects():
     from fractions import Fraction
 
     np.testing.assert_array_equal((tracked() * Fraction(1, 2)).data, X / 2)
-    with pytest.raises(TypeError, match=r"^a Decimal beside a Tensor has no gradient: write it as a float"):
+    with pytest.raises(TypeError, match=r"^a Python object of type Decimal beside a Tensor has no gradient: write it as a float"):
         Decimal(2) * tracked()
     with pytest.raises(TypeError, match="array of Python objects"):
         tg.Tensor([1.0, None])
@@ -366,6 +394,9 @@ def test_a_pullback_does_not_change_with_the_arrays_that_were_given_and_returned
     y *= 100
     x += 5
     np.testing.assert_array_equal(pullback(np.ones(3))[0], before)
+    y, _ = tg.jvp(lambda x: x, x, X)
+    y[0] = 9
+    assert x[0] == X[0] + 5
     x = X.copy()
     (y, z), pullback = tg.vjp(lambda x: [x, x * x], x)
     y[:] = 0
@@ -492,6 +523,70 @@ def test_no_grad_decorates_functions_and_coroutine_functions():
 
     assert not double(tracked()).requires_grad
     assert asyncio.run(both()) == (True, False)
+
+
+def test_no_grad_in_a_generator_is_refused_by_detours_too():
+    @contextlib.contextmanager
+    def quiet():
+        with tg.no_grad():
+            yield
+
+    def by_manager():
+        with quiet():
+            yield 1.0
+
+    def by_stack():
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(tg.no_grad())
+            yield 1.0
+
+    for values in (by_manager, by_stack):
+        with pytest.raises(TypeError, match=f"in the generator .*{values.__name__} would turn recording off"):
+            next(values())
+        assert (tracked() * 2).requires_grad
+
+
+@pytest.fixture
+def recording_off():
+    with tg.no_grad():
+        yield
+
+
+def test_no_grad_in_a_fixture(recording_off):
+    assert not (tracked() * 2).requires_grad
+
+
+def test_one_no_grad_in_two_threads():
+    off, both = tg.no_grad(), threading.Barrier(2, timeout=10)
+
+    def use(_):
+        with off:
+            both.wait()
+            inside = (tracked() * 2).requires_grad
+            both.wait()
+        return inside, (tracked() * 2).requires_grad
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(use, range(2))) == [(False, True)] * 2
+
+
+def test_no_grad_written_wrongly():
+    with pytest.raises(TypeError, match=r"^no_grad takes no arguments: as a decorator it is written with parentheses, @no_grad\(\)$"):
+
+        @tg.no_grad
+        def double(t):
+            return t * 2
+
+    with pytest.raises(TypeError, match=r"^@no_grad\(\) on the class .*Net: decorate its methods$"):
+
+        @tg.no_grad()
+        class Net:
+            pass
+
+
+def test_a_tensor_of_a_leaf_where_nothing_is_recorded():
+    with tg.no_grad():
+        assert tg.Tensor(tracked()).tolist() == X.tolist()
 
 
 def test_one_no_grad_entered_twice():

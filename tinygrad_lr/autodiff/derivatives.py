@@ -427,7 +427,7 @@ def jvp(fn: Callable[..., Any], xs: Any, vs: Any) -> tuple[Any, Any]:
     pulled = gradients(list(filter(is_tracked, outputs)), call.variables, cotangents, create_graph=True)
     slopes = iter(gradients(pulled, cotangents, directions, create_graph=call.as_tensors and recorder.get() is not None))
     found = (next(slopes) if is_tracked(y) else Tensor(np.zeros(np.shape(y), dtype_of(y) if is_floating(y) else float)) for y in outputs)
-    return call.result(call.answer), call.result(filled(call.answer, found))
+    return mapped(copied, call.result(call.answer)), call.result(filled(call.answer, found))
 
 
 def hvp(fn: Callable[..., Any], xs: Any, vs: Any) -> Any:

@@ -59,14 +59,14 @@ def refuse_subclass(x: np.ndarray[Any, Any]) -> None:
             f"Fill it (a.filled(0)), pick what counts (a.compressed()), or use np.where(mask, ..., ...)"
         )
     if isinstance(x, np.matrix):
-        raise TypeError(f"a numpy.matrix of shape {x.shape} beside a Tensor: its * is a product of matrices. Write np.asarray(m), and @ for products")
+        raise TypeError(f"a numpy.matrix of shape {x.shape} beside a Tensor: its * means matrix multiplication. Write np.asarray(m), and @ for products")
 
 
 def refuse_objects(x: Any) -> NoReturn:
     """Refuse Python objects."""
     if isinstance(x, np.ndarray):
         raise TypeError(f"an array of Python objects of shape {x.shape} beside a Tensor has no gradients: write its numbers as floats (a.astype(float))")
-    raise TypeError(f"a {type(x).__name__} beside a Tensor has no gradient: write it as a float (float(x))")
+    raise TypeError(f"a Python object of type {type(x).__name__} beside a Tensor has no gradient: write it as a float (float(x))")
 
 
 def is_sparse(x: Any) -> bool:

@@ -11,7 +11,7 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable, Iterator
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from types import FrameType, TracebackType
 from typing import Any, ParamSpec, TypeVar
 
@@ -23,6 +23,10 @@ T = TypeVar("T")
 
 recorder: ContextVar[Maker | None] = ContextVar("recorder", default=node_of)
 """What makes a node of a tracked call; None where nothing is recorded."""
+
+
+before: ContextVar[tuple[Maker | None, ...]] = ContextVar("before", default=())
+"""What each `no_grad` that is entered found, the innermost last."""
 
 
 @contextlib.contextmanager
@@ -44,7 +48,7 @@ class no_grad:  # noqa: N801 - it is called like a function
     ------
     TypeError
         If entered in a generator, or given one to decorate: between two of its values the setting would hold for
-        the code that iterates. A generator that `contextlib.contextmanager` runs is fine.
+        the code that iterates. Generators that `contextlib.contextmanager` or a pytest fixture runs are fine.
 
     Examples
     --------
@@ -55,17 +59,23 @@ class no_grad:  # noqa: N801 - it is called like a function
     False
     """
 
-    def __init__(self) -> None:
-        self.tokens: list[Token[Maker | None]] = []  # several where the same object is entered again
+    def __init__(self, *func: Any) -> None:
+        if func:
+            raise TypeError("no_grad takes no arguments: as a decorator it is written with parentheses, @no_grad()")
 
     def __enter__(self) -> None:
         refuse_generator(sys._getframe(1))
-        self.tokens.append(recorder.set(None))
+        before.set((*before.get(), recorder.get()))
+        recorder.set(None)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        recorder.reset(self.tokens.pop())
+        *outer, maker = before.get()
+        before.set(tuple(outer))
+        recorder.set(maker)
 
     def __call__(self, func: Callable[P, T]) -> Callable[P, T]:
+        if isinstance(func, type):
+            raise TypeError(f"@no_grad() on the class {func.__qualname__}: decorate its methods")
         if inspect.isgeneratorfunction(func) or inspect.isasyncgenfunction(func):
             raise TypeError(f"@no_grad() on the generator {func.__qualname__} {WHILE_SUSPENDED}")
         if inspect.iscoroutinefunction(func):
@@ -91,10 +101,24 @@ WHILE_SUSPENDED = (
 )
 
 
-def refuse_generator(frame: FrameType) -> None:
-    """Refuse to set what a generator's caller shares, unless contextlib runs the generator for that very purpose."""
-    if not frame.f_code.co_flags & (inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR):
-        return
-    caller = frame.f_back
-    if caller is None or caller.f_code.co_filename != contextlib.__file__:
-        raise TypeError(f"no_grad() in the generator {frame.f_code.co_qualname} {WHILE_SUSPENDED}")
+GENERATORS = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
+ON_PURPOSE = ("contextlib", "_pytest.fixtures")  # what runs generators so that a setting holds until they go on
+
+
+def refuse_generator(frame: FrameType | None) -> None:
+    """Refuse to set what a generator's caller shares, unless the generator is run for that very purpose."""
+    while frame is not None:
+        while frame is not None and module_of(frame) in ON_PURPOSE:
+            frame = frame.f_back
+        if frame is None or not frame.f_code.co_flags & GENERATORS:
+            return
+        if frame.f_back is None or module_of(frame.f_back) not in ON_PURPOSE:
+            raise TypeError(f"no_grad() in the generator {frame.f_code.co_qualname} {WHILE_SUSPENDED}")
+        if module_of(frame.f_back) != "contextlib":
+            return
+        frame = frame.f_back
+
+
+def module_of(frame: FrameType) -> str:
+    """The module whose code runs in a frame."""
+    return str(frame.f_globals.get("__name__"))

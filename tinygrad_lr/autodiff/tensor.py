@@ -67,7 +67,7 @@ class Tensor(ArrayMethods):
 
     def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None, name: str | None = None) -> None:
         if isinstance(data, Tensor):
-            if data.requires_grad:
+            if tracked(data):
                 raise TypeError(
                     f"{type(self).__name__}(t) of a tracked Tensor would silently cut it out of its graph: "
                     f"say {type(self).__name__}(t.detach()) if that is meant, or use t itself"
@@ -195,11 +195,12 @@ class Tensor(ArrayMethods):
         seed = self._seed(grad)
         kept = pull_back({node: seed}, None) if retain_graph else pull_back({node: seed}, free=True)
         mine: set[int] = set()
+        found = []
         for node, g in kept.items():
             if node.func is None and node.grad is not None:
                 g = node.grad + g
-            kept[node] = unshared(g, mine)
-        exhaust(map(setattr, kept, GRAD, kept.values()))  # all or none: Ctrl-C comes between two instructions of Python, and this is one
+            found.append(unshared(g, mine))
+        exhaust(map(setattr, kept, GRAD, found))  # all or none: Ctrl-C comes between two instructions of Python, and this is one
 
     def _seed(self, grad: Any) -> Array:
         """The gradient of the answer by itself, or the one the user starts with, as an array like `data`."""
@@ -306,17 +307,23 @@ class Tensor(ArrayMethods):
     # -- NumPy's protocols -----------------------------------------------------------------------------
 
     def _record(self, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
+        for value in kwargs.values():
+            check_operand(value)
         if any(isinstance(value, Tensor) for value in kwargs.values()):
             args, kwargs = positional(func, args, kwargs)
         check_rules(func, args)
         return record(func, args, kwargs)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        refuse_tensor_as_out(ufunc, kwargs.get("out"))
+        if kwargs:
+            refuse_tensor_as_out(ufunc, kwargs.get("out"))
+        if method == "at":
+            refuse_tensor_as_target(name_of(ufunc) + ".at", inputs[0])
         if ufunc in QUERIES or not any(map(tracked, inputs)):
             answer = getattr(ufunc, method)(*map(data_of, inputs), **data_of(kwargs))
             return answer if "out" in kwargs else wrapped(answer)
-        refuse_out(ufunc, kwargs.get("out"))
+        if kwargs:
+            refuse_out(ufunc, kwargs.get("out"))
         if method == "outer" and ufunc.nin == 2 and ufunc.signature is None:
             a, b = inputs
             return ufunc(np.reshape(a, np.shape(a) + (1,) * np.ndim(b)), b, **kwargs)
@@ -342,12 +349,20 @@ class Tensor(ArrayMethods):
             return np.nonzero(data_of(args[0]))
         if func in VIEWS and args and isinstance(args[0], Tensor):
             return record(func, args, kwargs)  # also where untracked: see `logits_node`
+        if func in WRITING and args:
+            refuse_tensor_as_target(name_of(func), args[0])
         out = out_of(func, args, kwargs) if kwargs or len(args) > 1 else None
         if func in QUERIES or not (any(map(tracked, args)) or any(map(tracked, kwargs.values()))):
             refuse_tensor_as_out(func, out)
+            kwargs.pop("overwrite_input", None)
+            if func is np.nan_to_num:
+                kwargs.pop("copy", None)
+                args = (*args[:1], True, *args[2:])
             answer = func(*map(data_of, args), **data_of(kwargs))
             return answer if out is not None else wrapped(answer)
         refuse_out(func, out)
+        for value in kwargs.values():
+            check_operand(value)
         if func in COMPOSITES:
             return COMPOSITES[func](*args, **kwargs)
         if func not in RULES:
@@ -621,13 +636,24 @@ def positional(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
 def check_rules(func: Function, args: tuple[Any, ...]) -> None:
     """Refuse what ``func`` has no rule for: arrays that calculate by rules of their own, and a tracked Tensor where none is expected."""
     for arg in args:
-        check_operand(arg)
+        if type(arg) is np.ndarray and arg.dtype.hasobject:  # `record` sees to the rest
+            check_operand(arg)
     rules = RULES[func]
     if isinstance(rules, Each):
         return
     for i, arg in enumerate(args[len(rules) :], start=len(rules)):
         if tracked(arg):
             raise TypeError(f"{name_of(func)} has no rule for its argument {i}, which is a tracked Tensor: pass it as a plain array (t.numpy())")
+
+
+WRITING = frozenset((np.copyto, np.put, np.place, np.putmask, np.fill_diagonal, np.put_along_axis))
+"""Functions that write into their first argument."""
+
+
+def refuse_tensor_as_target(name: str, target: Any) -> None:
+    """Refuse to write into a Tensor."""
+    if isinstance(target, Tensor):
+        raise TypeError(f"{name} would write into a Tensor, and Tensors are never written in place: use np.where(mask, value, t) for a changed copy")
 
 
 def refuse_tensor_as_out(func: Function, out: Any) -> None:

@@ -45,10 +45,10 @@ def refilled(tree: Any, contents: Any) -> Any:
     if type(tree) is type(contents):
         return contents
     again = copy.copy(tree)
-    if isinstance(tree, dict):
-        again.update(contents)  # the keys are the same
+    if isinstance(tree, dict):  # by dict's own method: a Counter's adds
+        dict.update(again, contents)
     else:
-        again[:] = contents
+        list.__setitem__(again, slice(None), contents)
     return again
 
 

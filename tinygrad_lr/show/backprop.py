@@ -17,8 +17,7 @@ import numpy as np
 
 from tinygrad_lr.autodiff.derivatives import as_tensor, grad, gradients
 from tinygrad_lr.autodiff.gradcheck import gradcheck
-from tinygrad_lr.autodiff.graph import node_of
-from tinygrad_lr.autodiff.record import recorder
+from tinygrad_lr.autodiff.record import recording
 from tinygrad_lr.autodiff.tensor import Tensor
 from tinygrad_lr.nn.module import Module
 from tinygrad_lr.show.equations import LOSSES, ByHand, Stage, brief, by_hand, out
@@ -280,11 +279,8 @@ def backprop_report(model: Module, loss_fn: Callable[[Any, Any], Any], x: Any, y
     stages = stages_of(model)
     if not stages:
         raise ValueError(f"backprop_report() needs a model with layers, got {model!r}")
-    token = recorder.set(node_of)
-    try:
+    with recording():
         return Passes(stages, loss_fn, x, y).report()
-    finally:
-        recorder.reset(token)
 
 
 class Passes:

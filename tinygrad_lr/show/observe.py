@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_lr.autodiff.graph import Node, node_of
-from tinygrad_lr.autodiff.record import recorder
+from tinygrad_lr.autodiff.record import recording
 from tinygrad_lr.autodiff.rules.registry import Array, Function
 from tinygrad_lr.autodiff.tensor import Tensor
 from tinygrad_lr.nn.module import Module
@@ -106,11 +106,10 @@ def observe() -> Iterator[None]:
     True
     """
     observer = Observer()
-    token = recorder.set(observer.node_of)
     try:
-        yield
+        with recording(observer.node_of):
+            yield
     finally:
-        recorder.reset(token)
         observer.finish()
 
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import functools
 import inspect
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from tinygrad_lr.autodiff.rules.registry import COMPOSITES, PLAIN, QUERIES, RULES, Array, Aside, BatchError, Function, Rule, dispatching, is_numpy, name_of
-from tinygrad_lr.autodiff.trees import leaves, located, mapped
+from tinygrad_lr.autodiff.trees import leaves, mapped, parts
 
 
 def primitive(func: Function, *rules: Rule | Aside | None) -> Function:
@@ -69,28 +70,48 @@ def primitive(func: Function, *rules: Rule | Aside | None) -> Function:
     if not rules or not all(callable(r) or isinstance(r, Aside) or r is None for r in rules):
         raise TypeError(f"primitive({name_of(func)}, ...) needs one rule per argument: lambda g, y, *args: gradient")
     call = func if is_numpy(func) else taking_structures(func, rules)
-    COMPOSITES.pop(call, None)  # what NumPy function had one goes by its rule from now on
+    COMPOSITES.pop(call, None)  # a NumPy function that was composed of others uses its rule from now on
     QUERIES.discard(call)
-    RULES[call] = tuple(rule and checked(rule, i, call) for i, rule in enumerate(rules))
+    RULES[call] = tuple(rule and guarded(rule, i, call) for i, rule in enumerate(rules))
     return call
 
 
 def giving_array(func: Function) -> Function:
-    """``func``, whose result goes into the graph: Python's numbers and lists become arrays, and anything else is refused."""
+    """``func`` as the graph calls it: it cannot write into its arguments, and what it returns must be one array, number or list."""
+    whose = f"the primitive {name_of(func)}"
 
     @functools.wraps(func)
     def call(*args: Any, **kwargs: Any) -> Array:
-        result = func(*args, **kwargs)
+        result = without_writing(whose, func, args, kwargs)
+        if is_recorded(result):
+            return data_of_constant(whose, result)
         if hasattr(result, "dtype"):
             return result
         if not isinstance(result, float | int | list):
-            raise TypeError(f"the primitive {name_of(func)} returned a {type(result).__name__}: it must return one array or number")
+            raise TypeError(f"{whose} returned a {type(result).__name__}: it must return one array or number")
         return np.asarray(result)
 
     return call
 
 
-def checked(rule: Rule | Aside, i: int, func: Function) -> Rule | Aside:
+def without_writing(whose: str, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """``func(*args, **kwargs)`` on views that cannot be written to."""
+    try:
+        return func(*map(read_only, args), **{key: read_only(value) for key, value in kwargs.items()})
+    except (ValueError, TypeError) as error:
+        if "read-only" not in str(error):
+            raise
+        raise ValueError(f"{whose} writes into an array that the graph holds: make a new one (x = x * 2 in place of x *= 2)") from error
+
+
+def data_of_constant(whose: str, result: Any) -> Array:
+    """The array in a Tensor that was made of plain arrays; one that depends on a Tensor from outside would be cut off here."""
+    if result.requires_grad:
+        raise TypeError(f"{whose} returned a Tensor that depends on a tracked Tensor from outside: make that an argument with a rule, or use t.numpy()")
+    return result.data
+
+
+def guarded(rule: Rule | Aside, i: int, func: Function) -> Rule | Aside:
     """``rule``, which can neither write into what others hold nor hand on a gradient of another shape than its argument."""
     if isinstance(rule, Aside):
         return rule
@@ -99,16 +120,13 @@ def checked(rule: Rule | Aside, i: int, func: Function) -> Rule | Aside:
     @functools.wraps(rule)
     def call(g: Array, y: Array, *args: Any, **kwargs: Any) -> Array:
         own = g.copy() if isinstance(g, np.ndarray) else g  # siblings hold g as well
-        try:
-            gradient = rule(own, *map(read_only, (y, *args)), **kwargs)
-        except ValueError as error:
-            if "read-only" not in str(error):
-                raise
-            raise ValueError(f"{whose} writes into an array that the graph holds: make a new one (x = x * 2 in place of x *= 2)") from error
+        gradient = without_writing(whose, functools.partial(rule, own), (y, *args), kwargs)
         if gradient is None:
             raise TypeError(f"{whose} returned None: return an array of zeros, or give None in place of the rule where no gradient flows")
         if hasattr(g, "rows") and not hasattr(gradient, "rows"):
             raise BatchError(f"{whose} makes one gradient of a whole batch of cotangents")
+        if is_recorded(gradient) and not is_recorded(g):
+            gradient = data_of_constant(whose, gradient)
         if isinstance(gradient, np.ndarray) or not hasattr(gradient, "dtype"):
             gradient = np.array(gradient)  # a copy: the rule may return the same memory the next time
         if np.shape(gradient) != np.shape(args[i]):
@@ -122,7 +140,9 @@ def checked(rule: Rule | Aside, i: int, func: Function) -> Rule | Aside:
 
 
 def read_only(x: Any) -> Any:
-    """A view that cannot be written to."""
+    """A view that cannot be written to; of a structure, one of each array in it."""
+    if isinstance(x, list | tuple | dict):
+        return mapped(read_only, x)
     if type(x) is not np.ndarray:
         return x
     view = x.view()
@@ -172,14 +192,17 @@ def taking_structures(func: Function, rules: tuple[Rule | Aside | None, ...]) ->
             if holds_recorded(value) or is_recorded(value):
                 raise TypeError(f"{name_of(func)}({name}=...) has no rule for a Tensor there: make it a positional argument, with a rule")
         outlines, flats = zip(*map(flattened, bound.args))
-        if of_flat not in RULES:
-            RULES[of_flat] = tuple(rule and checked(rule if isinstance(rule, Aside) else flat_rule(rule, i, func), i, of_flat) for i, rule in enumerate(rules))
-        return of_flat(*flats, outlines=outlines, **bound.kwargs)
+        return of_flat()(*flats, outlines=outlines, **bound.kwargs)
 
-    @dispatching
-    @functools.wraps(func)
-    def of_flat(*flats: Any, outlines: tuple[Any, ...], **kwargs: Any) -> Array:
-        return PLAIN[call](*map(restored, outlines, flats), **kwargs)
+    @functools.cache
+    def of_flat() -> Function:
+        @dispatching
+        @functools.wraps(func)
+        def flat(*flats: Any, outlines: tuple[Any, ...], **kwargs: Any) -> Array:
+            return PLAIN[call](*map(restored, outlines, flats), **kwargs)
+
+        RULES[flat] = tuple(rule and guarded(rule if isinstance(rule, Aside) else flat_rule(rule, i, func), i, flat) for i, rule in enumerate(rules))
+        return flat
 
     PLAIN[call] = giving_array(func)
     return call
@@ -226,17 +249,20 @@ def flat_rule(rule: Rule, i: int, func: Function) -> Rule:
 
 def raveled(gradient: Any, outline: Any, whose: str) -> Array:
     """The gradients of a structure's Tensors in a row."""
-    wanted, found = located(outline, ""), located(gradient, "")
-    if [place for place, _ in wanted] != [place for place, _ in found]:
-        raise ValueError(
-            f"{whose} gave a gradient with {', '.join(place for place, _ in found) or 'nothing in it'}, "
-            f"but the argument has {', '.join(place for place, _ in wanted)}: return the same structure"
-        )
     rows = []
-    for (place, slot), (_, g) in zip(wanted, found):
-        if isinstance(slot, Slot):
-            if g is None or np.shape(g) != slot.shape:
-                given = "None" if g is None else f"a gradient of shape {np.shape(g)}"
-                raise ValueError(f"{whose} gave {given} at {place}, but the argument has shape {slot.shape} there")
-            rows.append(np.ravel(g))
+    for place, slot, g in at_slots(gradient, outline, ""):
+        if g is None or np.shape(g) != slot.shape:
+            given = "nothing" if g is None else f"a gradient of shape {np.shape(g)}"
+            raise ValueError(f"{whose} gave {given} at {place}, but the argument has shape {slot.shape} there: return the same structure")
+        rows.append(np.ravel(g))
     return np.concatenate(rows) if rows else np.zeros(0)
+
+
+def at_slots(gradient: Any, outline: Any, place: str) -> Iterator[tuple[str, Slot, Any]]:
+    """Where each Tensor was, and what the gradient has there; None where its structure has no such place."""
+    if isinstance(outline, Slot):
+        yield place, outline, gradient
+        return
+    there = dict(parts(gradient, "") or ())
+    for where, part in parts(outline, "") or ():
+        yield from at_slots(there.get(where), part, place + where)
