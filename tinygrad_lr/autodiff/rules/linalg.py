@@ -6,7 +6,7 @@ Much of NumPy's chapter is one function in several spellings, so most names are 
 Conventions, where mathematics leaves a choice:
 
 - pinv and lstsq are differentiated at constant rank.
-- The norm of a zero vector has gradient 0, in every order. Equals share the gradient of a maximum.
+- The norm of a zero vector has gradient 0, in every order. Ties share the gradient of a maximum.
 - det is a polynomial, and its first two derivatives are right for every matrix, singular ones included.
 """
 
