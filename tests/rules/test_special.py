@@ -10,6 +10,7 @@ import pytest
 from scipy import special
 
 import tinygrad_lr as tg
+from tinygrad_lr import nn
 from tinygrad_lr.autodiff.rules.registry import ELSEWHERE, load_all
 from tinygrad_lr.autodiff.rules.special import inverse_mills
 
@@ -89,6 +90,14 @@ def test_python_functions_of_scipy_name_ours(name):
     assert "tg.logsumexp, tg.softmax and tg.log_softmax in place of scipy.special's" in str(caught.value)
     x = np.array([[0.5, 1.0], [3.0, -1.0]])
     np.testing.assert_allclose(getattr(tg, name)(x, axis=1), getattr(special, name)(x, axis=1), rtol=1e-15)
+
+
+def test_a_loss_takes_the_logits_behind_expit():
+    t = tg.Tensor([200.0, -200.0], requires_grad=True)
+    loss = nn.BCELoss(reduction="sum")(special.expit(t), [0.0, 1.0])
+    loss.backward()
+    assert loss.data == 400
+    np.testing.assert_allclose(t.grad, [1, -1], rtol=1e-15)
 
 
 def test_outer():

@@ -32,6 +32,10 @@ def sigmoid(z: Array) -> Array:
     return np.exp(np.minimum(z, 0.0)) / (1.0 + np.exp(np.copysign(z, -1.0)))  # copysign: -|z|
 
 
+SIGMOIDS: set[Function] = {sigmoid}
+"""The functions that are the sigmoid, `sigmoid` and those of other libraries: a loss may take the logits behind them."""
+
+
 @dispatching
 def softplus(z: Array) -> Array:
     """log(1 + exp(z)), without overflow.

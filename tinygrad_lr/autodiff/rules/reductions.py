@@ -119,9 +119,7 @@ def logaddexp_reduce_input(g: Array, y: Array, x: Array, axis: Axis = 0, keepdim
     return unfold(g, x, axis) * np.where(top == -np.inf, 0, softmax(wide(row), axis))
 
 
-def logaddexp_over(
-    x: Array, axis: Axis = 0, dtype: Any = None, out: None = None, keepdims: bool = False, initial: Array = None, where: Array = True
-) -> Array:
+def logaddexp_over(x: Array, axis: Axis = 0, dtype: Any = None, out: None = None, keepdims: bool = False, initial: Array = None, where: Array = True) -> Array:
     """`logaddexp_reduce` of some of the elements, and of a start value; in another type where one is named."""
     if dtype is not None:
         x = x.astype(dtype)
