@@ -429,7 +429,7 @@ def test_logaddexp_reduces_in_another_type():
         assert t.grad.dtype == np.float32
         np.testing.assert_allclose(t.grad, softmax(x), rtol=1e-6)
     assert np.logaddexp.reduce(t, 0, None, None, True).shape == (1,)
-    with pytest.raises(TypeError, match="a tracked Tensor has no gradient as int64: use t.numpy"):
+    with pytest.raises(TypeError, match="a tracked Tensor has no gradient as int64: use"):
         np.logaddexp.reduce(t, dtype=np.int64)
 
 
