@@ -8,7 +8,7 @@ import numpy
 
 from tests.rules.rows import NUMPY, Row
 from tinygrad_lr.autodiff.rules.decompositions import (
-    over,
+    divided,
     packed_eigh,
     packed_qr,
     packed_svd,
@@ -181,7 +181,7 @@ ROWS = [
     Row(with_eigenvalues, lambda np, d, a: with_eigenvalues(d, sym(a)) ** 2, ((3,), (3, 3)), jax=False),
     Row(with_eigenvalues, lambda np, d, a: with_eigenvalues(d, sym(a), "U") ** 2, ((2, 3), (2, 3, 3)), jax=False, label="stack"),
     *[Row(singular_norm, lambda np, a, o=ord: singular_norm(spaced(a), o) ** 2, ((2, 4, 3),), jax=False, label=str(ord)) for ord in ("nuc", 2, -2)],
-    Row(over, lambda np, x, d: over(x, d), ((2, 3), (3,)), domain=AWAY_FROM_0, jax=False),
+    Row(divided, lambda np, x, d: divided(x, d), ((2, 3), (3,)), domain=AWAY_FROM_0, jax=False),
     Row(packed_qr, lambda np, a: packed_qr(shifted(a)), ((4, 3),), jax=False),
 
     # norms, away from their kinks

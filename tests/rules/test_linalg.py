@@ -309,7 +309,27 @@ def test_norm_of_a_zero_vector_has_second_derivative_0():
     np.testing.assert_array_equal(tg.hessian(np.linalg.norm)(np.zeros(2)), np.zeros((2, 2)))
 
 
-def test_equals_share_the_gradient_of_a_maximum_norm():
+@pytest.mark.parametrize("order", [2.5, 3, 3.5])
+def test_a_zero_element_has_second_derivative_0_in_norms_above_2(order):
+    for x in ([0.0, 1.0], [0.0, 1.0, 2.0]):
+        h = tg.hessian(lambda x: np.linalg.norm(x, order))(np.array(x))
+        np.testing.assert_array_equal(h[0], 0)
+        np.testing.assert_array_equal(h[:, 0], 0)
+        close(h[1:, 1:], tg.hessian(lambda x: np.linalg.norm(x, order))(np.array(x[1:])))
+    np.testing.assert_array_equal(tg.hessian(lambda x: np.linalg.norm(x, order))(np.zeros(2)), 0)
+
+
+@pytest.mark.filterwarnings("ignore:divide by zero", "ignore:invalid value")
+def test_a_zero_element_has_no_second_derivative_in_norms_between_1_and_2():
+    """The slope |x|^(p-1) is vertical at 0; the other elements have their second derivatives all the same."""
+    f = tg.hessian(lambda x: np.linalg.norm(x, 1.5))
+    h = f(np.array([0.0, 1.0, 2.0]))
+    assert np.isnan(h[0, 0])
+    close(h[1:, 1:], f(np.array([1.0, 2.0])))
+    np.testing.assert_array_equal(f(np.zeros(2)), 0)
+
+
+def test_ties_share_the_gradient_of_a_maximum_norm():
     close(gradient(lambda x: np.linalg.norm(x, np.inf), np.array([2.0, -2.0, 1.0])), [0.5, -0.5, 0])
     close(gradient(lambda x: np.linalg.norm(x, 2), 3 * EYE), EYE / 3)
 

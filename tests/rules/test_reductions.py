@@ -418,6 +418,21 @@ def test_logaddexp_reduce_extreme():
     np.testing.assert_array_equal(t.grad, [0.0, 0.0])
 
 
+def test_logaddexp_reduces_in_another_type():
+    x = np.array([1.0, 2.0, -0.5], np.float32)
+    for reduce in (lambda a: np.logaddexp.reduce(a, dtype=np.float64), lambda a: np.logaddexp.reduce(a, 0, np.float64)):
+        t = tg.Tensor(x, requires_grad=True)
+        y = reduce(t)
+        assert y.dtype == np.float64
+        np.testing.assert_allclose(y.data, np.logaddexp.reduce(x.astype(float)), rtol=1e-15)
+        y.backward()
+        assert t.grad.dtype == np.float32
+        np.testing.assert_allclose(t.grad, softmax(x), rtol=1e-6)
+    assert np.logaddexp.reduce(t, 0, None, None, True).shape == (1,)
+    with pytest.raises(TypeError, match="a tracked Tensor has no gradient as int64: use"):
+        np.logaddexp.reduce(t, dtype=np.int64)
+
+
 def test_logaddexp_reduce_of_nothing():
     assert logaddexp_reduce(np.zeros(0)) == -np.inf
     np.testing.assert_array_equal(logaddexp_reduce(np.zeros((0, 2))), np.logaddexp.reduce(np.zeros((0, 2))))

@@ -10,6 +10,8 @@ import pytest
 from scipy import special
 
 import tinygrad_lr as tg
+from tinygrad_lr import nn
+from tinygrad_lr.autodiff.rules.registry import ELSEWHERE, load_all
 from tinygrad_lr.autodiff.rules.special import inverse_mills
 
 inf, nan = np.inf, np.nan
@@ -69,6 +71,18 @@ def test_without_scipy_the_table_and_the_check_do_without():
     """)
 
 
+@pytest.mark.parametrize(
+    "line, error, message",
+    [("import no_such_module", ModuleNotFoundError, "no_such_module"), ("from math import no_such_name", ImportError, "no_such_name")],
+)
+def test_a_broken_chapter_is_not_taken_for_a_missing_library(tmp_path, monkeypatch, line, error, message):
+    (tmp_path / "broken_chapter.py").write_text(line)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(ELSEWHERE, "json.decoder", "broken_chapter")
+    with pytest.raises(error, match=message):
+        load_all()
+
+
 @pytest.mark.parametrize("name", ["logsumexp", "softmax", "log_softmax"])
 def test_python_functions_of_scipy_name_ours(name):
     with pytest.raises(TypeError) as caught:
@@ -76,6 +90,14 @@ def test_python_functions_of_scipy_name_ours(name):
     assert "tg.logsumexp, tg.softmax and tg.log_softmax in place of scipy.special's" in str(caught.value)
     x = np.array([[0.5, 1.0], [3.0, -1.0]])
     np.testing.assert_allclose(getattr(tg, name)(x, axis=1), getattr(special, name)(x, axis=1), rtol=1e-15)
+
+
+def test_a_loss_takes_the_logits_behind_expit():
+    t = tg.Tensor([200.0, -200.0], requires_grad=True)
+    loss = nn.BCELoss(reduction="sum")(special.expit(t), [0.0, 1.0])
+    loss.backward()
+    assert loss.data == 400
+    np.testing.assert_allclose(t.grad, [1, -1], rtol=1e-15)
 
 
 def test_outer():
@@ -262,6 +284,23 @@ def test_logsumexp_of_numbers_and_lists():
     assert tg.logsumexp([0, 0]) == np.log(2)
     assert tg.logsumexp(3.0) == 3
     assert tg.logsumexp(np.zeros(0)) == -inf
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_logsumexp_of_everything_is_a_number(dtype):
+    z = np.zeros((2, 3), dtype)
+    for axis in (None, (0, 1), -1):
+        got, want = tg.logsumexp(z[0] if axis == -1 else z, axis), special.logsumexp(z[0] if axis == -1 else z, axis)
+        assert type(got) is dtype
+        np.testing.assert_allclose(got, want, rtol=np.finfo(dtype).eps)
+
+
+def test_logsumexp_of_nothing_has_an_empty_gradient():
+    g = tg.grad(tg.logsumexp)(np.zeros(0, np.float32))
+    assert (g.shape, g.dtype) == ((0,), np.float32)
+    assert tg.hessian(tg.logsumexp)(np.zeros(0)).shape == (0, 0)
+    assert tg.jacobian(lambda z: tg.logsumexp(z, 1))(np.zeros((2, 0))).shape == (2, 2, 0)
+    assert tg.jacobian(lambda z: tg.logsumexp(z, 1))(np.zeros((0, 2))).shape == (0, 0, 2)
 
 
 def test_what_has_no_weight_does_not_count():

@@ -14,7 +14,7 @@ from weakref import ref
 
 import numpy as np
 
-from tinygrad_lr.autodiff.rules.elementwise import sigmoid
+from tinygrad_lr.autodiff.rules.elementwise import SIGMOIDS
 from tinygrad_lr.autodiff.rules.network import bce, bce_of_sigmoid, bce_with_logits, cross_entropy, squared_error
 from tinygrad_lr.autodiff.rules.shapes import VIEWS
 from tinygrad_lr.autodiff.tensor import Tensor, data_of, lift, record
@@ -213,7 +213,7 @@ def logits_of(p: Tensor) -> Tensor | None:
     node = p.node
     if node is None or node.value is not p.data:
         return None  # an input, freed, or changed by the user since
-    if node.func is sigmoid:
+    if node.func in SIGMOIDS:
         z = node.values[0]
         return lift(z, node.parents[0]) if node.requires_grad and node.parents[0] is not None else Tensor(z)
     if node.func in VIEWS and node.parents[0] is not None:

@@ -6,8 +6,8 @@ results lie packed in one array, and its composite cuts them apart.
 Conventions, where mathematics leaves a choice:
 
 - cholesky, eigh and eigvalsh take their matrix to be symmetric, and give a symmetric gradient, whichever triangle NumPy reads.
-- The vectors of a decomposition are differentiable where its values are distinct. Where values are equal (as far as rounding tells)
-  the rules meet 0 / 0, and give nan rather than a number that lacks a part. So vectors of equal values have gradient nan. The gradient
+- The vectors of a decomposition are differentiable where its values are distinct. Where values are equal (up to rounding)
+  the rules meet 0 / 0, and give nan rather than an incomplete gradient. So vectors of equal values have gradient nan. The gradient
   of a loss of the values alone (of eigvalsh or svdvals) is right there, and its second derivative has nan where that depends on how the
   values part; their sum and the nuclear norm of a matrix of full rank do not, and are right. Equal vectors that a loss does not use
   leave its gradient alone.
@@ -43,29 +43,29 @@ EighResult, QRResult, SVDResult = result_type(np.linalg.eigh), result_type(np.li
 
 
 @dispatching
-def over(x: Array, gap: Array) -> Array:
-    """x / gap; over a gap of 0 it is nan, unless x is 0 as well, as far as rounding in its column tells."""
+def divided(x: Array, gap: Array) -> Array:
+    """x / gap; over a gap of 0 it is nan, unless x is 0 as well, up to rounding in its column."""
     lost = gap == 0
-    return np.where(lost & (np.abs(x) > noise(x)), np.nan, np.where(lost, 0, x / np.where(lost, 1, gap)))
+    return np.where(lost & (np.abs(x) > rounding_noise(x)), np.nan, np.where(lost, 0, x / np.where(lost, 1, gap)))
 
 
-def noise(x: Array) -> Array:
+def rounding_noise(x: Array) -> Array:
     """What rounding may leave of a 0 in each column of a product of matrices."""
     return 8 * x.shape[-1] * np.finfo(x.dtype).eps * np.max(np.abs(x), axis=-2, keepdims=True)
 
 
-def known(x: Array, gap: Array) -> Array:
+def nan_where_undetermined(x: Array, gap: Array) -> Array:
     """1 for every column of ``x`` that has nothing above a gap of 0, nan for others: as a factor it makes every derivative nan too."""
-    return np.where(np.any((gap == 0) & (np.abs(x) > noise(x)), axis=-2), np.nan, 1)
+    return np.where(np.any((gap == 0) & (np.abs(x) > rounding_noise(x)), axis=-2), np.nan, 1)
 
 
-def alike(g: Array, w: Array) -> Array:
+def nan_unless_ties_agree(g: Array, w: Array) -> Array:
     """The gradient of values beside vectors: nan where it tells equals apart, since then it depends on which vectors stand for them."""
     unequal = np.abs(differences(g)) > 8 * w.shape[-1] * np.finfo(w.dtype).eps * np.expand_dims(np.max(np.abs(g), axis=-1), (-2, -1))
     return g * np.where(np.any(unequal & (differences(w) == 0), axis=-1), np.nan, 1)
 
 
-def used(vectors: Array) -> Array:
+def nonzero_columns(vectors: Array) -> Array:
     """Which columns hold anything: a vector that a loss does not use has gradient 0, exactly."""
     return np.any(vectors != 0, axis=-2)
 
@@ -164,7 +164,7 @@ def packed_eigh(a: Array, UPLO: Any = "L") -> Array:
 def packed_eigh_input(g: Array, y: Array, a: Array, UPLO: Any = "L") -> Array:
     """v (diag(gw) + (v^T gv)_ij / (w_j - w_i)) v^T (Giles 2008, section 3.1)."""
     (gw, gv), (w, v) = eigh_parts(g), eigh_parts(y)
-    turned, gw = over(transposed(v) @ gv, gaps(w, used(gv))), alike(gw, w)
+    turned, gw = divided(transposed(v) @ gv, gaps(w, nonzero_columns(gv))), nan_unless_ties_agree(gw, w)
     scaled = column_times(v, gw) @ transposed(v) if isinstance(y, np.ndarray) else with_eigenvalues(gw, a, UPLO)
     return symmetric(v @ turned @ transposed(v) + scaled)
 
@@ -180,7 +180,7 @@ def eigh(a: Array, UPLO: Any = "L") -> Any:
 
 @dispatching
 def with_eigenvalues(d: Array, a: Array, UPLO: Any = "L") -> Array:
-    """The symmetric matrix with the eigenvectors of ``a`` and eigenvalues ``d``; so looks the gradient of a function of eigenvalues."""
+    """The symmetric matrix with the eigenvectors of ``a`` and eigenvalues ``d``; the gradient of a function of eigenvalues has this form."""
     _, v = np.linalg.eigh(a, UPLO)
     return column_times(v, d) @ transposed(v)
 
@@ -189,14 +189,14 @@ def with_eigenvalues_value(h: Array, y: Array, d: Array, a: Array, UPLO: Any = "
     """The diagonal of v^T h v; nan if it depends on which vectors stand for equal eigenvalues."""
     w, v = np.linalg.eigh(a, UPLO)
     h = symmetric(transposed(v) @ h @ v)
-    return diagonal(h) * known(h, gaps(w))
+    return diagonal(h) * nan_where_undetermined(h, gaps(w))
 
 
 def with_eigenvalues_matrix(h: Array, y: Array, d: Array, a: Array, UPLO: Any = "L") -> Array:
     """v ((v^T h v)_ij (d_j - d_i) / (w_j - w_i)) v^T."""
     w, v = np.linalg.eigh(a, UPLO)
     h = symmetric(transposed(v) @ h @ v)
-    return v @ over(h * differences(d), gaps(w, d != 0)) @ transposed(v)
+    return v @ divided(h * differences(d), gaps(w, d != 0)) @ transposed(v)
 
 
 # -- singular values -------------------------------------------------------------------------------
@@ -218,9 +218,9 @@ def packed_svd_input(g: Array, y: Array, a: Array, hermitian: bool = False) -> A
     """The eigenvector rule for u and v at once, and what of their gradients lies outside the spaces they span (Townsend 2016)."""
     m, _ = sides(a)
     (gu, gs, gv), (u, s, v) = svd_parts(g, m), svd_parts(y, m)
-    turned_u, turned_v, active = transposed(u) @ gu, transposed(v) @ gv, used(gu) | used(gv)
-    inside = symmetric(over(turned_u + turned_v, gaps(s, active))) + antisymmetric(over(turned_u - turned_v, totals(s, active)))
-    gs = alike(gs, s)
+    turned_u, turned_v, active = transposed(u) @ gu, transposed(v) @ gv, nonzero_columns(gu) | nonzero_columns(gv)
+    inside = symmetric(divided(turned_u + turned_v, gaps(s, active))) + antisymmetric(divided(turned_u - turned_v, totals(s, active)))
+    gs = nan_unless_ties_agree(gs, s)
     scaled = column_times(u, gs) @ transposed(v) if isinstance(y, np.ndarray) else with_singular_values(gs, a, hermitian)
     return u @ inside @ transposed(v) + scaled + outside(u, s, v, gu, gv, active)
 
@@ -229,8 +229,8 @@ def outside(u: Array, s: Array, v: Array, gu: Array, gv: Array, active: Array) -
     """What comes of the parts of gu and gv that no singular vector spans; none of a square matrix."""
     m, n = u.shape[-2], v.shape[-2]
     if m > n:
-        return over(beyond(gu, u), lengths(s, active)) @ transposed(v)
-    return u @ transposed(over(beyond(gv, v), lengths(s, active))) if n > m else 0
+        return divided(beyond(gu, u), lengths(s, active)) @ transposed(v)
+    return u @ transposed(divided(beyond(gv, v), lengths(s, active))) if n > m else 0
 
 
 def beyond(x: Array, u: Array) -> Array:
@@ -260,7 +260,7 @@ def singular_values(a: Array, hermitian: bool = False) -> Array:
 
 @dispatching
 def with_singular_values(d: Array, a: Array, hermitian: bool = False, smooth: Array = 1) -> Array:
-    """The matrix with the singular vectors of ``a`` and singular values ``d``; so looks the gradient of a function of singular values.
+    """The matrix with the singular vectors of ``a`` and singular values ``d``; the gradient of a function of singular values has this form.
 
     Where that has a kink, ``smooth`` is nan in place of 1: there is no second derivative.
     """
@@ -273,9 +273,9 @@ def with_singular_values_value(h: Array, y: Array, d: Array, a: Array, hermitian
     (m, n), (u, s, vt) = sides(a), np.linalg.svd(a, full_matrices=False, hermitian=hermitian)
     v = transposed(vt)
     inside = transposed(u) @ h @ v
-    along = diagonal(inside) * known(symmetric(inside), gaps(s)) * known(antisymmetric(inside), totals(s))
+    along = diagonal(inside) * nan_where_undetermined(symmetric(inside), gaps(s)) * nan_where_undetermined(antisymmetric(inside), totals(s))
     if m != n:
-        along = along * known(beyond(h @ v, u) if m > n else beyond(transposed(h) @ u, v), lengths(s))
+        along = along * nan_where_undetermined(beyond(h @ v, u) if m > n else beyond(transposed(h) @ u, v), lengths(s))
     return along
 
 
@@ -284,7 +284,7 @@ def with_singular_values_matrix(h: Array, y: Array, d: Array, a: Array, hermitia
     u, s, vt = np.linalg.svd(a, full_matrices=False, hermitian=hermitian)
     v, active = transposed(vt), d != 0
     inside = transposed(u) @ h @ v
-    turned = over(symmetric(inside) * differences(d), gaps(s, active)) + over(antisymmetric(inside) * sums(d), totals(s, active))
+    turned = divided(symmetric(inside) * differences(d), gaps(s, active)) + divided(antisymmetric(inside) * sums(d), totals(s, active))
     return (u @ turned @ vt + outside(u, s, v, column_times(h @ v, d), column_times(transposed(h) @ u, d), active)) * scale(smooth)
 
 
@@ -296,7 +296,7 @@ def singular_norm(x: Array, ord: Any) -> Array:
 
 
 def singular_norm_input(g: Array, y: Array, x: Array, ord: Any) -> Array:
-    """u d v^T, d saying how much each singular value counts; where equals share, or a 0 counts, the norm has a kink."""
+    """u d v^T, d saying how much each singular value counts; where ties share, or a 0 counts, the norm has a kink."""
     s = singular_values(x)
     d = counting(s, ord)
     kink = np.any((lengths(s)[..., 0, :] == 0) & (d > 0), axis=-1) | ((ord != "nuc") & (np.count_nonzero(d, axis=-1) > 1))
@@ -304,7 +304,7 @@ def singular_norm_input(g: Array, y: Array, x: Array, ord: Any) -> Array:
 
 
 def counting(s: Array, ord: Any) -> Array:
-    """How much each singular value counts in a norm: equals share, as far as a decomposition can tell them apart."""
+    """How much each singular value counts in a norm: ties share, as far as a decomposition can tell them apart."""
     if ord == "nuc":
         return np.ones(s.shape, s.dtype)
     chosen = np.abs(s - s[..., :1] if ord == 2 else s - s[..., -1:]) <= np.expand_dims(rounding(s), -1)
@@ -322,7 +322,7 @@ RULES.update({
     singular_values:       (lambda g, y, a, hermitian=False: with_singular_values(g, a, hermitian),),
     with_singular_values:  (with_singular_values_value, with_singular_values_matrix),
     singular_norm:         (singular_norm_input,),
-    over:                  (lambda h, y, x, gap: over(h, gap), lambda h, y, x, gap: like(-h * y / np.where(gap == 0, 1, gap), gap)),
+    divided:               (lambda h, y, x, gap: divided(h, gap), lambda h, y, x, gap: like(-h * y / np.where(gap == 0, 1, gap), gap)),
 })
 COMPOSITES.update({
     np.linalg.eigh:        eigh,
@@ -338,6 +338,6 @@ PUBLIC.update({
     singular_values:       np.linalg.svd,
     with_singular_values:  np.linalg.svd,
     singular_norm:         np.linalg.norm,
-    over:                  np.linalg.eigh,
+    divided:               np.linalg.eigh,
 })
 # fmt: on

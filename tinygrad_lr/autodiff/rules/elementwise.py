@@ -3,7 +3,7 @@
 Each is written so that no square and no exponential overflows on the way to a finite derivative. Where a
 derivative is one-sided or absent, a convention holds:
 
-- equals share the gradient of maximum, minimum, fmax, fmin and logaddexp (also two equal infinities);
+- ties share the gradient of maximum, minimum, fmax, fmin and logaddexp (also two equal infinities);
 - abs, fabs, copysign, sign, relu and heaviside have derivative 0 at 0, and steps (floor, round) have it everywhere;
 - clip lets the gradient through on its bounds; where they cross, the upper one gets it, as NumPy answers with it;
 - hypot and arctan2 have derivative 0 at the origin;
@@ -17,7 +17,7 @@ import math
 
 import numpy as np
 
-from tinygrad_lr.autodiff.rules.registry import COMPOSITES, RULES, Array, Function, dispatching, like
+from tinygrad_lr.autodiff.rules.registry import COMPOSITES, RULES, Array, Function, dispatching, is_recorded, like
 
 
 @dispatching
@@ -30,6 +30,10 @@ def sigmoid(z: Array) -> Array:
     [0.  0.5 1. ]
     """
     return np.exp(np.minimum(z, 0.0)) / (1.0 + np.exp(np.copysign(z, -1.0)))  # copysign: -|z|
+
+
+SIGMOIDS: set[Function] = {sigmoid}
+"""The functions that are the sigmoid, `sigmoid` and those of other libraries: a loss may take the logits behind them."""
 
 
 @dispatching
@@ -80,7 +84,7 @@ def astype(x: Array, dtype: type[np.generic]) -> Array:
 
 def recorded(func: Function, *args: Array) -> Array:
     """``func`` recorded with all its arguments by position, where its rules look for them."""
-    return next(a for a in args if hasattr(a, "_record"))._record(func, args, {})
+    return next(filter(is_recorded, args))._record(func, args, {})
 
 
 def clip(x: Array, a_min: Array = None, a_max: Array = None, *, min: Array = None, max: Array = None) -> Array:

@@ -6,7 +6,7 @@ Much of NumPy's chapter is one function in several spellings, so most names are 
 Conventions, where mathematics leaves a choice:
 
 - pinv and lstsq are differentiated at constant rank.
-- The norm of a zero vector has gradient 0, in every order. Equals share the gradient of a maximum.
+- The norm of a zero vector has gradient 0, in every order. Ties share the gradient of a maximum.
 - det is a polynomial, and its first two derivatives are right for every matrix, singular ones included.
 """
 
@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lr.autodiff.rules.decompositions import result_type, singular_norm, singular_values
+from tinygrad_lr.autodiff.rules.elementwise import far
 from tinygrad_lr.autodiff.rules.matrices import array, diagonal_matrix, reciprocal, scale, transposed
 from tinygrad_lr.autodiff.rules.registry import COMPOSITES, PUBLIC, RULES, Array, Each, Function, dispatching, like
 
@@ -361,15 +362,17 @@ def p_norm(x: Array, p: float, axis: Axis = None, keepdims: bool = False) -> Arr
 
 
 def p_norm_input(g: Array, y: Array, x: Array, p: float, axis: Axis = None, keepdims: bool = False) -> Array:
-    """sign(x) (|x| / y)^(p-1), and 0 for a zero vector."""
+    """sign(x) (|x| / y)^(p-1), and 0 for a zero vector; for 1 < p < 2 a zero element has no second derivative (nan)."""
     if not keepdims:
         axes = tuple(range(x.ndim)) if axis is None else axis
         g, y = np.expand_dims(g, axes), np.expand_dims(y, axes)
-    unit = x * reciprocal(y)
     if p == 2:
-        return g * unit
-    size = np.abs(unit) if p > 2 else np.where(unit == 0, 1, np.abs(unit))  # a negative power of 0 would make 0 * inf of a zero element
-    return g * unit * size ** (p - 2)
+        return g * (x * reciprocal(y))
+    some = y != 0
+    if p > 1:  # two powers, so that the second derivative of a zero element does not reach the other elements through y
+        return g * far(y, some) ** (1 - p) * (np.sign(x) * np.abs(np.where(some, x, 1)) ** (p - 1))
+    unit = x * reciprocal(y)
+    return g * np.sign(unit) * np.abs(np.where(unit == 0, 1, unit)) ** (p - 1)  # a negative power of 0 would make 0 * inf of a zero element
 
 
 def vector_norm(x: Array, *, axis: Axis = None, keepdims: bool = False, ord: Order = 2) -> Array:

@@ -31,6 +31,13 @@ def rows(x: Array) -> Array:
     return x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
 
 
+def linear_bias(g: Array, z: Array, x: Array, w: Array, b: Array) -> Array:
+    """Each neuron's bias counts once in every row."""
+    if g.dtype == HALF:
+        g = wide(g)
+    return g.sum(axis=0) if x.ndim == 2 else rows(g).sum(axis=0)
+
+
 def reduced(losses: Array, reduction: str) -> Array:
     """The elementwise losses as the user wants them."""
     if reduction == "mean":
@@ -40,7 +47,9 @@ def reduced(losses: Array, reduction: str) -> Array:
 
 def share(g: Array, n: int, reduction: str) -> Array:
     """The part of the incoming gradient that each of ``n`` elementwise losses gets."""
-    return wide(g) / n if reduction == "mean" else g
+    if reduction == "mean":
+        return g / n if g.dtype != HALF else wide(g) / n
+    return g
 
 
 def bce_losses(z: Array, y: Array) -> Array:
@@ -119,7 +128,7 @@ def squared_error_input(g: Array, loss: Array, p: Array, y: Array, reduction: st
 RULES.update({
     linear:           (lambda g, z, x, w, b=None: product(g, w),
                        lambda g, z, x, w, b=None: product(g.T, x) if x.ndim == 2 else product(rows(g).T, rows(x)),  # BP4
-                       lambda g, z, x, w, b: wide(g).sum(axis=0) if x.ndim == 2 else rows(wide(g)).sum(axis=0)),  # BP3
+                       linear_bias),  # BP3
     bce_with_logits:  (lambda g, loss, z, y, reduction="mean": share(g, z.size, reduction) * (sigmoid(z) - y),
                        lambda g, loss, z, y, reduction="mean": share(g, z.size, reduction) * -z),
     bce_of_sigmoid:   (lambda g, loss, z, a, y, reduction="mean": share(g, z.size, reduction) * (a - y),

@@ -1,6 +1,6 @@
 """Rules of functions that fold axes away or run along them: the gradient is spread back over what was folded.
 
-Equals share the gradient of a maximum or minimum, a start value (``initial``) being one element more; products never divide, so zeros in the data are as exact
+Ties share the gradient of a maximum or minimum, a start value (``initial``) being one element more; products never divide, so zeros in the data are as exact
 as other numbers; the standard deviation of equal numbers has gradient 0.
 """
 
@@ -70,7 +70,7 @@ def mean_input(g: Array, y: Array, x: Array, axis: Axis = None, dtype: Any = Non
 def extreme_input(
     g: Array, y: Array, x: Array, axis: Axis = None, out: None = None, keepdims: bool = False, initial: Array = None, where: Array = True
 ) -> Array:
-    """Only the largest (or smallest) elements count; equals share the gradient."""
+    """Only the largest (or smallest) elements count; ties share the gradient."""
     chosen, _, count = equals(y, x, axis, initial, where)
     return np.where(chosen, unfold(wide(g), x, axis) / count, 0)
 
@@ -106,20 +106,23 @@ def logaddexp_reduce(x: Array, axis: Axis = 0, keepdims: bool = False) -> Array:
     top = np.max(x, axis=axis, keepdims=True) if x.size else x.sum(axis=axis, keepdims=True)
     top = np.where(np.isfinite(top), top, 0)
     with np.errstate(divide="ignore", over="ignore"):  # log(0) is the right answer where all are -inf, and inf beside inf
-        answer = np.log(np.exp(x - top).sum(axis=axis, keepdims=True)) + top
-    return answer if keepdims else np.squeeze(answer, axis)
+        return np.log(np.exp(x - top).sum(axis=axis, keepdims=keepdims)) + (top if keepdims else np.squeeze(top, axis))
 
 
 def logaddexp_reduce_input(g: Array, y: Array, x: Array, axis: Axis = 0, keepdims: bool = False) -> Array:
-    """softmax(x); equals of +inf share, and all is 0 where all are -inf."""
+    """softmax(x); ties of +inf share, and all is 0 where all are -inf."""
+    if not x.size:
+        return unfold(g, x, axis) * x
     top = unfold(y, x, axis)
     endless = np.isinf(top)
     row = np.where(endless & (x != top), -np.inf, np.where(endless, 0, x))
     return unfold(g, x, axis) * np.where(top == -np.inf, 0, softmax(wide(row), axis))
 
 
-def logaddexp_over(x: Array, axis: Axis = 0, keepdims: bool = False, initial: Array = None, where: Array = True) -> Array:
-    """`logaddexp_reduce` of some of the elements, and of a start value."""
+def logaddexp_over(x: Array, axis: Axis = 0, dtype: Any = None, out: None = None, keepdims: bool = False, initial: Array = None, where: Array = True) -> Array:
+    """`logaddexp_reduce` of some of the elements, and of a start value; in another type where one is named."""
+    if dtype is not None:
+        x = x.astype(dtype)
     y = logaddexp_reduce(x if where is True else np.where(where, x, -np.inf), axis, keepdims)
     return y if initial is None else np.logaddexp(y, initial)
 
@@ -320,7 +323,7 @@ def running_min(x: Array, axis: int = 0, dtype: Any = None) -> Array:
 
 
 def running_extreme_input(g: Array, y: Array, x: Array, axis: int = 0, dtype: Any = None) -> Array:
-    """Only the largest (or smallest) so far count; equals share the gradient."""
+    """Only the largest (or smallest) so far count; ties share the gradient."""
     axis = axis or 0  # None is for vectors
     row, best, g = x.astype(y.dtype, copy=False).swapaxes(axis, -1), y.swapaxes(axis, -1), g.swapaxes(axis, -1)
     same = np.concatenate([np.zeros((*best.shape[:-1], 1), bool), best[..., 1:] == best[..., :-1]], axis=-1)

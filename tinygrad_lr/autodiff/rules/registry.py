@@ -8,7 +8,6 @@ differentiated again.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import itertools
 import sys
@@ -68,13 +67,18 @@ PLAIN: dict[Function, Function] = {}
 """A dispatching function to the one behind it, for callers who know that they hold arrays."""
 
 
+def is_recorded(x: Any) -> bool:
+    """Whether ``x`` is a Tensor, or another array that records calls."""
+    return type(x) is not np.ndarray and hasattr(x, "_record")
+
+
 def dispatching(func: Function) -> Function:
     """Let ``func`` be recorded when a Tensor is among its arguments."""
 
     @functools.wraps(func)
     def call(*args: Any, **kwargs: Any) -> Any:
         for a in (*args, *kwargs.values()) if kwargs else args:
-            if type(a) is not np.ndarray and hasattr(a, "_record"):
+            if type(a) is not np.ndarray and is_recorded(a):  # arrays, by far the most, do without a call
                 return a._record(call, args, kwargs)
         return func(*args, **kwargs)
 
@@ -100,9 +104,12 @@ def load(chapter: str) -> None:
 
 def load_all() -> None:
     """Load the rules of the other libraries that are installed."""
-    for chapter in ELSEWHERE.values():
-        with contextlib.suppress(ImportError):
+    for library, chapter in ELSEWHERE.items():
+        try:
             load(chapter)
+        except ModuleNotFoundError as error:
+            if not error.name or error.name.partition(".")[0] != library.partition(".")[0]:
+                raise  # the library is there, and the chapter is broken
 
 
 def is_numpy(func: Function) -> bool:

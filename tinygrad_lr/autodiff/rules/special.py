@@ -15,7 +15,7 @@ import math
 import numpy as np
 from scipy import special
 
-from tinygrad_lr.autodiff.rules.elementwise import far
+from tinygrad_lr.autodiff.rules.elementwise import SIGMOIDS, far
 from tinygrad_lr.autodiff.rules.registry import RULES, Array, dispatching, like
 
 PER_ROOT_PI = 2 / math.sqrt(math.pi)
@@ -87,3 +87,4 @@ RULES.update({
     polygamma:          (lambda g, y, x, n=1: g * polygamma(x, n + 1),),
 })
 # fmt: on
+SIGMOIDS.add(special.expit)

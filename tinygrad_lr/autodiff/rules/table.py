@@ -38,7 +38,7 @@ A rule computes the gradient of an argument from `g`, the gradient of the answer
 shown as the code has it, less the sum over broadcast axes. A composed function is computed from others that have rules,
 and gradients flow wherever those let them. Names without a prefix are the building blocks of layers, losses and composed
 functions. The operators, the methods of arrays, and the `reduce` and `accumulate` of ufunc add, multiply, maximum and
-minimum are those NumPy functions that they stand for; the `outer` of any ufunc here goes by its rule."""
+minimum are those NumPy functions that they stand for; the `outer` of any ufunc here uses its rule."""
 
 COLUMNS = ("function", "kind", "gradient by", "how")
 
