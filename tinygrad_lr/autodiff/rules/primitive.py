@@ -15,7 +15,21 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lr.autodiff.rules.registry import COMPOSITES, PLAIN, QUERIES, RULES, Array, Aside, BatchError, Function, Rule, dispatching, is_numpy, name_of
+from tinygrad_lr.autodiff.rules.registry import (
+    COMPOSITES,
+    PLAIN,
+    QUERIES,
+    RULES,
+    Array,
+    Aside,
+    BatchError,
+    Function,
+    Rule,
+    dispatching,
+    is_numpy,
+    is_recorded,
+    name_of,
+)
 from tinygrad_lr.autodiff.trees import leaves, mapped, parts
 
 
@@ -161,11 +175,6 @@ class Slot:
     stop: int
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
-
-
-def is_recorded(x: Any) -> bool:
-    """Whether ``x`` is a Tensor, or another array that records calls."""
-    return type(x) is not np.ndarray and hasattr(x, "_record")
 
 
 def holds_recorded(x: Any) -> bool:

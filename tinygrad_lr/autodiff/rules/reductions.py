@@ -346,6 +346,7 @@ def softmax(z: Array, axis: Axis = -1) -> Array:
     >>> print(softmax(np.array([1000.0, 1000.0, -1000.0])))
     [0.5 0.5 0. ]
     """
+    z = z if hasattr(z, "dtype") else np.asarray(z)
     if z.dtype == HALF:
         return softmax(wide(z), axis).astype(HALF)
     e = np.exp(z - np.max(z, axis=axis, keepdims=True))
@@ -361,6 +362,7 @@ def log_softmax(z: Array, axis: Axis = -1) -> Array:
     >>> print(log_softmax(np.array([1000.0, 0.0])))
     [    0. -1000.]
     """
+    z = z if hasattr(z, "dtype") else np.asarray(z)
     if z.dtype == HALF:
         return log_softmax(wide(z), axis).astype(HALF)
     shifted = z - np.max(z, axis=axis, keepdims=True)
