@@ -24,13 +24,23 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker("oracle")
 
 
-def oracle(name: str) -> ModuleType:
-    """The library, if it is installed."""
+def installed(name: str) -> ModuleType | None:
+    """The library, or None without it; a failure where it is required."""
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError:
-        missing = pytest.fail if os.environ.get("TINYGRAD_LR_ORACLES") == "required" else pytest.skip
-        missing(f"compares with {name}: pip install 'tinygrad_lr[oracles]'")
+        if os.environ.get("TINYGRAD_LR_ORACLES") == "required":
+            pytest.fail(wanted(name))
+        return None
+
+
+def wanted(name: str) -> str:
+    return f"compares with {name}: pip install 'tinygrad_lr[oracles]'"
+
+
+def oracle(name: str) -> ModuleType:
+    """The library; without it the test is skipped."""
+    return installed(name) or pytest.skip(wanted(name))
 
 
 @pytest.fixture(scope="session")

@@ -35,7 +35,7 @@ def test_a_test_that_takes_a_library_is_marked():
 def test_no_test_imports_a_library_past_the_fixtures():
     """Else it would be neither marked nor required."""
     found = []
-    for path in TESTS.rglob("*.py"):
+    for path in TESTS.rglob("test_*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             match node:
                 case ast.Import(names=names):

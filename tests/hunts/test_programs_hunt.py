@@ -13,28 +13,25 @@ from __future__ import annotations
 import os
 import warnings
 from collections import Counter
+from types import ModuleType
 
 import numpy as np
 import pytest
 
 import tinygrad_lr as tg
+from tests.conftest import installed
 from tests.hunts.programs import Program, draw_program
-
-try:
-    import torch
-
-    from tests.hunts.torch_numpy import const, torch_numpy
-except ImportError:  # differences alone are an oracle too
-    torch = None
 
 TIMES = int(os.environ.get("TINYGRAD_LR_HUNT", "1"))
 BASE = 1_000_000  # seeds of one hunt
 CHUNKS, PROGRAMS = 4, 40
 
 
+@pytest.mark.oracle
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 def test_derivatives(chunk):
-    found = Counter(shown(judged, draw_program(BASE + chunk + CHUNKS * k)) for k in range(PROGRAMS * TIMES))
+    torch = installed("torch")  # differences alone are an oracle too
+    found = Counter(shown(judged, draw_program(BASE + chunk + CHUNKS * k), torch) for k in range(PROGRAMS * TIMES))
     print(dict(found))
     assert found["undecided"] < 0.1 * sum(found.values())
 
@@ -47,9 +44,9 @@ def test_short_types(dtype):
     assert found["undecided"] < 0.1 * sum(found.values())
 
 
-def test_special_numbers():
+def test_special_numbers(torch):
     """Zeros, equals and large numbers: most points lie on some kink, so only PyTorch and differences together tell."""
-    found = Counter(shown(judged, draw_program(3 * BASE + k, special=True), True) for k in range(PROGRAMS * TIMES))
+    found = Counter(shown(judged, draw_program(3 * BASE + k, special=True), torch, True) for k in range(PROGRAMS * TIMES))
     print(dict(found))
     assert found["undecided"] < 0.3 * sum(found.values())
 
@@ -73,7 +70,7 @@ def plain(program):
     return program.function(np, lambda x: x)
 
 
-def judged(program: Program, both: bool = False) -> str:
+def judged(program: Program, torch: ModuleType | None, both: bool = False) -> str:
     """Who confirmed both orders; a failure if anyone who can tell disagrees, or only if ``both`` do.
 
     Where equals meet, their second derivatives depend on which of them counts, so nobody can tell then.
@@ -85,7 +82,7 @@ def judged(program: Program, both: bool = False) -> str:
     with np.errstate(all="ignore"):
         expected = fn(*program.arrays)
     np.testing.assert_allclose(value, expected, rtol=1e-9, atol=1e-9)
-    by_torch = torchs(program, directions)
+    by_torch = torch and torchs(torch, program, directions)
     first = verdict(program, "first", slope, by_torch and by_torch[0], lambda xs: float(fn(*xs)), directions, both)
     second = verdict(program, "second", curve, by_torch and by_torch[1], lambda xs: tinygrad(fn, xs, directions)[1], directions, both)
     return "undecided" if "undecided" in (first, second) else second
@@ -148,10 +145,10 @@ def tinygrad(fn, arrays, directions):
     return float(y.data), plain_slope, float(sum(np.sum(np.asarray(getattr(h, "data", h)) * d) for h, d in zip(seconds, directions, strict=True)))
 
 
-def torchs(program, directions):
+def torchs(torch, program, directions):
     """The same two numbers by PyTorch; None where it has no equivalent."""
-    if torch is None:
-        return None
+    from tests.hunts.torch_numpy import const, torch_numpy
+
     try:
         xs = [torch.tensor(a, requires_grad=True) for a in program.arrays]
         ds = [const(d) for d in directions]
