@@ -584,12 +584,12 @@ def test_drawing_a_saved_model(tmp_path):
 
 NO_MODELS = [
     *(("missing.npz", "No such file"), ("text.npz", "holds no model"), ("other.npz", "holds no model"), ("bomb.npz", "compressed or encrypted")),
-    *(("mine.npz", "modules that are not of this package"), ("empty.npz", "got no Tensor from calling Sequential")),
+    *(("mine.npz", "modules are not part of this package"), ("empty.npz", "got no Tensor from calling Sequential")),
 ]
 
 
 @pytest.mark.parametrize(
-    "name, message", [*NO_MODELS, ("mine.npz", "modules that are not of this package"), ("empty.npz", "got no Tensor from calling Sequential")]
+    "name, message", [*NO_MODELS, ("mine.npz", "modules are not part of this package"), ("empty.npz", "got no Tensor from calling Sequential")]
 )
 def test_drawing_what_is_no_model(tmp_path, name, message):
     nn.save(nn.Sequential(), tmp_path / "empty.npz")

@@ -129,7 +129,7 @@ def draw_model(path: str, picture: str | None, depth: int | None) -> bool:
             widths = [part.n_in for _, part in model.named_modules() if isinstance(part, Dense)]
             drawing = draw(model, np.ones((1, widths[0] if widths else 1)), depth=depth)
             written = drawing.save(picture or Path(path).with_suffix(".svg"))
-    except (OSError, ValueError, RuntimeError, TypeError) as error:  # the last where a model has no layers to draw
+    except (OSError, ValueError, RuntimeError) as error:
         raise DataError(str(error)) from error
     print(f"wrote {shown(str(written))}")
     return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict, defaultdict
 
 import numpy as np
@@ -248,3 +249,110 @@ def test_arrays_that_do_not_fit_are_named():
     with pytest.raises(TypeError) as caught:
         nn.functional_call(model, X)
     assert str(caught.value) == "functional_call takes arrays by path, as model.state_dict() returns them, got ndarray"
+
+
+def test_threads_may_call_one_model_at_once():
+    model = nn.Sequential(nn.Dense(2, 2, rng=0), BatchNorm(2)).eval()
+    before, plain, wrong = snapshot(model), model(X).data, []
+    weights = [{"0.weight": k * np.eye(2), "1.moments.mean": np.full(2, float(k))} for k in range(3)]
+    wants = [nn.functional_call(model, arrays, X).data for arrays in weights]
+
+    def work(call, want):
+        for _ in range(100):
+            try:
+                if not np.array_equal(call().data, want):
+                    wrong.append("other numbers")
+            except Exception as error:
+                wrong.append(repr(error))
+
+    tasks = [(lambda arrays=arrays: nn.functional_call(model, arrays, X), want) for arrays, want in zip(weights, wants)]
+    threads = [threading.Thread(target=work, args=task) for task in [*tasks, (lambda: model(X), plain)]]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    assert_as_before(model, before)
+
+
+def test_the_model_is_itself_while_it_is_called_with_other_arrays():
+    """So nothing is left half restored where Ctrl-C comes."""
+
+    class Looks(nn.Module):
+        def __init__(self):
+            self.w, self.mean = nn.Parameter(2.0), np.zeros(2)
+
+        def forward(self, x):
+            seen.append((model.w.item(), model.mean.tolist(), self.w.item(), self.mean.tolist()))
+            raise KeyboardInterrupt
+
+    seen, model = [], Looks()
+    with pytest.raises(KeyboardInterrupt):
+        nn.functional_call(model, {"w": 5.0, "mean": [1.0, 1.0]}, X)
+    assert seen == [(2.0, [0.0, 0.0], 5.0, [1.0, 1.0])]
+
+
+def test_what_modules_share_they_share_in_the_call():
+    class Writes(nn.Module):
+        def __init__(self, table, rows):
+            self.table, self.rows = table, rows
+
+        def forward(self, x):
+            self.table["last"] = x
+            self.rows.append(x)
+            return x
+
+    class Reads(Writes):
+        def forward(self, x):
+            return self.table["last"] + self.table["offset"] + len(self.rows)
+
+    table, rows = {"last": np.zeros(1), "offset": np.zeros(1)}, []
+    model = nn.Sequential(Writes(table, rows), Reads(table, rows))
+    assert nn.functional_call(model, {}, np.ones(1)).tolist() == [2.0]
+    assert nn.functional_call(model, {"0.table.offset": [10.0]}, np.ones(1)).tolist() == [12.0]
+    assert (table["last"].tolist(), table["offset"].tolist(), rows) == ([0.0], [0.0], [])
+
+
+def test_a_forward_that_writes_in_place_does_not_reach_the_callers_arrays():
+    class Counts(nn.Module):
+        def __init__(self):
+            self.calls = np.zeros(1)
+
+        def forward(self, x):
+            self.calls += 1
+            return x * self.calls
+
+    mine, model = np.full(1, 4.0), Counts()
+    assert nn.functional_call(model, {"calls": mine}, 1.0).tolist() == [5.0]
+    assert nn.functional_call(model, {"calls": np.array([4])}, 1.0).dtype == float
+    assert (mine.tolist(), model.calls.tolist()) == ([4.0], [0.0])
+
+
+def test_methods_and_parents_among_the_attributes_are_those_of_the_copy():
+    class Inner(nn.Module):
+        def forward(self, x):
+            return self.parent.scale(x)
+
+    class Outer(nn.Module):
+        def __init__(self):
+            self.w, self.call, self.inner, self.xp = nn.Parameter(2.0), self.scale, Inner(), np
+            self.inner.parent = self
+
+        def scale(self, x):
+            return self.w * x
+
+        def forward(self, x):
+            return self.call(x) + self.inner(x) + self.xp.zeros(())
+
+    assert tg.grad(lambda w: nn.functional_call(Outer(), {"w": w}, 3.0))(2.0) == 6.0
+
+
+def test_a_model_that_cannot_be_copied_says_so():
+    model = nn.Sequential(nn.Tanh())
+    model.lock = threading.Lock()
+    with pytest.raises(TypeError) as caught:
+        nn.functional_call(model, {}, X)
+    assert str(caught.value) == (
+        "other arrays are set in a copy of the model, and this Sequential holds what cannot be copied (cannot pickle '_thread.lock' object): "
+        "give the class of what holds it a __deepcopy__"
+    )

@@ -388,18 +388,40 @@ def test_every_array_of_targets_is_looked_at(kind):
                 loss(p, wrong)
 
 
-def test_targets_that_were_found_right_are_not_looked_at_again():
+def test_targets_that_were_found_right_are_not_checked_again():
     """As they are, or laid out anew in each step; what was changed in between is missed, which the speed is worth."""
     y = np.array([0.0, 1.0, 1.0])
     for shape in [(3,), (3, 1), (1, 3)]:
         loss = nn.BCEWithLogitsLoss()
         loss(np.zeros(shape), y.reshape(shape))
-        assert loss.checked() is y
+        assert loss.last_checked() is y
         y[0] = 2.0
         loss(np.zeros(shape), y.reshape(shape))
         y[0] = 0.0
     del y
-    assert loss.checked() is None  # and they are not kept alive
+    assert loss.last_checked() is None  # and they are not kept alive
+
+
+def test_batches_of_targets_that_were_found_right_are_not_checked_again():
+    y, p = np.array([0.0, 1.0, 1.0, 0.0]), np.zeros(2)
+    loss = nn.BCEWithLogitsLoss()
+    loss(p, y[:2])
+    y[3] = 2.0
+    loss(p, y[2:])  # the whole array was checked with the first batch
+    table = np.array([[0.0, 7.0], [1.0, 8.0], [0.0, 9.0]])
+    for _ in range(2):  # a column beside others is checked itself
+        loss(p, table[:2, 0])
+        assert loss.last_mixed() is table
+        with pytest.raises(ValueError, match=r"^BCEWithLogitsLoss got the target 7.0 at index \(0,\)"):
+            loss(p, table[:2, 1])
+
+
+@pytest.mark.parametrize("kind", [nn.MSELoss, nn.BCELoss, nn.BCEWithLogitsLoss])
+@pytest.mark.parametrize("target", [np.array([1j]), np.array(["2020-01-01"], "M8[D]"), np.array([None]), np.array(["1"])], ids=lambda y: y.dtype.str)
+def test_targets_that_are_no_real_numbers_are_refused(kind, target):
+    with pytest.raises(TypeError) as caught:
+        kind()([0.5], target)
+    assert str(caught.value) == f"{kind.__name__} takes targets that are real numbers, got dtype {target.dtype}: convert with y.astype(float)"
 
 
 def test_a_loss_that_has_seen_targets_can_be_copied_and_pickled():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from collections import namedtuple
 from pathlib import Path
 
@@ -220,7 +222,7 @@ def test_state_that_does_not_fit_is_named_in_full_and_changes_nothing():
 def test_state_that_is_no_numbers_changes_nothing():
     model = nn.Dense(1, 1, rng=0)
     before = model.state_dict()
-    with pytest.raises(ValueError, match="could not convert string to float"):
+    with pytest.raises(ValueError, match=r"^state does not fit Dense: 'bias' is <U4, expected float64$"):
         model.load_state_dict({"weight": [[5.0]], "bias": ["five"]})
     np.testing.assert_array_equal(model.weight.data, before["weight"])
 
@@ -257,9 +259,10 @@ class Buffers(nn.Module):
         self.constant = tg.Tensor([fill])
         self.free = tg.Tensor([fill], requires_grad=True)
         self.words = np.array(["a", "b"])
-        self.computed, self.rng, self.rate, self.dtype = self.free * 2, np.random.default_rng(0), 0.5, np.float32
+        self._computed, self.rng, self.rate, self.dtype = self.free * 2, np.random.default_rng(0), 0.5, np.float32
 
 
+KEPT = ". (What forward only keeps for itself belongs in an attribute whose name starts with _, which is no state.)"
 BUFFERS = ["mean", "count", "limits.0", "limits.1", "tables.left.0", "constant", "free", "words"]
 
 
@@ -285,7 +288,7 @@ def test_buffers_are_loaded_by_binding_not_by_writing():
     assert model.free is free
     assert model.free.requires_grad
     np.testing.assert_array_equal(limits.high, np.zeros((2, 2)))
-    np.testing.assert_array_equal(left[0], [0.0, 1.0])
+    assert left is model.tables["left"]
     for path, value in before.items():
         if not isinstance(value, tg.Tensor):
             np.testing.assert_array_equal(value, numbers[path])
@@ -310,7 +313,7 @@ def test_a_buffer_that_is_missing_or_misshapen_is_named():
     del state["limits.1"]
     with pytest.raises(ValueError) as caught:
         model.load_state_dict({**state, "mean": np.ones(4)})
-    assert str(caught.value) == "state does not fit Buffers: missing 'limits.1'; 'mean' has shape (4,), expected (3,)"
+    assert str(caught.value) == "state does not fit Buffers: missing 'limits.1'; 'mean' has shape (4,), expected (3,)" + KEPT
     assert (model.mean == 0).all()
 
 
@@ -415,3 +418,143 @@ def test_a_caught_error_does_not_stick_to_the_layer():
     for model, path in [(one, "a"), (other, "0.b"), (one, "a")]:
         with pytest.raises(ValueError, match=f"^layer '{path}': "):
             model(X)
+
+
+def test_buffers_keep_their_kind_and_dtype():
+    model = Buffers()
+    state = model.state_dict()
+    model.load_state_dict({**state, "mean": np.array([1, 2, 3]), "limits.1": np.full((2, 2), 7.0), "words": np.array(["longer", "b"])})
+    assert (model.mean.dtype, model.limits.high.dtype, model.words.tolist()) == (np.float64, np.float32, ["longer", "b"])
+    for path, value, text in [
+        ("count", 1.5, "float64, expected int64"),
+        ("mean", np.ones(3, complex), "complex128, expected float64"),
+        ("words", [1, 2], "int64, expected <U1"),
+    ]:
+        with pytest.raises(ValueError) as caught:
+            Buffers().load_state_dict({**state, path: value})
+        assert str(caught.value) == f"state does not fit Buffers: {path!r} is {text}"
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
+def test_state_that_calculates_by_rules_of_its_own_is_refused():
+    sparse = pytest.importorskip("scipy.sparse")
+    model = nn.Dense(2, 1, rng=0)
+    before = model.weight.data
+    for wrong, text in [
+        (np.ma.masked_array([[1.0, 2.0]], [[True, False]]), "a masked array of shape (1, 2)"),
+        (np.matrix([[1.0, 2.0]]), "a numpy.matrix of shape (1, 2)"),
+        (np.array([[1.0, None]]), "an array of Python objects of shape (1, 2)"),
+        (sparse.csr_array([[1.0, 2.0]]), "a csr_array of shape (1, 2)"),
+    ]:
+        for call in (lambda state: model.load_state_dict({"bias": [0.0], **state}), lambda state: nn.functional_call(model, state, np.ones(2))):
+            with pytest.raises(TypeError) as caught:
+                call({"weight": wrong})
+            assert str(caught.value).startswith(f"'weight': {text}")
+    assert model.weight.data is before
+
+
+def test_modules_that_share_a_dict_or_list_go_on_sharing_it_when_loaded():
+    class Shares(nn.Module):
+        def __init__(self, table, steps):
+            self.table, self.steps = table, steps
+
+    table, steps = {"mean": np.zeros(2)}, [np.zeros(1)]
+    model = nn.Sequential(Shares(table, steps), Shares(table, steps))
+    state = {path: value + 1 for path, value in model.state_dict().items()}
+    model.load_state_dict(state)
+    assert model[0].table is model[1].table is table
+    assert model[0].steps is model[1].steps is steps
+    assert (table["mean"].tolist(), steps[0].tolist()) == ([1.0, 1.0], [1.0])
+
+
+def test_attributes_with_an_underscore_are_no_state():
+    class Stashes(nn.Module):
+        def __init__(self):
+            self._weight, self._rows = nn.Parameter([2.0]), []
+
+        def forward(self, x):
+            self._x, self._y = x, self._weight * x
+            self._rows.append(x)
+            return self._y
+
+    model, fresh = Stashes(), Stashes()
+    model(np.ones(1))
+    assert list(model.state_dict()) == ["_weight"]
+    fresh.load_state_dict(model.state_dict())
+    np.testing.assert_array_equal(nn.functional_call(model, {"_weight": [3.0]}, np.ones(1)).data, [3.0])
+    assert len(model._rows) == 1
+
+
+def test_where_a_stashed_array_does_not_fit_the_underscore_is_recommended():
+    class Stashes(nn.Module):
+        def forward(self, x):
+            self.x = x
+
+    model, fresh, other = Stashes(), Stashes(), Stashes()
+    model(np.ones(2))
+    other(np.ones(3))
+    for target, text in [(fresh, "unexpected 'x'"), (other, "'x' has shape (2,), expected (3,)")]:
+        with pytest.raises(ValueError) as caught:
+            target.load_state_dict(model.state_dict())
+        assert str(caught.value) == f"state does not fit Stashes: {text}{KEPT}"
+
+
+def test_a_buffer_computed_from_tracked_tensors_is_refused(tmp_path):
+    class Running(nn.Module):
+        def __init__(self):
+            self.moments = {"mean": np.zeros(2)}
+
+        def forward(self, x):
+            self.moments["mean"] = 0.9 * self.moments["mean"] + 0.1 * np.mean(x, axis=0)
+            return x
+
+    model = nn.Sequential(nn.Dense(2, 2, rng=0), Running())
+    model(np.ones((3, 2)))
+    for call in (model.state_dict, lambda: nn.save(model, tmp_path / "model.npz")):
+        with pytest.raises(TypeError) as caught:
+            call()
+        assert str(caught.value) == (
+            "'1.moments.mean' was computed from tracked Tensors, so it is no part of the state: assign its .numpy(), or call it _moments if it is none"
+        )
+    assert list(tmp_path.iterdir()) == []
+    model[1].moments["mean"] = model[1].moments["mean"].numpy()
+    assert "1.moments.mean" in model.state_dict()
+
+
+def test_a_parameter_is_not_overwritten_by_an_array():
+    model = nn.Dense(2, 1, rng=0)
+    np.sum(model(np.ones(2))).backward()
+    weight, message = (
+        model.weight,
+        (
+            "Dense.weight is a Parameter, and would no longer be learnt: to set its numbers assign to its .data, as in m.weight.data = ...; "
+            "or assign an nn.Parameter, None or a Module"
+        ),
+    )
+    with pytest.raises(TypeError) as caught:
+        model.weight -= 0.1 * model.weight.grad
+    assert str(caught.value) == message
+    for other in (np.zeros((1, 2)), tg.Tensor(np.zeros((1, 2))), 0.0):
+        with pytest.raises(TypeError) as caught:
+            model.weight = other
+        assert str(caught.value) == message
+    assert model.weight is weight
+    model.weight, model.bias = nn.Parameter(np.ones((1, 2))), None
+    assert model(np.ones(2)).tolist() == [2.0]
+    model.bias = nn.Parameter([1.0])
+    for again in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert again(np.ones(2)).tolist() == [3.0]
+
+
+def test_a_parameter_with_data_of_integers_is_refused_by_backward():
+    """Its gradient was rounded to integers."""
+    model = nn.Dense(2, 1, rng=0)
+    model.weight.data = np.array([[1, 2]])
+    loss = nn.MSELoss()(model(np.full((1, 2), 0.25)), [[0.0]])
+    with pytest.raises(TypeError) as caught:
+        loss.backward()
+    assert str(caught.value) == "the data of weight became int64 after gradients were required of it, and has none: assign floats to .data"
+    leaf = tg.Tensor([1.0], requires_grad=True)
+    leaf.data = np.array([1])
+    with pytest.raises(TypeError, match=r"^a leaf's data became int64 after"):
+        np.sum(leaf * 0.5).backward()

@@ -222,3 +222,12 @@ def test_an_optimiser_of_ones_own():
     optimizer.zero_grad()
     np.testing.assert_array_equal(w.data, [2.5, -1.5])
     assert w.grad is None
+
+
+def test_an_optimiser_without_a_step_says_what_it_needs():
+    class Adam(nn.Optimizer):
+        pass
+
+    with pytest.raises(NotImplementedError) as caught:
+        Adam([nn.Parameter(1.0)], lr=0.1).step()
+    assert str(caught.value) == "Adam needs a step method: def step(self), which sets the .data of self.parameters from their .grad"

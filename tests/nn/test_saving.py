@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -19,6 +20,7 @@ import tinygrad_lr
 from tests.nn.broken_files import crafted, model_file, npy, packed
 from tinygrad_lr import nn
 from tinygrad_lr.autodiff.text import quoted
+from tinygrad_lr.nn.saving import replacing
 
 FILES = Path(__file__).parent / "files"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(tinygrad_lr.__file__).parents[1])}
@@ -127,7 +129,7 @@ def test_a_users_module_needs_one_of_its_class(tmp_path):
     with pytest.raises(ValueError) as caught:
         nn.load(tmp_path / "model.npz")
     assert str(caught.value) == (
-        f"{tmp_path}/model.npz holds a 'Sequential' with modules that are not of this package: pass a model to load it into, nn.load(path, into=model)"
+        f"{tmp_path}/model.npz holds a Sequential, whose modules are not part of this package: pass a model to load it into, nn.load(path, into=model)"
     )
     nn.load(tmp_path / "model.npz", into=nn.Sequential(nn.Dense(8, 8), BatchNorm(8)))
 
@@ -138,7 +140,7 @@ def test_a_subclass_of_a_layer_is_a_users_module(tmp_path):
             return super().forward(2 * z)
 
     nn.save(nn.Sequential(Sigmoid(), nn.Tanh()), tmp_path / "model.npz")
-    with pytest.raises(ValueError, match=r"modules that are not of this package"):
+    with pytest.raises(ValueError, match=r"modules are not part of this package"):
         nn.load(tmp_path / "model.npz")
     nn.load(tmp_path / "model.npz", into=nn.Sequential(Sigmoid(), nn.Tanh()))
 
@@ -480,3 +482,33 @@ def test_a_model_beyond_memory_is_an_error_of_the_system(tmp_path):
         tmp_path / "model.npz",
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, f"[Errno 12] Cannot allocate memory: '{tmp_path}/model.npz'\n", "")
+
+
+def test_swapped_arguments_are_named(tmp_path):
+    path = tmp_path / "model.npz"
+    with pytest.raises(TypeError) as caught:
+        nn.save(path, nn.Dense(1, 1))
+    assert str(caught.value) == f"save takes a model and a path, got a {type(path).__name__} as the model: nn.save(model, path)"
+    nn.save(nn.Dense(1, 1), path)
+    for into, text in [
+        (nn.Dense, "got the class Dense: nn.load(path, into=Dense(...))"),
+        ({"weight": 1}, "got a dict: nn.load(path, into=model)"),
+    ]:
+        with pytest.raises(TypeError) as caught:
+            nn.load(path, into=into)
+        assert str(caught.value) == f"load takes a model to load into, {text}"
+
+
+def test_the_first_error_is_reported_where_nothing_can_be_cleaned_up(tmp_path):
+    """A folder that is gone while it is written to: neither the file can be put in place nor the temporary one removed."""
+    path = tmp_path / "folder" / "model.npz"
+    path.parent.mkdir()
+
+    def gone():
+        with replacing(path):
+            shutil.rmtree(path.parent)
+            path.parent.write_text("a file where the folder was")
+
+    with pytest.raises(OSError) as caught:
+        gone()
+    assert caught.value.filename == str(path)

@@ -155,6 +155,9 @@ def pull_back(seeds: dict[Node, Array], keep: Collection[Node] | None = (), lift
             if gradient.dtype is not value.dtype:
                 if gradient.dtype.kind == "c":
                     raise TypeError(f"{name_of(node.func)} met complex numbers, whose derivatives no rule knows: compute with real and imaginary parts")  # type: ignore[arg-type]
+                if value.dtype.kind != "f":
+                    what = f"the data of {parent.name}" if parent.name else "a leaf's data"
+                    raise TypeError(f"{what} became {value.dtype} after gradients were required of it, and has none: assign floats to .data")
                 gradient = astype(gradient, value.dtype)
             if parent in gradients:
                 gradients[parent] = gradients[parent] + gradient

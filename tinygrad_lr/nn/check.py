@@ -17,7 +17,7 @@ from tinygrad_lr.autodiff.rules.reductions import log_softmax, softmax
 from tinygrad_lr.autodiff.rules.registry import COMPOSITES, RULES, Function, load_all, name_of
 from tinygrad_lr.autodiff.tensor import Tensor
 from tinygrad_lr.autodiff.text import shown
-from tinygrad_lr.nn.functional import replaced
+from tinygrad_lr.nn.functional import substitute
 from tinygrad_lr.nn.layers import Dense, ReLU, Sequential, Sigmoid, Tanh
 from tinygrad_lr.nn.losses import BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
 from tinygrad_lr.nn.module import Module
@@ -45,10 +45,9 @@ def gradcheck_model(
     ----------
     model : Module
         Checked in the mode it is in. Its random state and its buffers (whatever arrays its modules hold besides
-        parameters) stand still during the check, so that every evaluation draws the same dropout mask, and are
-        as before afterwards. float32 models are differenced in float64.
+        parameters) stand still: every evaluation calls a copy of it, which draws the same dropout mask. float32 models are differenced in float64.
     loss_fn : callable
-        ``loss_fn(model(x), y)`` gives the loss.
+        ``loss_fn(model(x), y)`` returns the loss.
     x, y : array_like
         A batch. The input is checked as well if it is floating.
     order, rtol, atol, rng, raise_error, mode
@@ -82,8 +81,7 @@ def gradcheck_model(
     moves = np.issubdtype(x.dtype, np.floating)
 
     def loss(*arrays: Any) -> Any:
-        with replaced(model, dict(zip(named, arrays)), still=True):
-            return loss_fn(model(arrays[-1] if moves else x), y)
+        return loss_fn(substitute(model, dict(zip(named, arrays)), still=True)(arrays[-1] if moves else x), y)
 
     inputs = tuple(p.data for p in named.values()) + ((x,) if moves else ())
     options = Options.of(rtol, atol, rng, mode, order)._replace(equation=equation)

@@ -1,28 +1,28 @@
 """A module called as a function of its arrays: other arrays or Tensors take the place of its own for one call.
 
-Parameters keep their identity: their data and node are swapped, so they are replaced wherever they are held.
-Buffers are bound anew on copies of the attributes. Afterwards everything is bound as it was.
+The call is made on a copy of the model, which shares the parameters that are not replaced. So the model itself is
+never changed: nothing has to be restored after an error, and other threads may call it meanwhile.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from tinygrad_lr.autodiff.tensor import Tensor
-from tinygrad_lr.autodiff.trees import mapped
-from tinygrad_lr.nn.module import Module, Parameter, arrays_of, rebind, unfit
+from tinygrad_lr.autodiff.tensor import Tensor, new_tensor
+from tinygrad_lr.nn.module import Module, Parameter, arrays_of, inside, plain, rebind, unfit
 
 
 def functional_call(model: Module, arrays_by_path: Mapping[str, Any], /, *inputs: Any, **named: Any) -> Any:
     """Call a model with other parameters and buffers, so that the result can be differentiated with respect to them.
 
-    The model is left as it was, also where an error is raised; what its forward does to buffers is forgotten.
-    (Random generators move on, or every call would draw the same dropout mask.)
+    A copy of the model is called, so the model stays as it is, and what its forward does to buffers is forgotten.
+    (Random generators are not copied, or every call would draw the same dropout mask.) A function among the
+    attributes that refers to the model by a name of its own, as a lambda may, would go on using the model itself.
 
     Parameters
     ----------
@@ -41,7 +41,8 @@ def functional_call(model: Module, arrays_by_path: Mapping[str, Any], /, *inputs
     Raises
     ------
     TypeError
-        If the arrays do not come by path.
+        If the arrays do not come by path, one is masked, a matrix, sparse, or of Python objects, or the model holds
+        what cannot be copied.
     ValueError
         If the model has no array of that path, or one of another shape.
 
@@ -56,47 +57,45 @@ def functional_call(model: Module, arrays_by_path: Mapping[str, Any], /, *inputs
     """
     if not isinstance(arrays_by_path, Mapping):
         raise TypeError(f"functional_call takes arrays by path, as model.state_dict() returns them, got {type(arrays_by_path).__name__}")
-    arrays = {path: a if hasattr(a, "__array_function__") else np.asarray(a) for path, a in arrays_by_path.items()}
+    arrays = plain(arrays_by_path)
     problems = unfit(arrays_of(model), arrays, whole=False)
     if problems:
         raise ValueError(f"functional_call got arrays that do not fit {type(model).__name__}: " + "; ".join(problems))
-    with replaced(model, arrays):
-        return model(*inputs, **named)
+    return substitute(model, arrays)(*inputs, **named)
 
 
-@contextmanager
-def replaced(model: Module, arrays: Mapping[str, Any], still: bool = False) -> Iterator[None]:
-    """A model that holds these arrays or Tensors by path for a while, and works on copies of its buffers.
+def substitute(model: Module, arrays: Mapping[str, Any], still: bool = False) -> Module:
+    """A copy of a model that holds these arrays or Tensors by path, and otherwise the model's own parameters.
 
-    Whatever is set meanwhile is forgotten. With ``still`` the model also works on copies of its random generators,
-    so that it does the same each time.
+    Random generators are the model's own too. With ``still`` they are copies, so that each copy of the model draws
+    the same numbers.
     """
-    modules = [(module, dict(vars(module))) for _, module in model.named_modules()]
-    tensors = [(thing, thing.data, thing.node) for thing in arrays_of(model).values() if isinstance(thing, Tensor)]
-    memo: dict[int, Any] = {}
+    memo: dict[int, Any] = {id(thing): renewed(thing, arrays[path]) for path, thing in arrays_of(model).items() if isinstance(thing, Tensor) and path in arrays}
+    for _, module in model.named_modules():
+        for attribute, value in vars(module).items():
+            for _, thing in inside(attribute, value):
+                if is_taken_as_it_is(thing, still):
+                    memo.setdefault(id(thing), thing)
     try:
-        for module, attributes in modules:
-            vars(module).update({name: copied(value, memo, still) for name, value in attributes.items()})
-        rebind(model, arrays)
-        for path, thing in arrays_of(model).items():
-            if path in arrays and isinstance(thing, Tensor):
-                new = arrays[path]
-                thing.data, thing.node = (new.data, new.node) if isinstance(new, Tensor) else (new, None)
-        yield
-    finally:
-        for module, attributes in modules:
-            vars(module).clear()
-            vars(module).update(attributes)
-        for thing, data, node in tensors:
-            thing.data, thing.node = data, node
+        changed: Module = copy.deepcopy(model, memo)
+    except TypeError as error:
+        raise TypeError(
+            f"other arrays are set in a copy of the model, and this {type(model).__name__} holds what cannot be copied ({error}): "
+            f"give the class of what holds it a __deepcopy__"
+        ) from error
+    rebind(changed, {path: a if isinstance(a, Tensor) else np.array(a) if isinstance(a, np.ndarray) else a for path, a in arrays.items()})
+    return changed
 
 
-def copied(value: Any, memo: dict[int, Any], still: bool) -> Any:
-    """A copy of what a forward might change; parameters, parts and settings are taken as they are."""
-    if isinstance(value, Parameter | Module):
-        return value
-    if isinstance(value, Tensor):
-        return value if value.requires_grad else memo.setdefault(id(value), Tensor(np.array(value.data)))
-    if isinstance(value, np.ndarray) or (still and isinstance(value, np.random.Generator | np.random.RandomState)):
-        return copy.deepcopy(value, memo)
-    return mapped(lambda thing: copied(thing, memo, still), value) if isinstance(value, list | tuple | dict) else value
+def renewed(tensor: Tensor, array: Any) -> Tensor:
+    """A Tensor of the same class with other data, and with the node of this data if it has one."""
+    new = new_tensor(type(tensor))
+    new.data, new.node = (array.data, array.node) if isinstance(array, Tensor) else (array, None)
+    return new
+
+
+def is_taken_as_it_is(thing: Any, still: bool) -> bool:
+    """Whether a copy of a model holds the very thing: parameters, what belongs to a graph, generators, Python's modules."""
+    if isinstance(thing, Tensor):
+        return isinstance(thing, Parameter) or thing.requires_grad
+    return isinstance(thing, ModuleType) or (not still and isinstance(thing, np.random.Generator | np.random.RandomState))

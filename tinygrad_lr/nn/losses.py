@@ -1,8 +1,8 @@
-"""Losses: modules of (prediction, target) that give one number, or with ``reduction="none"`` one per element.
+"""Losses: modules of (prediction, target) that return one number, or with ``reduction="none"`` one per element.
 
 Shapes must be equal: a column (n, 1) against a row (n,) would broadcast to n times n differences without a
 word. Targets of the binary losses must lie in [0, 1]: with classes 1 and 2, or -1 and 1, the loss falls without
-end. Each array of targets is looked at once; lazy ones (Dask's) are not computed for it. Each loss is a single
+end. Each array of targets is checked once; lazy ones (Dask's) are not computed for it. Each loss is a single
 node of the graph.
 """
 
@@ -27,7 +27,8 @@ class Loss(Module):
     """What losses share: the reduction, and the checks of shapes and targets."""
 
     binary = False  # whether targets lie in [0, 1]
-    checked: Callable[[], Any] = staticmethod(lambda: None)  # a weak reference to the targets that were found right last
+    last_checked: Callable[[], Any] = staticmethod(lambda: None)  # a weak reference to the targets that were found right last
+    last_mixed: Callable[[], Any] = staticmethod(lambda: None)  # to an array with other numbers too, such as a table that targets are a column of
 
     def __init__(self, reduction: str = "mean") -> None:
         if reduction not in ("mean", "sum", "none"):
@@ -47,23 +48,29 @@ class Loss(Module):
                 f"{type(self).__name__} got predictions of shape {prediction.shape} and targets of shape {target.shape}: "
                 f"they must be equal, so reshape one (a column is y.reshape(-1, 1))"
             )
-        if self.binary and self.checked() is not target:
+        if target.dtype is not prediction.data.dtype and target.dtype.kind not in "biuf":
+            raise TypeError(f"{type(self).__name__} takes targets that are real numbers, got dtype {target.dtype}: convert with y.astype(float)")
+        if self.binary and self.last_checked() is not target:
             self.check(data_of(target))
         if target.dtype is not prediction.data.dtype:
             target = target.astype(np.result_type(prediction.dtype, np.float16))
         return prediction, target
 
     def check(self, target: Any) -> None:
-        """Refuse an array of targets outside [0, 1], unless it, or the array that it is a view of, was checked last."""
+        """Refuse targets outside [0, 1], unless they, or the array that they are a view of, were checked last."""
         if not isinstance(target, np.ndarray):
             return
-        last = self.checked()
-        if last is not None and (last is target or (last.dtype is target.dtype and last is target.base)):
+        # a batch Y[i:j], and y.reshape(-1, 1), is a new view in each step
+        owner = target.base if isinstance(target.base, np.ndarray) and target.base.dtype is target.dtype else target
+        if self.last_checked() is owner:
             return
+        if self.last_mixed() is not owner:
+            if ((owner >= 0) & (owner <= 1)).all():
+                self.last_checked = ref(owner)
+                return
+            self.last_mixed = ref(owner)
         self.refuse_outside("target", target, CLASSES)
-        base = target.base  # y.reshape(-1, 1) is a new view in each step
-        all_of_it = isinstance(base, np.ndarray) and base.dtype is target.dtype and base.size == target.size and target.flags.c_contiguous
-        self.checked = ref(base if all_of_it else target)
+        self.last_checked = ref(target)
 
     def refuse_outside(self, what: str, value: Any, hint: str) -> None:
         """Refuse numbers outside [0, 1]."""
@@ -73,7 +80,7 @@ class Loss(Module):
             raise ValueError(f"{type(self).__name__} got the {what} {np.asarray(value)[where]} at index {where}: it must lie in [0, 1]{hint}")
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "checked"}  # a weak reference cannot be pickled
+        return {name: value for name, value in vars(self).items() if not name.startswith("last_")}  # a weak reference cannot be pickled
 
 
 class BCELoss(Loss):

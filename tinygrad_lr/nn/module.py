@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from tinygrad_lr.autodiff.operands import operand
 from tinygrad_lr.autodiff.tensor import Tensor, data_of, tracked
 from tinygrad_lr.autodiff.text import shown
-from tinygrad_lr.autodiff.trees import mapped
 
 if TYPE_CHECKING:
     from tinygrad_lr.nn.summary import Summary
@@ -63,7 +63,8 @@ class Module:
 
     Subclass it, set Parameters and Modules as attributes in ``__init__``, and define ``forward``. Other arrays
     among the attributes, such as running means, are buffers: part of the state, but not learnt. A forward
-    that changes one sets the attribute to a new array.
+    that changes one sets the attribute to a new array. What a forward only keeps for itself, such as its last input,
+    goes into an attribute whose name starts with an underscore, which is not part of the state.
 
     Examples
     --------
@@ -87,10 +88,18 @@ class Module:
 
     def __call__(self, /, *inputs: Any, **named: Any) -> Any:
         try:
-            return self.forward(*inputs, **named)
+            return self.forward(*inputs, **named) if named else self.forward(*inputs)  # quicker
         except LayerError as error:
             error.pass_through(self)
             raise
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(vars(self).get(name), Parameter) and not (value is None or isinstance(value, Parameter | Module)):
+            raise TypeError(
+                f"{type(self).__name__}.{name} is a Parameter, and would no longer be learnt: to set its numbers assign to its .data, as in "
+                f"m.{name}.data = ...; or assign an nn.Parameter, None or a Module"
+            )
+        super().__setattr__(name, value)
 
     # -- parts and parameters --------------------------------------------------------------------------
 
@@ -134,7 +143,8 @@ class Module:
         """(path, array) for every array that a module holds besides its parameters.
 
         These are NumPy arrays and numbers, arrays of other libraries that follow NumPy's protocols, and Tensors
-        that are leaves. Random generators, Python numbers and computed Tensors are not among them.
+        that are leaves. Random generators, Python numbers, computed Tensors, and attributes whose names start with
+        an underscore are not among them.
 
         Examples
         --------
@@ -148,7 +158,7 @@ class Module:
         """
         seen: set[int] = set()
         for path, module in self.named_modules():
-            for attribute, value in vars(module).items():
+            for attribute, value in public(module):
                 for name, thing in inside(attribute, value):
                     if is_buffer(thing) and id(thing) not in seen:
                         if isinstance(thing, Tensor):  # it stays one where it is shared; arrays part when one is bound anew
@@ -184,7 +194,7 @@ class Module:
         ValueError
             If two of them have the same path.
         TypeError
-            If a buffer is a masked array.
+            If a buffer is a masked array, or a Tensor computed from tracked ones.
 
         Examples
         --------
@@ -192,10 +202,11 @@ class Module:
         >>> nn.Dense(2, 1, rng=0).state_dict()["bias"]
         array([0.])
         """
+        check_buffers(self)
         return {path: copy_of(path, thing) for path, thing in arrays_of(self).items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Set all parameters and buffers from copies of arrays by path. Tensors keep their dtype, other buffers take the array's.
+        """Set all parameters and buffers from copies of arrays by path. Each keeps its dtype.
 
         A state without any buffers, as version 0.1 wrote it, leaves them as they are, with a warning.
 
@@ -203,9 +214,9 @@ class Module:
         ------
         TypeError
             If an array is a tracked Tensor. To differentiate a model with respect to its parameters, call
-            `functional_call`.
+            `functional_call`. Or if one is masked, a matrix, sparse, or of Python objects.
         ValueError
-            If a path is missing or unexpected, or an array has another shape than what it is for. The
+            If a path is missing or unexpected, or an array has another shape or kind than what it is for. The
             message names them all, and nothing is changed.
         """
         mine, state = arrays_of(self), dict(state)  # read once where it is a file
@@ -215,14 +226,18 @@ class Module:
                     f"load_state_dict got a tracked Tensor for {path!r} and would cut it out of its graph: to differentiate with respect to it "
                     f"call nn.functional_call(model, arrays_by_path, *inputs); to copy its numbers pass t.detach()"
                 )
+        state = plain(state)
         buffers = [path for path, _ in self.named_buffers()]
         if buffers and not any(path in state for path in buffers):
             warnings.warn(f"the state holds no buffers, so those of {type(self).__name__} stay as they are: {', '.join(map(repr, buffers))}", stacklevel=2)
-            mine = {path: thing for path, thing in mine.items() if path not in buffers}
+            mine, buffers = {path: thing for path, thing in mine.items() if path not in buffers}, []
         problems = unfit(mine, state)
         if problems:
-            raise ValueError(f"state does not fit {type(self).__name__}: " + "; ".join(problems))
-        loaded = {path: np.array(data_of(state[path]), dtype=thing.dtype if isinstance(thing, Tensor) else None) for path, thing in mine.items()}
+            misshapen = any(path in state and np.shape(state[path]) != mine[path].shape for path in buffers)
+            extra = mine.keys() < state.keys()  # were they other names, some would be missing too
+            hint = ". (What forward only keeps for itself belongs in an attribute whose name starts with _, which is no state.)" if extra or misshapen else ""
+            raise ValueError(f"state does not fit {type(self).__name__}: " + "; ".join(problems) + hint)
+        loaded = {path: np.array(data_of(state[path]), dtype=None if thing.dtype.kind in "US" else thing.dtype) for path, thing in mine.items()}
         for path, thing in mine.items():
             if isinstance(thing, Tensor):
                 thing.data = loaded[path]
@@ -254,6 +269,11 @@ class Module:
         return head + ")" if not lines else "\n".join([head, *lines, ")"])
 
 
+def public(module: Module) -> list[tuple[str, Any]]:
+    """The attributes that may hold buffers."""
+    return [(name, value) for name, value in vars(module).items() if not name.startswith("_")]
+
+
 def inside(name: str, value: Any) -> Iterator[tuple[str, Any]]:
     """(name, thing) for what an attribute holds, through lists, tuples and dicts."""
     if isinstance(value, list | tuple):
@@ -283,11 +303,21 @@ def is_buffer(thing: Any) -> bool:
     return hasattr(type(thing), "__array_function__") or isinstance(thing, np.number | np.bool_)  # 0-d arrays turn into numbers
 
 
-def castable(dtype: np.dtype[Any], thing: Any) -> bool:
-    """Whether numbers of this type may take the place of a parameter's or buffer's: of a Tensor's only without losing their kind."""
-    if isinstance(thing, Tensor):
-        return np.can_cast(dtype, thing.dtype, "same_kind")
-    return (dtype.kind in "biufc") == (thing.dtype.kind in "biufc")
+def check_buffers(model: Module) -> None:
+    """Refuse computed Tensors where buffers belong: a state without them would be short of a running mean."""
+    for path, module in model.named_modules():
+        for attribute, value in public(module):
+            for name, thing in inside(attribute, value):
+                if isinstance(thing, Tensor) and not thing.is_leaf:
+                    raise TypeError(
+                        f"{joined(path, name)!r} was computed from tracked Tensors, so it is no part of the state: assign its .numpy(), "
+                        f"or call it _{attribute} if it is none"
+                    )
+
+
+def castable(dtype: np.dtype[Any], own: np.dtype[Any]) -> bool:
+    """Whether numbers of one type may become those of a parameter's or buffer's own; NumPy would write numbers as text too."""
+    return (dtype.kind in "biufc") == (own.kind in "biufc") and np.can_cast(dtype, own, "same_kind")
 
 
 def copy_of(path: str, thing: Any) -> np.ndarray[Any, Any]:
@@ -295,6 +325,17 @@ def copy_of(path: str, thing: Any) -> np.ndarray[Any, Any]:
     if isinstance(thing, np.ndarray) and type(thing) is not np.ndarray and isinstance(thing, np.ma.MaskedArray):
         raise TypeError(f"the buffer {path!r} is a masked array, and its mask would be lost: hold the data and the mask as two arrays")
     return np.array(data_of(thing))
+
+
+def plain(arrays: Mapping[str, Any]) -> dict[str, Any]:
+    """What was given by path, as arrays and Tensors; what calculates by rules of its own is refused."""
+    found = {}
+    for path, value in arrays.items():
+        try:
+            found[path] = operand(value)
+        except TypeError as error:
+            raise TypeError(f"{path!r}: {error}") from error
+    return found
 
 
 def unfit(mine: Mapping[str, Any], state: Mapping[str, Any], whole: bool = True) -> list[str]:
@@ -306,19 +347,30 @@ def unfit(mine: Mapping[str, Any], state: Mapping[str, Any], whole: bool = True)
             shape, dtype = np.shape(state[path]), getattr(state[path], "dtype", None)
             if shape != thing.shape:
                 problems.append(f"{path!r} has shape {shape}, expected {thing.shape}")
-            if isinstance(dtype, np.dtype) and not castable(dtype, thing):
+            if isinstance(dtype, np.dtype) and not castable(dtype, thing.dtype):
                 problems.append(f"{path!r} is {dtype}, expected {thing.dtype}")
     return problems
 
 
 def rebind(model: Module, arrays: Mapping[str, Any]) -> None:
-    """Bind the attributes that hold buffers to these arrays instead; Tensors among them stay."""
+    """Hold these arrays in place of buffers; Tensors among the buffers stay."""
     for path, module in model.named_modules():
-        for attribute, value in vars(module).items():
-            things = [(joined(path, name), thing) for name, thing in inside(attribute, value)]
-            if any(place in arrays and is_bare(thing) for place, thing in things):
-                fresh = iter([bound(arrays[place], thing) if place in arrays and is_bare(thing) else thing for place, thing in things])
-                vars(module)[attribute] = mapped(lambda _, fresh=fresh: next(fresh), value)  # type: ignore[misc]
+        for attribute, value in public(module):
+            vars(module)[attribute] = rebound(joined(path, attribute), value, arrays)
+
+
+def rebound(path: str, value: Any, arrays: Mapping[str, Any]) -> Any:
+    """A value with other buffers in it. Lists and dicts are written to, because modules may share them; tuples are built anew."""
+    if not isinstance(value, list | tuple | dict):
+        return bound(arrays[path], value) if path in arrays and is_bare(value) else value
+    items = list(value.items() if isinstance(value, dict) else enumerate(value))
+    news = {key: rebound(f"{path}.{key}", item, arrays) for key, item in items}
+    changed = [key for key, item in items if news[key] is not item]
+    if changed and isinstance(value, tuple):
+        return type(value)(*news.values()) if hasattr(value, "_fields") else tuple(news.values())
+    for key in changed:
+        value[key] = news[key]  # type: ignore[index]
+    return value
 
 
 def is_bare(thing: Any) -> bool:
@@ -327,7 +379,9 @@ def is_bare(thing: Any) -> bool:
 
 
 def bound(array: Any, thing: Any) -> Any:
-    """The array, as a NumPy number where it takes the place of one."""
+    """The array in the buffer's kind, and as a NumPy number where it takes the place of one."""
+    if isinstance(array, np.ndarray) and array.dtype.kind != thing.dtype.kind:
+        array = array.astype(thing.dtype)
     return array[()] if isinstance(thing, np.generic) and isinstance(array, np.ndarray) else array
 
 

@@ -35,6 +35,10 @@ class Optimizer:
         for parameter in self.parameters:
             parameter.node.grad = None  # type: ignore[union-attr]
 
+    def step(self) -> None:
+        """Move every parameter that has a gradient."""
+        raise NotImplementedError(f"{type(self).__name__} needs a step method: def step(self), which sets the .data of self.parameters from their .grad")
+
     def missing_gradients(self) -> RuntimeError:
         return RuntimeError(f"{type(self).__name__}.step() found no gradient on any parameter: call loss.backward() first")
 

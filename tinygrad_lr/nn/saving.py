@@ -48,7 +48,8 @@ def save(model: Module, path: str | Path) -> None:
     Raises
     ------
     TypeError
-        If an array holds Python objects, or fields.
+        If ``model`` is no module, an array holds Python objects or fields, or a buffer is a masked array or a Tensor
+        computed from tracked ones.
     ValueError
         If the model could not be loaded again: the file does not end in .npz, layers of a `Sequential` share
         parameters or hold further arrays, or a name is such that a file cannot keep it.
@@ -67,6 +68,8 @@ def save(model: Module, path: str | Path) -> None:
       1: Sigmoid()
     )
     """
+    if not isinstance(model, Module):
+        raise TypeError(f"save takes a model and a path, got a {type(model).__name__} as the model: nn.save(model, path)")
     if Path(path).suffix != ".npz":
         raise ValueError(f"a model is saved as .npz, got {str(path)!r}")
     state = model.state_dict()
@@ -99,7 +102,7 @@ def load(path: str | Path, into: Module | None = None) -> Module:
         The file.
     into : Module, optional
         The model to set the saved parameters and buffers of: needed where the saved one holds modules that are not
-        of this package, because a file holds no code. It must have the same layers and shapes.
+        part of this package, because a file holds no code. It must have the same layers and shapes.
 
     Returns
     -------
@@ -108,10 +111,12 @@ def load(path: str | Path, into: Module | None = None) -> Module:
 
     Raises
     ------
+    TypeError
+        If ``into`` is no module, as where it is a class.
     ValueError
         If the file holds no such model, or one that does not fit ``into`` (which is not changed then).
     OSError
-        If the file cannot be read, or memory does not suffice for it.
+        If the file cannot be read, or there is not enough memory for it.
 
     Examples
     --------
@@ -127,6 +132,9 @@ def load(path: str | Path, into: Module | None = None) -> Module:
       layer: Dense(2 -> 1)
     )
     """
+    if into is not None and not isinstance(into, Module):
+        what, remedy = (f"the class {into.__name__}", f"{into.__name__}(...)") if isinstance(into, type) else (f"a {type(into).__name__}", "model")
+        raise TypeError(f"load takes a model to load into, got {what}: nn.load(path, into={remedy})")
     try:
         return loaded(path, into)
     except MemoryError as error:
@@ -149,8 +157,8 @@ def loaded(path: str | Path, into: Module | None) -> Module:
         raise ValueError(f"{where} holds no model saved by tinygrad_lr.nn.save: {shown(shortened(str(error), 300))}") from error
     model = made if into is None else into
     if model is None:
-        kind = quoted(structure["layer"])
-        raise ValueError(f"{where} holds a {kind} with modules that are not of this package: pass a model to load it into, nn.load(path, into=model)")
+        kind = shown(shortened(structure["layer"], 60))
+        raise ValueError(f"{where} holds a {kind}, whose modules are not part of this package: pass a model to load it into, nn.load(path, into=model)")
     problems = unlike(structure, outline(model))
     if problems:
         raise ValueError(f"{where} does not fit {type(model).__name__}: " + "; ".join(problems))
@@ -275,7 +283,8 @@ def replacing(path: str | Path) -> Iterator[BinaryIO]:
             shutil.copymode(target, temporary)
         os.replace(temporary, target)
     except BaseException as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the first error is the one to report
+            temporary.unlink()
         if isinstance(error, OSError) and error.errno is not None:
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise

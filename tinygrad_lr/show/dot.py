@@ -125,7 +125,7 @@ def draw(
     elif inputs:
         raise TypeError(f"draw() calls a Module on inputs, but got a {type(target).__name__} first: draw(model, x) or draw(loss)")
     else:
-        outputs, names = tensors_in(target, f"draw() takes a Tensor or a Module, got {type(target).__name__}"), {}
+        outputs, names = tensors_in(target, TypeError(f"draw() takes a Tensor or a Module, got {type(target).__name__}")), {}
     return Drawing(reduced(picture_of(outputs, model, names), depth, max_nodes), values, grads, direction)
 
 
@@ -136,7 +136,7 @@ def called(model: Module, inputs: tuple[Any, ...]) -> tuple[list[Tensor], dict[s
         names = {name: value for name, value in inspect.signature(model.forward).bind(*arrays).arguments.items() if not isinstance(value, tuple)}
     except TypeError as error:
         raise TypeError(f"draw() cannot call {type(model).__name__} on {len(inputs)} inputs: {error}") from None
-    refusal = f"draw() got no Tensor from calling {type(model).__name__}"
+    refusal = ValueError(f"draw() got no Tensor from calling {type(model).__name__}")
     with observe():
         outputs = tensors_in(model(*arrays), refusal)
         if all(t.node is None or not t.requires_grad for t in outputs):  # nothing to learn: follow the inputs instead
@@ -158,11 +158,11 @@ def is_floating(x: Any) -> bool:
     return hasattr(x, "dtype") and np.issubdtype(x.dtype, np.floating) and not (isinstance(x, Tensor) and not x.is_leaf)
 
 
-def tensors_in(tree: Any, refusal: str) -> list[Tensor]:
+def tensors_in(tree: Any, refusal: Exception) -> list[Tensor]:
     """The Tensors that a nested structure holds."""
     found = [leaf for leaf in leaves(tree) if isinstance(leaf, Tensor)]
     if not found:
-        raise TypeError(refusal)
+        raise refusal
     return found
 
 

@@ -6,8 +6,7 @@ the page shows the earlier one and says so, it invents nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,9 +15,9 @@ from tinygrad_lr.autodiff.record import no_grad
 from tinygrad_lr.autodiff.rules.elementwise import sigmoid
 from tinygrad_lr.autodiff.rules.reductions import softmax
 from tinygrad_lr.autodiff.tensor import Tensor
-from tinygrad_lr.nn.functional import replaced
+from tinygrad_lr.nn.functional import substitute
 from tinygrad_lr.nn.losses import BCELoss, BCEWithLogitsLoss, CrossEntropyLoss
-from tinygrad_lr.nn.module import Module
+from tinygrad_lr.nn.module import Module, arrays_of
 from tinygrad_lr.show.cells import averaged, encoded, largest_of, matrix_of, signed_cells
 from tinygrad_lr.show.picture import in_short, number
 
@@ -52,8 +51,10 @@ def training_of(model: Module, loss_fn: Any, x: Any, y: Any, history: History) -
     each = sum(9 * n if n <= NUMBERS else 60 + min(2 * n, 2000) for n in sizes) + (0 if scene is None else 4 * len(scene["grid"]) // 3)
     chosen = [taken[k] for k in evenly(len(taken), max(FEWEST, min(MOST, BYTES // max(1, each))))]
     states = [state for _, state in chosen]
-    with evaluating(model), no_grad(), np.errstate(all="ignore"):
-        answers = [answer_of(model, loss_fn, state, scene) for state in states]
+    own = {path: thing.data for path, thing in arrays_of(model).items() if isinstance(thing, Tensor)}
+    frozen = substitute(model, own, still=True).eval()  # states are loaded into it, not into the model
+    with no_grad(), np.errstate(all="ignore"):
+        answers = [answer_of(frozen, loss_fn, state, scene) for state in states]
     return {
         "first": entries[0][0],
         "last": entries[-1][0],
@@ -174,14 +175,6 @@ def answer_of(model: Module, loss_fn: Any, state: State, scene: Data | None) -> 
         return np.empty((0, 0))
     response: Callable[[Any], Any] = {BCEWithLogitsLoss: sigmoid, CrossEntropyLoss: softmax}.get(type(loss_fn), lambda z: z)
     return np.asarray(response(plain(model(scene["grid"])))).reshape(len(scene["grid"]), -1)
-
-
-@contextmanager
-def evaluating(model: Module) -> Iterator[None]:
-    """The model in evaluation mode; afterwards it has its modes, state and arrays again, whatever was loaded inside."""
-    with replaced(model, {}):
-        model.eval()
-        yield
 
 
 def decision_of(scene: Data, answers: Sequence[Floats]) -> Data:
