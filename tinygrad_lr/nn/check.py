@@ -64,7 +64,7 @@ def gradcheck_model(
     Raises
     ------
     GradientError
-        If a gradient is wrong.
+        If a gradient is wrong, or cannot be checked.
 
     Examples
     --------
