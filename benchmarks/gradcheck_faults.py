@@ -8,6 +8,10 @@ runs beside, in its fast mode and its slow one, on a ``torch.autograd.Function``
 meant for float64 and names no element, so what counts is whether it fails. Its slow mode is left out above n = 100: it
 makes 2 n evaluations per trial and, for n answers, n backward passes. Its fast mode gets 20 trials at n = 10,000.
 
+A second table is about functions on which differences mislead (`benchmarks.gradcheck_families`): how many right gradients
+are called wrong there, at first and second order, and how many are found that are wrong at one element. Where rounding in
+the function is larger than the fault, no check can find it.
+
     Percent of 200 faults that are found, and named rightly
                              sum f64       sum f32     n answers       order 2             PyTorch fast      PyTorch slow
     fault            n   found named   found named   found named   found named  evals      sum   n ans.      sum   n ans.
@@ -66,6 +70,7 @@ from statistics import median
 
 import numpy as np
 
+from benchmarks.gradcheck_families import FAMILIES, right, wrong
 from tinygrad_lr.autodiff.gradcheck import Report, gradcheck
 from tinygrad_lr.autodiff.rules import primitive
 
@@ -175,12 +180,25 @@ def rows(trials: int) -> Iterator[str]:
             yield f"{kind:12}{n:6}" + "".join(cells) + f"{counts[0][2]:7g}" + "".join(f"{count:>9}" for count in peers)
 
 
+def family_rows(trials: int) -> Iterator[str]:
+    """The second table, line by line."""
+    yield f"{'family':14}{'false alarms':>14}{'faults found':>14}{'evals':>7}"
+    for family in FAMILIES:
+        reports = [right(family, seed) for seed in range(trials)]
+        faulty = [report for seed in range(trials) if (report := wrong(family, seed)) is not None]
+        alarms, found = percent(sum(not r.ok for r in reports), trials), percent(sum(not r.ok for r in faulty), len(faulty))
+        yield f"{family:14}{alarms:>14}{found:>14}{median(r.evaluations for r in reports):7g}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gradcheck_faults", description="Count the faults that gradient checks find and name.")
     parser.add_argument("--trials", type=int, default=TRIALS, help="faults of each kind and size (default: %(default)s)")
     options = parser.parse_args()
     print(f"Percent of {options.trials} faults that are found, and named rightly")
     for line in rows(options.trials):
+        print(line, flush=True)
+    print(f"\nPercent of {options.trials} right gradients called wrong, and of as many wrong ones found")
+    for line in family_rows(options.trials):
         print(line, flush=True)
 
 

@@ -8,8 +8,7 @@ fine to coarse, and the error estimate says what is left of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import pairwise, takewhile
+from itertools import count, pairwise, takewhile
 from typing import NamedTuple
 
 import numpy as np
@@ -82,8 +81,10 @@ def estimated(line: Line, tolerance: float, expected: float | None = None) -> Es
     if not np.isfinite(residual):
         return sharpened(line, climbed(line, FINEST, tolerance), tolerance)
     if residual > tolerance + ROUNDED * first.noise:
-        if expected is not None and abs(first.residual - expected) <= ALIKE * abs(expected):
-            return Estimate(first.residual, ROUNDED * first.noise, first.step, (first, first))
+        alike = expected is not None and abs(first.residual - expected) <= ALIKE * abs(expected)
+        found = Estimate(first.residual, ROUNDED * first.noise, first.step, (first, first))
+        if alike and found.exceeds(tolerance):
+            return found
         first = line.looked_inside(first)
     rounding = ROUNDED * first.noise
     if residual <= tolerance + rounding:
@@ -164,7 +165,7 @@ def climbed(line: Line, step: float, tolerance: float) -> Estimate:
     if best.within(tolerance) and not best.quotients[1].still:
         return best
     if best.exceeds(tolerance) or best.quotients[1].still:
-        best = doubted(line, best, levels, step, reach)
+        best = doubted(line, best, levels, reach)
     return best._replace(negligible=best.negligible or dwarfed(line, best))
 
 
@@ -186,14 +187,14 @@ def unbounded(levels: list[Quotient]) -> bool:
     return any(all(g > STEEPER and abs(g / run[0] - 1) <= 4 * ALIKE for g in run) for run in (growth[k : k + 4] for k in range(len(growth) - 3)))
 
 
-def doubted(line: Line, best: Estimate, levels: list[Quotient], step: float, reach: float) -> Estimate:
-    """What was seen at fine steps, in view of longer ones.
+def doubted(line: Line, best: Estimate, levels: list[Quotient], reach: float) -> Estimate:
+    """What was seen at some steps, in view of all others.
 
     What a function is computed from may be far larger than its answer. Then its answers do not move at all over a short way, or
     move in jerks, and are smooth in between: with a slope of their own that has nothing to do with the gradient. That is
     supposed where both sides move as one at longer steps, and the short way is less than a part `VISIBLE` of the answers.
     """
-    levels = levels + list(further(line, step, reach if levels[-1].still else RATIO * long_step(line)))
+    levels = further(line, levels, reach if levels[-1].still else RATIO * long_step(line))
     size = max(line.size, *(max(abs(q.left), abs(q.right)) * q.step for q in levels))
     still = max((q.step for q in levels if q.still), default=0.0)
     if still >= best.step:
@@ -203,7 +204,8 @@ def doubted(line: Line, best: Estimate, levels: list[Quotient], step: float, rea
             return best._replace(negligible=abs(line.predicted) * still <= ROUNDED * line.eps * size)
         return extrapolated(line, levels, levels.index(moving))
     doubt = abs(best.residual) / 4
-    clear = [q for q in levels if q.step < best.step and ROUNDED * q.noise <= doubt and not q.still]
+    finer = [line.at(step) for step in sorted(line.known) if step < best.step]
+    clear = [q for q in finer if ROUNDED * q.noise <= doubt and not q.still]
     if clear and abs(clear[0].residual) <= doubt:
         return best._replace(error=abs(best.residual))  # right as close as one can look, with a kink very near
     coarser = [q for q in levels if q.step > best.step]
@@ -213,17 +215,14 @@ def doubted(line: Line, best: Estimate, levels: list[Quotient], step: float, rea
     against = any(max(abs(a.residual), abs(b.residual)) <= doubt for a, b in pairwise(coarser))
     if not against or rise > VISIBLE:
         return best._replace(rise=rise)
-    levels += further(line, RATIO * levels[-1].step, reach)
+    levels = further(line, levels, reach)
     return extrapolated(line, levels, sum(q.step <= seen for q in levels))
 
 
-def further(line: Line, step: float, reach: float) -> Iterator[Quotient]:
-    """The quotients at steps from there on, where the function is defined."""
-    while step <= reach:
-        quotient = line.at(step)
-        step *= RATIO
-        if np.isfinite(quotient.residual):
-            yield quotient
+def further(line: Line, levels: list[Quotient], reach: float) -> list[Quotient]:
+    """The levels, and those at longer steps, as far as the function is defined."""
+    steps = takewhile(lambda step: step <= reach, (RATIO**k * levels[-1].step for k in count(1)))
+    return levels + [quotient for quotient in map(line.at, steps) if np.isfinite(quotient.residual)]
 
 
 def agree(line: Line, fine: Quotient, coarse: Quotient) -> bool:

@@ -274,7 +274,7 @@ class Check:
         if len(seen.findings) == len(wrong) and not any(note.startswith(f"{path}: ") for note in self.notes) and (note := common_factor(wrong)):
             self.notes.append(f"{path}: {note}")
         if seen.mismatch and not seen.complete:
-            self.notes.append(f"{path}: at least {len(seen.findings)} elements differ; the search ended there (mode='full' compares all)")
+            self.notes.append(f"{path}: at least {len(rows)} elements differ or are at a kink; the search ended there (mode='full' compares all)")
         return rows
 
     def explained(self, gradient: Gradient, seen: Search) -> list[Finding]:
