@@ -288,7 +288,7 @@ def softmax(z: Array, axis: Axis = -1) -> Array:
     >>> print(softmax(np.array([1000.0, 1000.0, -1000.0])))
     [0.5 0.5 0. ]
     """
-    if z.dtype == HALF:
+    if getattr(z, "dtype", None) == HALF:  # lists have none
         return softmax(wide(z), axis).astype(HALF)
     e = np.exp(z - np.max(z, axis=axis, keepdims=True))
     return e / e.sum(axis=axis, keepdims=True)
@@ -303,7 +303,7 @@ def log_softmax(z: Array, axis: Axis = -1) -> Array:
     >>> print(log_softmax(np.array([1000.0, 0.0])))
     [    0. -1000.]
     """
-    if z.dtype == HALF:
+    if getattr(z, "dtype", None) == HALF:  # lists have none
         return log_softmax(wide(z), axis).astype(HALF)
     shifted = z - np.max(z, axis=axis, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
