@@ -23,7 +23,7 @@ import numpy as np
 from tinygrad_lr.autodiff.rules.decompositions import result_type, singular_norm, singular_values
 from tinygrad_lr.autodiff.rules.elementwise import far
 from tinygrad_lr.autodiff.rules.matrices import array, diagonal_matrix, reciprocal, scale, transposed
-from tinygrad_lr.autodiff.rules.registry import COMPOSITES, PUBLIC, RULES, Array, Each, Function, dispatching, like
+from tinygrad_lr.autodiff.rules.registry import COMPOSITES, PUBLIC, RULES, Array, Each, Function, dispatching, like, wide
 
 # -- products ----------------------------------------------------------------------------------------
 
@@ -229,7 +229,7 @@ def einsum_input(i: int, g: Array, y: Array, *args: Any, optimize: Any = False, 
     terms, answer, operands = spelled_out(args)
     i = i - 1 if isinstance(args[0], str) else i // 2
     x, term = operands[i], terms[i]
-    factors = [(g, answer), *((a, t) for k, (a, t) in enumerate(zip(operands, terms)) if k != i)]
+    factors = [(wide(g), answer), *((a, t) for k, (a, t) in enumerate(zip(operands, terms)) if k != i)]
     known = {label for a, t in factors for label, length in zip(t, np.shape(a)) if length != 1}
     fresh = iter(sorted(set(LABELS).difference(*terms, answer)))
     wanted = ""

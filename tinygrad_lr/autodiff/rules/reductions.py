@@ -267,7 +267,7 @@ def cumprod_input(g: Array, y: Array, x: Array, axis: int | None = None, dtype: 
     """The product of those before, times what is made of it from here on: r[i] = g[i] + x[i+1] r[i+1]."""
     if axis is None or not x.ndim:
         return cumprod_input(g, y, x.reshape(-1), 0).reshape(x.shape)
-    row, g = x.swapaxes(axis, -1), g.swapaxes(axis, -1)
+    row, g = x.swapaxes(axis, -1), wide(g).swapaxes(axis, -1)
     after = turned(recurrence(turned(g), delayed(turned(row))))
     return (before(row) * after).swapaxes(axis, -1)
 
@@ -276,7 +276,7 @@ def cumsum_input(g: Array, y: Array, x: Array, axis: int | None = None, dtype: A
     """Each element counts in all sums from its own on."""
     if axis is None or not x.ndim:
         return cumsum_input(g, y, x.reshape(-1), 0).reshape(x.shape)
-    return np.flip(np.cumsum(np.flip(g, axis), axis), axis)
+    return np.flip(np.cumsum(np.flip(wide(g), axis), axis), axis)
 
 
 def cumulative(func: Function, start: float) -> Function:

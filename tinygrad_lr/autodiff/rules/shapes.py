@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from tinygrad_lr.autodiff.rules.registry import COMPOSITES, RULES, Array, Each, Function, dispatching, like
+from tinygrad_lr.autodiff.rules.registry import COMPOSITES, RULES, Array, Each, Function, dispatching, like, wide
 
 # -- picking and putting -------------------------------------------------------------------------------
 
@@ -27,12 +27,13 @@ def getitem(x: Array, index: Any) -> Array:
 @dispatching
 def scatter(g: Array, index: Any, shape: tuple[int, ...]) -> Array:
     """Zeros of ``shape`` with ``g`` added at ``index``: an element picked twice gets both gradients."""
-    x = np.zeros_like(g, shape=shape)
-    if picks_once(index):
+    once = picks_once(index)
+    x = np.zeros_like(g if once else wide(g), shape=shape)
+    if once:
         x[index] = g
     else:
         np.add.at(x, index, g)
-    return x
+    return x.astype(g.dtype, copy=False)
 
 
 def picks_once(index: Any) -> bool:
