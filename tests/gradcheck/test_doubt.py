@@ -133,6 +133,13 @@ def test_an_infinite_or_missing_gradient_is_never_excused_by_a_kink():
     assert indices(report_on(lambda x: np.sum(np.sqrt(x**2)), np.array([0.0, 1.0]), order=1), "wrong") == [(0,)]
 
 
+def test_nothing_is_a_multiple_of_0():
+    """The gradient of a step is 0, and 1 was "1e12 times the right one"."""
+    report = report_on(lambda x: np.sum(np.floor(x)), np.array([1.2, 2.5, 0.5]), gradient=lambda x: np.ones(3))
+    assert indices(report, "wrong") == [(0,), (1,), (2,)]
+    assert "times the right one" not in notes(report)
+
+
 def test_a_jump_is_no_error():
     report = report_on(lambda x: np.sum(np.floor(x) * x), np.array([1.0, 0.5, 2.0]), order=1)
     assert verdicts(report) == {"kink"}
@@ -385,6 +392,11 @@ def test_an_edge_of_the_domain():
     everywhere = report_on(lambda x: np.sum(x**1.5), np.zeros(100), order=1)
     assert not everywhere.ok
     assert "fn is not defined on both sides here" in notes(everywhere)
+
+
+def test_points_beside_that_are_out_of_the_domain_warn_of_nothing():
+    x = np.array([0.0, 2.0, 0.5])
+    assert gradcheck(lambda x: np.sum(np.abs(x) + np.sqrt(x + 1e-3)), x).having("kink")
 
 
 # -- the parts -----------------------------------------------------------------------------------------

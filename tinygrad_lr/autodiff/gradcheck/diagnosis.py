@@ -30,7 +30,8 @@ def recognised(gradient: Gradient, seen: Search, sizes: Iterable[int]) -> Patter
     """The pattern that explains the residuals of a whole gradient, if there is one."""
     slopes = [e.residual + line.predicted for e, line in zip(seen.estimates, seen.lines)]
     errors = [SURE * e.error + ROUNDED * e.quotients[1].noise for e in seen.estimates]
-    for pattern in patterns(gradient, seen.lines, slopes, sizes):
+    visible = slopes[0] if abs(slopes[0]) > errors[0] else 0.0
+    for pattern in patterns(gradient, seen.lines, visible, sizes):
         steps = [pattern.right * line.direction.ravel() for line in seen.lines]
         fits = [abs(step.sum() - slope) <= error + SAME * np.linalg.norm(step) for step, slope, error in zip(steps, slopes, errors)]
         if all(fits) and not np.allclose(pattern.right, gradient.gradient, rtol=SAME, atol=0):
@@ -38,13 +39,13 @@ def recognised(gradient: Gradient, seen: Search, sizes: Iterable[int]) -> Patter
     return None
 
 
-def patterns(gradient: Gradient, lines: Sequence[Line], slopes: Sequence[float], sizes: Iterable[int]) -> Iterator[Pattern]:
+def patterns(gradient: Gradient, lines: Sequence[Line], slope: float, sizes: Iterable[int]) -> Iterator[Pattern]:
     """All that is worth supposing of a gradient with more than one element."""
     g, shape = gradient.gradient, gradient.x.shape
     if gradient.n < 2 or not np.any(g):
         return
-    if lines[0].predicted and slopes[0]:
-        factor = lines[0].predicted / slopes[0]
+    if lines[0].predicted and slope:
+        factor = lines[0].predicted / slope
         yield Pattern(f"every element is {times(factor, sizes)}", g / factor)
     shaped = g.reshape(shape)
     if len(shape) > 1:

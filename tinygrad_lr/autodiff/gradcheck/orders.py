@@ -27,7 +27,7 @@ from tinygrad_lr.autodiff.trees import leaves
 RTOL = 1e-6
 RTOL_OF_FLOAT32 = 1e-3  # how far a gradient in float32 may be from the same in float64
 NUDGE = 0.01  # how far beside a kink the check is repeated, in units of x
-NEAR, NEIGHBOURS = 2.0**-24, 4  # how far around it, and at how many points, one looks whether it is at a kink
+AROUND, NEIGHBOURS = 2.0**-24, 4  # how far around it, and at how many points, one looks whether it is at a kink
 SHOWN = 3  # elements that show a pattern
 
 
@@ -181,7 +181,8 @@ class Check:
     def slope(self, xs: list[Floats], k: int, x: Floats, direction: Floats) -> float:
         """The gradient in question at another x of input k, along a direction; nan where it has another shape."""
         try:
-            g = self.gradients([*xs[:k], x, *xs[k + 1 :]])[k]
+            with np.errstate(all="ignore"):
+                g = self.gradients([*xs[:k], x, *xs[k + 1 :]])[k]
         except RuleError:
             return np.nan
         return float(np.sum(g * direction)) if g is not None and g.shape == x.shape else np.nan
@@ -321,7 +322,8 @@ class Check:
         """
         xs = list(problem.inputs)
         xs[k] = xs[k] + NUDGE * units(xs[k]) * spread(self.options.rng, xs[k].shape)
-        beside, _ = self.problem(xs, self.gradients(xs))
+        with np.errstate(all="ignore"):
+            beside, _ = self.problem(xs, self.gradients(xs))
         gradient = Gradient(beside, k, self.options.tolerance)
         seen = search(gradient, self.options.rng, lambda seen: self.explained(gradient, seen))
         rows = self.described(gradient, seen)
@@ -347,7 +349,7 @@ class Check:
     def with_causes(self, rows: list[Row], problem: Problem) -> list[Row]:
         """The rows of autodiff's gradient, with what its graph tells."""
 
-        def fails(fn: Callable[..., Any], inputs: tuple[Any, ...], names: list[str]) -> list[Row]:
+        def judge(fn: Callable[..., Any], inputs: tuple[Any, ...], names: list[str]) -> list[Row]:
             part = Subject(fn, inputs, names)
             if not np.all(np.isfinite(joined(part.answers))):
                 return []
@@ -355,7 +357,7 @@ class Check:
 
         causes = Causes(self.subject, self.seeds)
         rows = causes.proportional(rows)
-        rows = causes.attributed(rows, fails if self.options.blame else None, self.options.equation)
+        rows = causes.attributed(rows, judge if self.options.blame else None, self.options.equation)
         if self.options.blame and not causes.faulty:
             rows = [row for k, name in enumerate(self.subject.names) for row in self.excused([r for r in rows if r.path == name], causes, problem, k)]
         self.notes += causes.notes
@@ -384,9 +386,11 @@ class Check:
         """Whether the gradient of an input is another one from point to point right around here, as where equals are sorted."""
         xs, found = list(problem.inputs), []
         for _ in range(NEIGHBOURS):
-            xs[k] = problem.inputs[k] + NEAR * units(problem.inputs[k]) * spread(self.options.rng, xs[k].shape)
-            found.append(np.asarray(self.gradients(xs)[k]))
-        return not np.allclose(found, found[0], rtol=NUDGE, atol=NUDGE * float(np.max(np.abs(found))))
+            xs[k] = problem.inputs[k] + AROUND * units(problem.inputs[k]) * spread(self.options.rng, xs[k].shape)
+            with np.errstate(all="ignore"):
+                found.append(np.asarray(self.gradients(xs)[k]))
+        size = float(np.max(np.abs(found), initial=0.0, where=np.isfinite(found)))
+        return not np.allclose(found, found[0], rtol=NUDGE, atol=NUDGE * size, equal_nan=True)
 
     def with_autodiffs(self, rows: list[Row]) -> list[Row]:
         """Rows of one's own gradient, which at a kink is as right as autodiff's if it is the same."""
