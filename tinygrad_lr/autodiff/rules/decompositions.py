@@ -10,7 +10,7 @@ Conventions, where mathematics leaves a choice:
   the rules meet 0 / 0, and give nan rather than an incomplete gradient. So vectors of equal values have gradient nan. The gradient
   of a loss of the values alone (of eigvalsh or svdvals) is right there, and its second derivative has nan where that depends on how the
   values part; their sum and the nuclear norm of a matrix of full rank do not, and are right. Equal vectors that a loss does not use
-  leave its gradient alone.
+  leave its gradient alone; no rule can tell them from vectors that it multiplies by exactly 0.
 """
 
 from __future__ import annotations
