@@ -221,7 +221,9 @@ def client():
 
 
 def test_a_cluster_of_two_processes(client):
-    data, targets = client.persist([da.from_array(X, **ROWS), da.from_array(Y, 10)])
+    halves = list(zip(np.array_split(np.arange(len(X)), 2), client.scheduler_info()["workers"], strict=True))  # each process holds one
+    data = da.concatenate([client.persist(da.from_array(X[rows], **ROWS), workers=process) for rows, process in halves])
+    targets = da.concatenate([client.persist(da.from_array(Y[rows], 10), workers=process) for rows, process in halves])
     loss_of = lambda w, x, y: np.mean(tg.softplus(x @ w) - y * (x @ w))
     loss, gradient = dask.compute(*tg.value_and_grad(loss_of)(W, data, targets))
     assert len(client.has_what()) == 2
