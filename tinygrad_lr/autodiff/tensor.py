@@ -197,7 +197,7 @@ class Tensor(ArrayMethods):
         mine: set[int] = set()
         found = []
         for node, g in kept.items():
-            if node.func is None and node.grad is not None:
+            if node.grad is not None and node.func is None:
                 g = node.grad + g
             found.append(unshared(g, mine))
         exhaust(map(setattr, kept, GRAD, found))  # all or none: Ctrl-C comes between two instructions of Python, and this is one

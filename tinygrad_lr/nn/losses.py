@@ -48,11 +48,12 @@ class Loss(Module):
                 f"{type(self).__name__} got predictions of shape {prediction.shape} and targets of shape {target.shape}: "
                 f"they must be equal, so reshape one (a column is y.reshape(-1, 1))"
             )
-        if target.dtype is not prediction.data.dtype and target.dtype.kind not in "biuf":
+        differs = target.dtype is not prediction.data.dtype
+        if differs and target.dtype.kind not in "biuf":
             raise TypeError(f"{type(self).__name__} takes targets that are real numbers, got dtype {target.dtype}: convert with y.astype(float)")
         if self.binary and self.last_checked() is not target:
             self.check(data_of(target))
-        if target.dtype is not prediction.data.dtype:
+        if differs:
             target = target.astype(np.result_type(prediction.dtype, np.float16))
         return prediction, target
 

@@ -33,7 +33,7 @@ def rows(x: Array) -> Array:
 
 def linear_bias(g: Array, z: Array, x: Array, w: Array, b: Array) -> Array:
     """Each neuron's bias counts once in every row."""
-    if g.dtype == HALF:
+    if g.dtype is HALF:
         g = wide(g)
     return g.sum(axis=0) if x.ndim == 2 else rows(g).sum(axis=0)
 
@@ -41,14 +41,14 @@ def linear_bias(g: Array, z: Array, x: Array, w: Array, b: Array) -> Array:
 def reduced(losses: Array, reduction: str) -> Array:
     """The elementwise losses as the user wants them."""
     if reduction == "mean":
-        return losses.sum() / losses.size if losses.dtype != HALF else losses.mean()
+        return losses.sum() / losses.size if losses.dtype is not HALF else losses.mean()
     return losses.sum() if reduction == "sum" else losses
 
 
 def share(g: Array, n: int, reduction: str) -> Array:
     """The part of the incoming gradient that each of ``n`` elementwise losses gets."""
     if reduction == "mean":
-        return g / n if g.dtype != HALF else wide(g) / n
+        return g / n if g.dtype is not HALF else wide(g) / n
     return g
 
 
@@ -124,6 +124,12 @@ def squared_error_input(g: Array, loss: Array, p: Array, y: Array, reduction: st
     return share(g, p.size, reduction) * (2 * (p - y))
 
 
+def sigmoid_and_bce(g: Array, loss: Array, z: Array, a: Array, y: Array, reduction: str = "mean") -> Array:
+    """BP1: delta = (a - y) / m. The usual `share` is written out, because every step of a neuron comes here."""
+    g = g / z.size if reduction == "mean" and g.dtype is not HALF else share(g, z.size, reduction)
+    return g * (a - y)
+
+
 # fmt: off
 RULES.update({
     linear:           (lambda g, z, x, w, b=None: product(g, w),
@@ -131,7 +137,7 @@ RULES.update({
                        linear_bias),  # BP3
     bce_with_logits:  (lambda g, loss, z, y, reduction="mean": share(g, z.size, reduction) * (sigmoid(z) - y),
                        lambda g, loss, z, y, reduction="mean": share(g, z.size, reduction) * -z),
-    bce_of_sigmoid:   (lambda g, loss, z, a, y, reduction="mean": share(g, z.size, reduction) * (a - y),
+    bce_of_sigmoid:   (sigmoid_and_bce,
                        Aside(lambda g, loss, z, a, y, reduction="mean": bce_probability(g, loss, a, y, reduction)),
                        lambda g, loss, z, a, y, reduction="mean": share(g, z.size, reduction) * -z),
     bce:              (bce_probability, bce_target),
