@@ -399,6 +399,15 @@ def test_points_beside_that_are_out_of_the_domain_warn_of_nothing():
     assert gradcheck(lambda x: np.sum(np.abs(x) + np.sqrt(x + 1e-3)), x).having("kink")
 
 
+def test_points_beside_that_the_function_refuses():
+    """One percent beside a matrix that is hardly positive definite, Cholesky raises."""
+    _, v = np.linalg.eigh(positive(0))
+    a = (v * np.array([1e-4, 1, 2, 3])) @ v.T
+    report = report_on(lambda x: np.sum(np.linalg.cholesky((x + x.T) / 2)) + np.sum(np.abs(x - a)), a)
+    assert report.ok
+    assert report.having("kink")
+
+
 # -- the parts -----------------------------------------------------------------------------------------
 
 

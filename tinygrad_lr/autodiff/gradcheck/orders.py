@@ -183,7 +183,7 @@ class Check:
         try:
             with np.errstate(all="ignore"):
                 g = self.gradients([*xs[:k], x, *xs[k + 1 :]])[k]
-        except RuleError:
+        except (ValueError, ArithmeticError):  # it refuses such inputs, or a rule fails
             return np.nan
         return float(np.sum(g * direction)) if g is not None and g.shape == x.shape else np.nan
 
@@ -322,8 +322,11 @@ class Check:
         """
         xs = list(problem.inputs)
         xs[k] = xs[k] + NUDGE * units(xs[k]) * spread(self.options.rng, xs[k].shape)
-        with np.errstate(all="ignore"):
-            beside, _ = self.problem(xs, self.gradients(xs))
+        try:
+            with np.errstate(all="ignore"):
+                beside, _ = self.problem(xs, self.gradients(xs))
+        except (ValueError, ArithmeticError):  # the function refuses such inputs
+            return [], False
         gradient = Gradient(beside, k, self.options.tolerance)
         seen = search(gradient, self.options.rng, lambda seen: self.explained(gradient, seen))
         rows = self.described(gradient, seen)
@@ -387,8 +390,11 @@ class Check:
         xs, found = list(problem.inputs), []
         for _ in range(NEIGHBOURS):
             xs[k] = problem.inputs[k] + AROUND * units(problem.inputs[k]) * spread(self.options.rng, xs[k].shape)
-            with np.errstate(all="ignore"):
-                found.append(np.asarray(self.gradients(xs)[k]))
+            try:
+                with np.errstate(all="ignore"):
+                    found.append(np.asarray(self.gradients(xs)[k]))
+            except (ValueError, ArithmeticError):
+                return False
         size = float(np.max(np.abs(found), initial=0.0, where=np.isfinite(found)))
         return not np.allclose(found, found[0], rtol=NUDGE, atol=NUDGE * size, equal_nan=True)
 
