@@ -7,7 +7,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy
-import torch
+import pytest
+
+torch = pytest.importorskip("torch")
 
 
 class NoEquivalentError(Exception):
