@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import tinygrad_lr as tg
-from tinygrad_lr.autodiff.gradcheck import Report
-from tinygrad_lr.autodiff.gradcheck.orders import units
+from tinygrad_lr.check.gradcheck import Report
+from tinygrad_lr.check.gradcheck.orders import units
 
 Generator = np.random.Generator
 

@@ -71,8 +71,8 @@ from statistics import median
 import numpy as np
 
 from benchmarks.gradcheck_families import FAMILIES, right, wrong
-from tinygrad_lr.autodiff.gradcheck import Report, gradcheck
 from tinygrad_lr.autodiff.rules import primitive
+from tinygrad_lr.check.gradcheck import Report, gradcheck
 
 SIZES = (1, 10, 100, 1_000, 10_000)
 TRIALS = 200

@@ -10,7 +10,7 @@ import argparse
 
 import numpy as np
 
-from tinygrad_lr.autodiff.gradcheck import gradcheck
+from tinygrad_lr.check.gradcheck import gradcheck
 from tinygrad_lr.regression.likelihood import maximum_likelihood
 
 try:

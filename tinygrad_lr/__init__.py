@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from tinygrad_lr.autodiff.derivatives import jvp as jvp
     from tinygrad_lr.autodiff.derivatives import value_and_grad as value_and_grad
     from tinygrad_lr.autodiff.derivatives import vjp as vjp
-    from tinygrad_lr.autodiff.gradcheck import GradientError as GradientError
-    from tinygrad_lr.autodiff.gradcheck import gradcheck as gradcheck
     from tinygrad_lr.autodiff.record import no_grad as no_grad
     from tinygrad_lr.autodiff.rules.elementwise import log_sigmoid as log_sigmoid
     from tinygrad_lr.autodiff.rules.elementwise import relu as relu
@@ -31,8 +29,10 @@ if TYPE_CHECKING:
     from tinygrad_lr.autodiff.rules.reductions import logsumexp as logsumexp
     from tinygrad_lr.autodiff.rules.reductions import softmax as softmax
     from tinygrad_lr.autodiff.tensor import Tensor as Tensor
-    from tinygrad_lr.nn.check import gradcheck_model as gradcheck_model
-    from tinygrad_lr.show.backprop import backprop_report as backprop_report
+    from tinygrad_lr.check.backprop import backprop_report as backprop_report
+    from tinygrad_lr.check.gradcheck import GradientError as GradientError
+    from tinygrad_lr.check.gradcheck import gradcheck as gradcheck
+    from tinygrad_lr.check.model import gradcheck_model as gradcheck_model
     from tinygrad_lr.show.dot import draw as draw
     from tinygrad_lr.show.explorer import explore as explore
     from tinygrad_lr.show.observe import observe as observe
@@ -41,14 +41,14 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "autodiff.derivatives": "grad gradients hessian hvp jacobian jvp value_and_grad vjp",
-    "autodiff.gradcheck": "GradientError gradcheck",
+    "check.gradcheck": "GradientError gradcheck",
     "autodiff.rules.elementwise": "log_sigmoid relu sigmoid softplus",
     "autodiff.rules.reductions": "log_softmax logsumexp softmax",
     "autodiff.rules.primitive": "primitive",
     "autodiff.record": "no_grad",
     "autodiff.tensor": "Tensor",
-    "nn.check": "gradcheck_model",
-    "show.backprop": "backprop_report",
+    "check.model": "gradcheck_model",
+    "check.backprop": "backprop_report",
     "show.dot": "draw",
     "show.explorer": "explore",
     "show.observe": "observe",

@@ -16,7 +16,7 @@ import pytest
 from tinygrad_lr import nn
 from tinygrad_lr.autodiff.rules.elementwise import sigmoid
 from tinygrad_lr.autodiff.tensor import Tensor
-from tinygrad_lr.show.backprop import backprop_report
+from tinygrad_lr.check.backprop import backprop_report
 from tinygrad_lr.show.cells import heat_map
 from tinygrad_lr.show.explorer import data_of, explore, numbers_of, page_of
 from tinygrad_lr.show.picture import number

@@ -11,8 +11,8 @@ import pytest
 
 import tinygrad_lr as tg
 from tinygrad_lr import nn
+from tinygrad_lr.check.backprop import backprop_report
 from tinygrad_lr.show import draw, observe
-from tinygrad_lr.show.backprop import backprop_report
 from tinygrad_lr.show.explorer import data_of
 
 X = np.array([[0.0, 1.0], [1.0, 1.0]])

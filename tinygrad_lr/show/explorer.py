@@ -22,9 +22,9 @@ import numpy as np
 
 from tinygrad_lr.autodiff.graph import pull_back
 from tinygrad_lr.autodiff.tensor import Tensor
+from tinygrad_lr.check.backprop import Comparison, backprop_report, stages_of
 from tinygrad_lr.nn.losses import BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
 from tinygrad_lr.nn.module import Module
-from tinygrad_lr.show.backprop import Comparison, backprop_report, stages_of
 from tinygrad_lr.show.cells import heat_map, matrix_of
 from tinygrad_lr.show.epochs import History, training_of
 from tinygrad_lr.show.formulas import excerpt

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lr import nn
-from tinygrad_lr.autodiff.gradcheck import central_differences
 from tinygrad_lr.autodiff.record import no_grad
 from tinygrad_lr.autodiff.rules.elementwise import sigmoid
 from tinygrad_lr.autodiff.text import shortened, shown
+from tinygrad_lr.check.gradcheck import central_differences
 from tinygrad_lr.regression.data import PRIMES, DataError, counted, listed, read_csv, split
 from tinygrad_lr.regression.likelihood import maximum_likelihood
 from tinygrad_lr.show.explorer import explore

@@ -17,7 +17,7 @@ from tinygrad_lr.autodiff.rules import RULES, name_of
 from tinygrad_lr.autodiff.rules.network import LOG_FLOOR, bce, bce_of_sigmoid, bce_with_logits, cross_entropy, linear, squared_error
 from tinygrad_lr.autodiff.rules.registry import Function
 from tinygrad_lr.autodiff.rules.shapes import getitem
-from tinygrad_lr.show.backprop import Comparison
+from tinygrad_lr.check.backprop import Comparison
 from tinygrad_lr.show.names import memory
 from tinygrad_lr.show.picture import Box, Picture, arguments_of, constants_of, number, setting
 from tinygrad_lr.show.wording import LOSSES, SIGNS, SLOPES, rule_in_words

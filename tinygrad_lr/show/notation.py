@@ -15,8 +15,8 @@ from tinygrad_lr.autodiff.graph import Node
 from tinygrad_lr.autodiff.rules import RULES, Aside
 from tinygrad_lr.autodiff.rules.network import bce, bce_of_sigmoid, bce_with_logits, cross_entropy, linear, squared_error
 from tinygrad_lr.autodiff.rules.shapes import VIEWS
+from tinygrad_lr.check.equations import stages_of
 from tinygrad_lr.nn.module import Module
-from tinygrad_lr.show.equations import stages_of
 from tinygrad_lr.show.names import arguments_of
 from tinygrad_lr.show.observe import Observed
 from tinygrad_lr.show.wording import LOSSES, SLOPES, rule_in_words

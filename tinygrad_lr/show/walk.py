@@ -17,7 +17,7 @@ from tinygrad_lr.autodiff.rules.elementwise import astype, relu, sigmoid
 from tinygrad_lr.autodiff.rules.network import bce, bce_of_sigmoid, bce_with_logits, cross_entropy, linear, squared_error
 from tinygrad_lr.autodiff.rules.registry import Function
 from tinygrad_lr.autodiff.rules.shapes import VIEWS
-from tinygrad_lr.show.backprop import Comparison
+from tinygrad_lr.check.backprop import Comparison
 from tinygrad_lr.show.formulas import BACKWARD, Data, Formulas, Part, entry, excerpt, is_matrix, largest, plain_name, rule_at, signed, sum_of
 from tinygrad_lr.show.picture import Box, Picture, arguments_of, number
 from tinygrad_lr.show.wording import LOSSES, SIGNS, SLOPES

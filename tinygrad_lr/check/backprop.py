@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lr.autodiff.derivatives import as_tensor, grad, gradients
-from tinygrad_lr.autodiff.gradcheck import gradcheck
 from tinygrad_lr.autodiff.record import recording
 from tinygrad_lr.autodiff.tensor import Tensor
+from tinygrad_lr.check.equations import LOSSES, ByHand, Stage, brief, by_hand, out
+from tinygrad_lr.check.equations import stages_of as stages_of
+from tinygrad_lr.check.gradcheck import gradcheck
 from tinygrad_lr.nn.module import Module
-from tinygrad_lr.show.equations import LOSSES, ByHand, Stage, brief, by_hand, out
-from tinygrad_lr.show.equations import stages_of as stages_of
 
 Array = np.ndarray[Any, Any]
 
@@ -262,7 +262,7 @@ def backprop_report(model: Module, loss_fn: Callable[[Any, Any], Any], x: Any, y
     --------
     >>> import numpy as np
     >>> from tinygrad_lr import nn
-    >>> from tinygrad_lr.show.backprop import backprop_report
+    >>> from tinygrad_lr.check.backprop import backprop_report
     >>> model = nn.Sequential(nn.Dense(1, 1, rng=0), nn.Sigmoid())
     >>> report = backprop_report(model, nn.BCELoss(), np.array([[2.0], [3.0]]), np.array([[0.0], [1.0]]))
     >>> print(report.layers[0]["delta"].equation)

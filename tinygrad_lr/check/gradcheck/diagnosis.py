@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinygrad_lr.autodiff.gradcheck.differences import ROUNDED, Floats, Line, balanced_step
-from tinygrad_lr.autodiff.gradcheck.estimates import SURE, estimated
-from tinygrad_lr.autodiff.gradcheck.search import Finding, Gradient, Search
+from tinygrad_lr.check.gradcheck.differences import ROUNDED, Floats, Line, balanced_step
+from tinygrad_lr.check.gradcheck.estimates import SURE, estimated
+from tinygrad_lr.check.gradcheck.search import Finding, Gradient, Search
 
 SAME = 1e-6  # how closely numbers agree that are taken to be the same
 

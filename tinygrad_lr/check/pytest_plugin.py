@@ -24,14 +24,14 @@ class Checker:
     def __call__(self, fn: Any, *inputs: Any, **options: Any) -> Any:
         """As `tinygrad_lr.gradcheck`."""
         __tracebackhide__ = True
-        from tinygrad_lr.autodiff.gradcheck import gradcheck
+        from tinygrad_lr.check.gradcheck import gradcheck
 
         return gradcheck(fn, *inputs, **{"rng": self.seed, **options})
 
     def model(self, model: Any, loss_fn: Any, x: Any, y: Any, **options: Any) -> Any:
         """As `tinygrad_lr.gradcheck_model`."""
         __tracebackhide__ = True
-        from tinygrad_lr.nn.check import gradcheck_model
+        from tinygrad_lr.check.model import gradcheck_model
 
         return gradcheck_model(model, loss_fn, x, y, **{"rng": self.seed, **options})
 

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lr.autodiff.derivatives import differentiated, gradients
-from tinygrad_lr.autodiff.gradcheck.differences import Floats
 from tinygrad_lr.autodiff.graph import Node, pull_back
 from tinygrad_lr.autodiff.record import no_grad
 from tinygrad_lr.autodiff.tensor import Tensor
 from tinygrad_lr.autodiff.trees import filled, leaves, mapped
+from tinygrad_lr.check.gradcheck.differences import Floats
 
 STEADY = 1e-6  # how far the answers of two calls at the same point may be apart, as a part of their size: beyond, that is no rounding
 STANDSTILL = "Let nothing change from call to call: make random generators from a seed inside, and keep counters and running means out."

@@ -60,7 +60,7 @@ def central_differences(fn: Callable[[Floats], Any], x: Any) -> Floats:
     Examples
     --------
     >>> import numpy as np
-    >>> from tinygrad_lr.autodiff.gradcheck import central_differences
+    >>> from tinygrad_lr.check.gradcheck import central_differences
     >>> print(central_differences(lambda x: np.sum(x**2), [1.0, 2.0]).round(9))
     [2. 4.]
     """

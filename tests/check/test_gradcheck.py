@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tinygrad_lr as tg
-from tinygrad_lr.autodiff.gradcheck import GradientError, gradcheck
+from tinygrad_lr.check.gradcheck import GradientError, gradcheck
 
 
 def waves(x):

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_lr.autodiff.gradcheck.differences import FINEST, RATIO, ROUNDED, Floats, Line, Sides, balanced_step, next_step
-from tinygrad_lr.autodiff.gradcheck.estimates import STEEPER, SURE, Estimate, estimated, precise, repeated
+from tinygrad_lr.check.gradcheck.differences import FINEST, RATIO, ROUNDED, Floats, Line, Sides, balanced_step, next_step
+from tinygrad_lr.check.gradcheck.estimates import STEEPER, SURE, Estimate, estimated, precise, repeated
 
 LIMIT = 12  # suspicious elements after which the search ends: then most of them are
 HALVINGS = 400

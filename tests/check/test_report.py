@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import numpy as np
 
 import tinygrad_lr as tg
-from tinygrad_lr.autodiff.gradcheck import Report, Row
+from tinygrad_lr.check.gradcheck import Report, Row
 
 
 def row(path="x", verdict="ok", index=(), **more):

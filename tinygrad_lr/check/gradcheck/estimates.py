@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinygrad_lr.autodiff.gradcheck.differences import EPS, FINEST, RATIO, ROUNDED, Line, Quotient, balanced_step, next_step
+from tinygrad_lr.check.gradcheck.differences import EPS, FINEST, RATIO, ROUNDED, Line, Quotient, balanced_step, next_step
 
 REACH = 2.0**4  # the longest step, in units of x or of 1, whichever is longer
 LONG = 2.0**-10  # a step that is short still, but shows what a function does beyond its slope

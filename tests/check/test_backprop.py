@@ -12,8 +12,8 @@ import pytest
 
 import tinygrad_lr as tg
 from tinygrad_lr import nn
+from tinygrad_lr.check.backprop import backprop_report, numbers
 from tinygrad_lr.regression.data import PRIMES
-from tinygrad_lr.show.backprop import backprop_report, numbers
 
 GOLDEN = Path(__file__).parent / "golden"
 

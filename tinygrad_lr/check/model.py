@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lr.autodiff.gradcheck.check import gradcheck
-from tinygrad_lr.autodiff.gradcheck.orders import Options, checked
-from tinygrad_lr.autodiff.gradcheck.report import GradientError, Report
-from tinygrad_lr.autodiff.gradcheck.subject import Subject
 from tinygrad_lr.autodiff.rules.elementwise import log_sigmoid, relu, sigmoid, softplus
 from tinygrad_lr.autodiff.rules.network import bce, bce_of_sigmoid, bce_with_logits, cross_entropy, linear, squared_error
 from tinygrad_lr.autodiff.rules.reductions import log_softmax, softmax
 from tinygrad_lr.autodiff.rules.registry import COMPOSITES, RULES, Function, load_all, public_name
 from tinygrad_lr.autodiff.tensor import Tensor
 from tinygrad_lr.autodiff.text import shown
+from tinygrad_lr.check.gradcheck.check import gradcheck
+from tinygrad_lr.check.gradcheck.orders import Options, checked
+from tinygrad_lr.check.gradcheck.report import GradientError, Report
+from tinygrad_lr.check.gradcheck.subject import Subject
 from tinygrad_lr.nn.functional import substitute
 from tinygrad_lr.nn.layers import Dense, ReLU, Sequential, Sigmoid, Tanh
 from tinygrad_lr.nn.losses import BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
@@ -119,7 +119,7 @@ def check_everything(functions: Iterable[Function] | None = None) -> tuple[bool,
     tuple of (bool, str)
         Whether all were checked and nothing is wrong, and a table of the worst relative errors.
     """
-    from tinygrad_lr.autodiff.gradcheck.samples import sample  # a table of arrays that nothing else needs
+    from tinygrad_lr.check.samples import sample  # a table of arrays that nothing else needs
 
     load_all()
     reports: dict[str, list[Report]] = {}  # in float64 and float32 by turns

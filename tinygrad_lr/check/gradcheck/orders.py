@@ -13,16 +13,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_lr.autodiff.gradcheck.causes import Causes
-from tinygrad_lr.autodiff.gradcheck.diagnosis import Misshapen, about_elements, common_factor, misshapen, one_triangle, recognised, worst_places
-from tinygrad_lr.autodiff.gradcheck.differences import ROUNDED, Floats
-from tinygrad_lr.autodiff.gradcheck.estimates import NOISY
-from tinygrad_lr.autodiff.gradcheck.report import Report, Row
-from tinygrad_lr.autodiff.gradcheck.search import Finding, Gradient, Problem, Search, Tolerance, relative_error, search
-from tinygrad_lr.autodiff.gradcheck.subject import RuleError, Subject, differing, joined, rounding
 from tinygrad_lr.autodiff.rules.registry import Function
 from tinygrad_lr.autodiff.tensor import Tensor
 from tinygrad_lr.autodiff.trees import leaves
+from tinygrad_lr.check.gradcheck.causes import Causes
+from tinygrad_lr.check.gradcheck.diagnosis import Misshapen, about_elements, common_factor, misshapen, one_triangle, recognised, worst_places
+from tinygrad_lr.check.gradcheck.differences import ROUNDED, Floats
+from tinygrad_lr.check.gradcheck.estimates import NOISY
+from tinygrad_lr.check.gradcheck.report import Report, Row
+from tinygrad_lr.check.gradcheck.search import Finding, Gradient, Problem, Search, Tolerance, relative_error, search
+from tinygrad_lr.check.gradcheck.subject import RuleError, Subject, differing, joined, rounding
 
 RTOL = 1e-6
 RTOL_OF_FLOAT32 = 1e-3  # how far a gradient in float32 may be from the same in float64

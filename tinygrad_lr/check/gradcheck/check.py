@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lr.autodiff.gradcheck.orders import Options, checked
-from tinygrad_lr.autodiff.gradcheck.report import GradientError, Report
-from tinygrad_lr.autodiff.gradcheck.subject import Subject
+from tinygrad_lr.check.gradcheck.orders import Options, checked
+from tinygrad_lr.check.gradcheck.report import GradientError, Report
+from tinygrad_lr.check.gradcheck.subject import Subject
 
 
 def gradcheck(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tinygrad_lr.autodiff.gradcheck import central_differences
-from tinygrad_lr.autodiff.gradcheck.differences import EPS, Line
-from tinygrad_lr.autodiff.gradcheck.estimates import estimated, precise
+from tinygrad_lr.check.gradcheck import central_differences
+from tinygrad_lr.check.gradcheck.differences import EPS, Line
+from tinygrad_lr.check.gradcheck.estimates import estimated, precise
 
 
 def line(fn, x, slope, eps=EPS):

@@ -11,7 +11,7 @@ import pytest
 
 pytest_plugins = ["pytester"]
 
-PLUGIN = "tinygrad_lr.pytest_plugin"
+PLUGIN = "tinygrad_lr.check.pytest_plugin"
 INSTALLED = any(point.value == PLUGIN for point in entry_points(group="pytest11"))
 
 
@@ -89,4 +89,4 @@ def test_each_test_has_a_seed_that_stays(pytester):
 def test_it_costs_pytest_nothing():
     code = f"import pytest, sys; before = set(sys.modules); import {PLUGIN}; print(*set(sys.modules) - before)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert {name for name in loaded if name.split(".")[0] not in sys.stdlib_module_names} == {"tinygrad_lr", PLUGIN}
+    assert {name for name in loaded if name.split(".")[0] not in sys.stdlib_module_names} == {"tinygrad_lr", "tinygrad_lr.check", PLUGIN}

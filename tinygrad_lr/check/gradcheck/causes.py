@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_lr.autodiff.gradcheck.differences import Floats
-from tinygrad_lr.autodiff.gradcheck.report import Row
-from tinygrad_lr.autodiff.gradcheck.search import relative_error
-from tinygrad_lr.autodiff.gradcheck.subject import Subject, pulled, visited
 from tinygrad_lr.autodiff.graph import Node
 from tinygrad_lr.autodiff.rules.registry import RULES, Aside, Function, public_name
+from tinygrad_lr.check.gradcheck.differences import Floats
+from tinygrad_lr.check.gradcheck.report import Row
+from tinygrad_lr.check.gradcheck.search import relative_error
+from tinygrad_lr.check.gradcheck.subject import Subject, pulled, visited
 
 FUNCTIONS = 50  # of a graph, whose rules are checked one by one when a gradient is wrong
 

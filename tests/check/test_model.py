@@ -7,8 +7,8 @@ import pytest
 
 import tinygrad_lr as tg
 from tinygrad_lr import nn
-from tinygrad_lr.autodiff.gradcheck import GradientError
-from tinygrad_lr.nn.check import gradcheck_model
+from tinygrad_lr.check.gradcheck import GradientError
+from tinygrad_lr.check.model import gradcheck_model
 
 X = np.random.default_rng(0).normal(size=(5, 3))
 Y = np.array([[0.0], [1.0], [1.0], [0.0], [1.0]])

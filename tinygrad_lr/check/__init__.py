@@ -1,0 +1,1 @@
+"""Whether a gradient is right: finite differences, whole models, and the equations BP1 to BP4 beside autodiff."""
