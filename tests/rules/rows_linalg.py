@@ -7,17 +7,17 @@ its matrix to be symmetric, the call makes it so.
 import numpy
 
 from tests.rules.rows import NUMPY, Row
-from tinygrad_lr.autodiff.rules.decompositions import (
+from tinygrad_lr.autodiff.rules.linalg.decompositions import (
     divided,
     packed_eigh,
     packed_qr,
     packed_svd,
-    singular_norm,
     singular_values,
     with_eigenvalues,
     with_singular_values,
 )
-from tinygrad_lr.autodiff.rules.linalg import chain, cofactors, p_norm, sign_and_logdet
+from tinygrad_lr.autodiff.rules.linalg.norms import cofactors, p_norm, sign_and_logdet, singular_norm
+from tinygrad_lr.autodiff.rules.linalg.products import chain
 
 linalg = numpy.linalg
 inf = numpy.inf

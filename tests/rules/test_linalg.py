@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import tinygrad_lr as tg
 from tests.rules.rows import NUMPY
-from tinygrad_lr.autodiff.rules.linalg import laid_out, matmul_left, matmul_right, spelled_out
+from tinygrad_lr.autodiff.rules.linalg.products import materialized, matmul_left, matmul_right, parsed
 
 drawn = settings(deadline=None, max_examples=150)
 seeds = st.integers(0, 2**32 - 1)
@@ -105,7 +105,7 @@ def test_einsum(call, optimize):
 @given(einsum_calls())
 def test_einsum_spelled_out_means_the_same(call):
     subscripts, arrays = call
-    terms, answer, operands = spelled_out((subscripts, *arrays))
+    terms, answer, operands = parsed((subscripts, *arrays))
     close(np.einsum(",".join(terms) + "->" + answer, *operands), np.einsum(subscripts, *arrays))
 
 
@@ -460,8 +460,8 @@ def test_backward_of_a_matrix_product_passes_over_the_data_once_and_copies_nothi
 def test_a_gradient_that_a_sum_has_spread_is_laid_out_for_blas():
     g = np.random.default_rng(0).normal(size=(4, 3))
     spread = np.broadcast_to(2.0, (4, 3))
-    assert laid_out(g) is g
-    assert laid_out(spread).flags.c_contiguous
+    assert materialized(g) is g
+    assert materialized(spread).flags.c_contiguous
     b = np.arange(6.0).reshape(3, 2)
     close(matmul_left(np.broadcast_to(2.0, (4, 2)), None, g, b), np.full((4, 2), 2.0) @ b.T)
 

@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_lr.autodiff.rules.decompositions import packed_eigh, singular_norm, with_eigenvalues, with_singular_values
 from tinygrad_lr.autodiff.rules.elementwise import astype
-from tinygrad_lr.autodiff.rules.linalg import chain, p_norm
+from tinygrad_lr.autodiff.rules.linalg.decompositions import packed_eigh, with_eigenvalues, with_singular_values
+from tinygrad_lr.autodiff.rules.linalg.norms import p_norm, singular_norm
+from tinygrad_lr.autodiff.rules.linalg.products import chain
 from tinygrad_lr.autodiff.rules.network import bce, bce_of_sigmoid, bce_with_logits, cross_entropy, linear, squared_error
 from tinygrad_lr.autodiff.rules.registry import Function
 from tinygrad_lr.autodiff.rules.shapes import getitem, scatter

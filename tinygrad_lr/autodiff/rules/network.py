@@ -9,14 +9,14 @@ from __future__ import annotations
 import numpy as np
 
 from tinygrad_lr.autodiff.rules.elementwise import sigmoid
-from tinygrad_lr.autodiff.rules.linalg import laid_out
+from tinygrad_lr.autodiff.rules.linalg.products import materialized
 from tinygrad_lr.autodiff.rules.reductions import log_softmax, softmax
 from tinygrad_lr.autodiff.rules.registry import HALF, RULES, Array, Aside, dispatching, wide
 
 
 def product(a: Array, b: Array) -> Array:
     """a b, of small matrices by dot, which starts sooner than matmul; on stacks it would be slow."""
-    return a.dot(b) if a.ndim == 2 and a.size < 1024 else laid_out(a) @ b
+    return a.dot(b) if a.ndim == 2 and a.size < 1024 else materialized(a) @ b
 
 
 @dispatching

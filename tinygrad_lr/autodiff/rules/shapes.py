@@ -136,12 +136,6 @@ def diag(v: Array, k: int = 0) -> Array:
     return np.diagonal(v, k) if v.ndim == 2 else placed(v, np.diag(np.ones(v.shape, bool), k))
 
 
-def trace(a: Array, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: None = None) -> Array:
-    """The sum of the diagonal."""
-    refuse_out(out)
-    return np.sum(np.diagonal(a, offset, axis1, axis2), -1, dtype)
-
-
 def sort(a: Array, axis: int | None = -1, kind: Any = None, order: None = None, *, stable: bool | None = None) -> Array:
     """In the order of `numpy.argsort`; equal elements stay as they were."""
     return np.take_along_axis(a, np.argsort(a, axis, kind="stable"), axis)
@@ -276,6 +270,7 @@ COMPOSITES.update({
     np.atleast_1d:        relaid(np.atleast_1d),
     np.atleast_2d:        relaid(np.atleast_2d),
     np.atleast_3d:        relaid(np.atleast_3d),
+    np.linalg.matrix_transpose: np.matrix_transpose,
     np.rollaxis:          rollaxis,
     np.broadcast_arrays:  broadcast_arrays,
     np.full_like:         full_like,
@@ -315,7 +310,7 @@ COMPOSITES.update({
     np.diag:              diag,
     np.diagflat:          lambda v, k=0: placed(v, np.diagflat(np.ones(np.shape(v), bool), k)),
     np.diagonal:          rearranged(np.diagonal, "a"),
-    np.trace:             trace,
+    np.linalg.diagonal:   lambda x, *, offset=0: np.diagonal(x, offset, -2, -1),
 })
 if hasattr(np, "unstack"):  # NumPy 2.1
     COMPOSITES.update({

@@ -1,7 +1,7 @@
-"""The table of supported functions, read from the lines of the rules themselves.
+"""The table of supported functions, read from the lines of the rules themselves: ``python -m tests.rules.table`` prints it.
 
-A rule written in its line is shown as it stands there, one that a helper computes by the helper's first
-sentence. So the table cannot say anything else than the code does.
+A rule that is written in its line is shown as it stands there, one that a helper computes by the helper's first
+sentence. So the table says what the code does.
 """
 
 from __future__ import annotations
@@ -9,19 +9,19 @@ from __future__ import annotations
 import ast
 import inspect
 import re
-import shutil
 import sys
 import textwrap
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from tinygrad_lr.autodiff.rules import creation, decompositions, elementwise, linalg, network, queries, reductions, shapes, signals, statistics
+from tinygrad_lr.autodiff.rules import creation, elementwise, network, queries, reductions, shapes, signals, statistics
+from tinygrad_lr.autodiff.rules.linalg import decompositions, norms, products, solving
 from tinygrad_lr.autodiff.rules.registry import ELSEWHERE, QUERIES, RULES, Function, load_all, name_of
 
 load_all()
 CHAPTERS = (
-    *(elementwise, reductions, statistics, signals, creation, shapes, linalg, decompositions, network),
+    *(elementwise, reductions, statistics, signals, creation, shapes, products, decompositions, solving, norms, network),
     *(sys.modules[chapter] for chapter in ELSEWHERE.values() if chapter in sys.modules),
 )
 
@@ -34,13 +34,14 @@ PYTHON_SPELLINGS = {
 }
 
 INTRODUCTION = """\
-A rule computes the gradient of an argument from `g`, the gradient of the answer `y`, and from the arguments. It is
-shown as the code has it, less the sum over broadcast axes. A composed function is computed from others that have rules,
-and gradients flow wherever those let them. Names without a prefix are the building blocks of layers, losses and composed
-functions. The operators, the methods of arrays, and the `reduce` and `accumulate` of ufunc add, multiply, maximum and
-minimum are those NumPy functions that they stand for; the `outer` of any ufunc here uses its rule."""
+A rule computes the gradient with respect to an argument from `g`, the gradient with respect to the result `y`, and from
+the arguments of the call. It is shown as the code has it, less the sum over broadcast axes. A composed function is
+computed from others that have rules, and gradients flow wherever those let them. Names without a prefix are the building
+blocks of layers, losses and composed functions. The operators, the methods of arrays, and the `reduce` and `accumulate`
+of the ufuncs add, multiply, maximum and minimum are the NumPy functions that they stand for; the `outer` of any ufunc
+here uses its rule."""
 
-COLUMNS = ("function", "kind", "gradient by", "how")
+COLUMNS = ("function", "kind", "with respect to", "how")
 
 
 class Entry(NamedTuple):
@@ -48,7 +49,7 @@ class Entry(NamedTuple):
 
     name: str
     kind: str
-    by: str
+    arguments: str
     how: str
 
 
@@ -144,7 +145,7 @@ def in_words(func: Function) -> str:
     match ast.parse(source).body:
         case [ast.FunctionDef(body=[ast.Return(value=ast.expr() as expression)])]:
             return f"`{' '.join((ast.get_source_segment(source, expression) or '').split())}`"
-    raise ValueError(f"{name_of(func)} is a line of the table without words: give it a docstring")
+    raise ValueError(f"{name_of(func)} has neither a docstring nor a single expression for its line of the table: give it a docstring")
 
 
 def entries(module: ModuleType) -> list[Entry]:
@@ -158,47 +159,26 @@ def entries(module: ModuleType) -> list[Entry]:
 
 def chapter(module: ModuleType) -> tuple[str, str]:
     """A chapter's heading, and what its module says about itself."""
-    return module.__name__.rpartition(".")[2].capitalize(), (inspect.getdoc(module) or "").replace("``", "`")
+    _, _, name = module.__name__.partition(".rules.")
+    return name.replace(".", ": ").capitalize(), (inspect.getdoc(module) or "").replace("``", "`")
 
 
 def queried() -> list[str]:
-    """The functions that answer about the data."""
+    """The functions that are not differentiated."""
     return sorted(map(name_of, QUERIES))
 
 
 def markdown() -> str:
     """The table as Markdown."""
-    parts = ["# Supported functions", "<!-- python -m tinygrad_lr.autodiff.rules --markdown -->", INTRODUCTION]
+    parts = ["# Supported functions", "<!-- printed by python -m tests.rules.table -->", INTRODUCTION]
     for module in CHAPTERS:
         heading, text = chapter(module)
-        rows = [COLUMNS, ("---",) * len(COLUMNS), *((f"`{e.name}`", e.kind, e.by, e.how.replace("|", "\\|")) for e in entries(module))]
+        rows = [COLUMNS, ("---",) * len(COLUMNS), *((f"`{e.name}`", e.kind, e.arguments, e.how.replace("|", "\\|")) for e in entries(module))]
         parts += [f"## {heading}", text.replace("**", r"\*\*"), "\n".join(f"| {' | '.join(row)} |" for row in rows)]
     heading, text = chapter(queries)
     parts += [f"## {heading}", text, ", ".join(f"`{name}`" for name in queried())]
     return "\n\n".join(parts) + "\n"
 
 
-def plain_text(width: int | None = None) -> str:
-    """The table for a terminal."""
-    width = width or max(80, shutil.get_terminal_size().columns)
-    parts = [bare(INTRODUCTION, width)]
-    for module in CHAPTERS:
-        heading, text = chapter(module)
-        rows = [COLUMNS, *entries(module)]
-        first, second, third = (max(len(row[i]) for row in rows if len(row[i]) < 30) for i in range(3))
-        behind = " " * (first + second + third + 6)
-        lines = (bare(how, width, f"{name:{first}}  {kind:{second}}  {by:{third}}  ", behind) for name, kind, by, how in rows)
-        parts += [underlined(heading), text.replace("`", ""), "\n".join(lines)]
-    heading, text = chapter(queries)
-    parts += [underlined(heading), text, bare(", ".join(queried()), width)]
-    return "\n\n".join(parts) + "\n"
-
-
-def bare(text: str, width: int, before: str = "", behind: str = "") -> str:
-    """``text`` without Markdown's marks, on lines of at most ``width``: the first begins with ``before``, the others with ``behind``."""
-    text = text.replace("`", "")
-    return textwrap.fill(text, width, initial_indent=before, subsequent_indent=behind, break_long_words=False, break_on_hyphens=False)
-
-
-def underlined(heading: str) -> str:
-    return f"{heading}\n{'=' * len(heading)}"
+if __name__ == "__main__":
+    print(markdown(), end="")

@@ -1,4 +1,4 @@
-"""A small vocabulary of matrices, which the rules of linear algebra share; every word takes stacks of matrices too."""
+"""Operations on matrices that the rules of linear algebra share; each works on stacks of matrices too."""
 
 from __future__ import annotations
 
@@ -6,24 +6,29 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lr.autodiff.rules.registry import Array
+from tinygrad_lr.autodiff.rules.registry import Array, Function
 
 
-def array(x: Any) -> Array:
+def as_array(x: Any) -> Array:
     """A list or number as an array; arrays of every kind as they are."""
     return x if hasattr(x, "ndim") else np.asarray(x)
 
 
-def transposed(x: Array) -> Array:
-    """Each matrix of a stack transposed."""
-    return np.swapaxes(x, -1, -2)
+def result_class(func: Function) -> Any:
+    """The named tuple that a NumPy function returns."""
+    return type(func(np.eye(1)))
 
 
-def sides(x: Array) -> tuple[int, int]:
-    """Rows and columns of a matrix, or of each in a stack."""
+def rows_and_columns(x: Array) -> tuple[int, int]:
+    """How many rows and columns each matrix has."""
     if x.ndim < 2:
         raise np.linalg.LinAlgError(f"a matrix or a stack of matrices is needed, got shape {x.shape}")
     return x.shape[-2], x.shape[-1]
+
+
+def transposed(x: Array) -> Array:
+    """Each matrix transposed."""
+    return np.swapaxes(x, -1, -2)
 
 
 def symmetric(x: Array) -> Array:
@@ -36,13 +41,8 @@ def antisymmetric(x: Array) -> Array:
     return (x - transposed(x)) / 2
 
 
-def scale(g: Array) -> Array:
-    """One number per matrix, ready to multiply the matrices of a stack."""
-    return np.expand_dims(g, (-2, -1))
-
-
 def diagonal(x: Array) -> Array:
-    """The diagonals of matrices."""
+    """The diagonal of each matrix."""
     return np.diagonal(x, 0, -2, -1)
 
 
@@ -53,15 +53,20 @@ def diagonal_matrix(d: Array) -> Array:
 
 def lower_triangle(x: Array, k: int = 0) -> Array:
     """``x`` with zeros above its k-th diagonal."""
-    return np.where(np.tri(*sides(x), k, dtype=bool), x, 0)
+    return np.where(np.tri(*rows_and_columns(x), k, dtype=bool), x, 0)
+
+
+def per_matrix(g: Array) -> Array:
+    """One number per matrix, with two axes more, to multiply the matrices by."""
+    return np.expand_dims(g, (-2, -1))
+
+
+def scaled_columns(x: Array, d: Array) -> Array:
+    """Each column of ``x`` times its number in ``d``."""
+    return x * np.expand_dims(d, -2)
 
 
 def reciprocal(d: Array) -> Array:
-    """1/d, and 0 where d is 0."""
-    lost = d == 0
-    return np.where(lost, 0, 1 / np.where(lost, 1, d))
-
-
-def column_times(x: Array, d: Array) -> Array:
-    """Each column of ``x`` times its number in ``d``."""
-    return x * np.expand_dims(d, -2)
+    """1 / d, and 0 where d is 0."""
+    zero = d == 0
+    return np.where(zero, 0, 1 / np.where(zero, 1, d))
