@@ -8,8 +8,8 @@ import tinygrad_lr as tg
 from tinygrad_lr import nn
 from tinygrad_lr.autodiff.rules import COMPOSITES, RULES
 from tinygrad_lr.autodiff.rules.registry import PUBLIC, load_all, name_of, public_name
+from tinygrad_lr.autodiff.rules.samples import sample
 from tinygrad_lr.check.model import check_everything, layers
-from tinygrad_lr.check.samples import sample
 
 
 def test_everything_passes():

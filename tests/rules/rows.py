@@ -1,7 +1,8 @@
-"""What a test row is. Each ``rows_*.py`` beside this file lists the rows of one chapter of the rules.
+"""What a test row is. The first rows are the samples that `tinygrad_lr check` checks, one of every function.
 
-A row names the function it is for and calls it through a namespace ``np``, so that the same line runs on
-plain arrays, on Tensors, and on other libraries that spell NumPy's names.
+Each ``rows_*.py`` beside this file adds those of one chapter of the rules: further settings, shapes and numbers. A row names
+the function it is for and calls it through a namespace ``np``, so that the same line runs on plain arrays, on Tensors,
+and on other libraries with NumPy's names.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy
+
+from tinygrad_lr.autodiff.rules.registry import name_of
+from tinygrad_lr.autodiff.rules.samples import sample
 
 Shape = tuple[int, ...]
 
@@ -25,7 +29,7 @@ class Row:
     Attributes
     ----------
     func : the function the row is for, a key of RULES or COMPOSITES.
-    call : ``lambda np, x, w: np.func(x, w, axis=0)``; gives an array or a tuple of arrays.
+    call : ``lambda np, x, w: np.func(x, w, axis=0)``; returns an array or several.
     inputs : shapes to fill with random numbers from ``domain``, or arrays to take as they are.
     domain : (low, high), or a callable that turns uniform (0, 1) numbers into valid ones.
     order : how often the function can be differentiated there (second derivatives are checked by default).
@@ -54,3 +58,21 @@ class Row:
             low_high = self.domain
             drawn.append(numpy.asarray(low_high(u) if callable(low_high) else low_high[0] + (low_high[1] - low_high[0]) * u).astype(dtype))
         return drawn
+
+
+NOT_IN_JAX = (numpy.real_if_close, numpy.partition, numpy.lib.stride_tricks.sliding_window_view)
+"""Functions that jax.numpy lacks, or computes in another way (it leaves the parts of a partition in another order)."""
+
+
+def squares(result: Any) -> Any:
+    """The square of one result, or of each of several: its second derivative needs the rule a second time."""
+    return [y**2 for y in result] if isinstance(result, list | tuple) else result**2
+
+
+def row_of(func: Callable[..., Any]) -> Row:
+    """The row of a function's sample."""
+    found = sample(func)
+    assert found, f"{name_of(func)} needs a line in tinygrad_lr/autodiff/rules/samples.py"
+    call, arrays = found
+    in_jax = name_of(func).startswith("np.") and func not in NOT_IN_JAX
+    return Row(func, lambda np, *xs: squares(call(np, *xs)), arrays, jax=in_jax, label="sample")

@@ -3,11 +3,9 @@
 import numpy
 
 from tests.rules.rows import NUMPY, Row
-from tinygrad_lr.autodiff.rules.elementwise import astype, log_sigmoid, relu, sigmoid, softplus
+from tinygrad_lr.autodiff.rules.elementwise import log_sigmoid, relu, sigmoid, softplus
 
 POSITIVE = (0.2, 3.0)
-INSIDE = (-0.9, 0.9)
-SIDES = numpy.array([[True, False, True], [False, False, True]])
 EXPONENTS = numpy.array([[2.0, 3.0, 0.0], [1.0, -2.0, 4.0]])
 STEPS = numpy.array([-1.7, -0.3, 0.4, 2.6])  # away from the jumps
 PLANE = numpy.array([[1.0, 2.0], [-1.0, 2.0], [-1.0, -2.0], [1.0, -2.0], [0.3, -0.01]])  # every quadrant
@@ -40,75 +38,31 @@ ROWS = [
     Row(numpy.power, lambda np, a: a ** -2.5, ((2, 3),), domain=POSITIVE, label="fractional exponent"),
     Row(numpy.power, lambda np, b: 2.5 ** b, ((2, 3),), label="scalar base"),
     Row(numpy.power, lambda np, a, b: a ** b, (numpy.array([0.5, 2.0, 3.0]), numpy.array([0.0, 0.0, 1.0])), label="exponent 0"),
-    Row(numpy.float_power, lambda np, a, b: np.float_power(a, b), ((2, 3), (3,)), domain=POSITIVE),
     Row(numpy.float_power, lambda np, a: np.float_power(a, 3), ((2, 3),), label="negative base"),
     Row(numpy.ldexp, lambda np, x: np.ldexp(x, numpy.array([[-1], [3]])), ((2, 3),)),
     Row(numpy.negative, lambda np, x: np.exp(-x), ((2, 3),)),
     Row(numpy.positive, lambda np, x: np.exp(+x), ((2, 3),)),
-    Row(numpy.square, lambda np, x: np.square(x), ((2, 3),)),
-    Row(numpy.sqrt, lambda np, x: np.sqrt(x), ((2, 3),), domain=POSITIVE),
-    Row(numpy.cbrt, lambda np, x: np.cbrt(x), ((2, 3),), domain=(-3.0, -0.3)),
-    Row(numpy.reciprocal, lambda np, x: np.reciprocal(x), ((2, 3),), domain=(-3.0, -0.3)),
 
     # exponentials and logarithms
-    Row(numpy.exp, lambda np, x: np.exp(x), ((2, 3),)),
-    Row(numpy.exp2, lambda np, x: np.exp2(x), ((2, 3),)),
-    Row(numpy.expm1, lambda np, x: np.expm1(x), ((2, 3),)),
-    Row(numpy.log, lambda np, x: np.log(x), ((2, 3),), domain=POSITIVE),
-    Row(numpy.log2, lambda np, x: np.log2(x), ((2, 3),), domain=POSITIVE),
-    Row(numpy.log10, lambda np, x: np.log10(x), ((2, 3),), domain=POSITIVE),
-    Row(numpy.log1p, lambda np, x: np.log1p(x), ((2, 3),), domain=(-0.7, 2.0)),
-    Row(numpy.logaddexp, lambda np, a, b: np.logaddexp(a, b), ((2, 3), (3,))),
     Row(numpy.logaddexp, lambda np, a: np.logaddexp(a, 0), (numpy.array([-3.0, 0.0, 3.0]),), label="equal"),
-    Row(numpy.logaddexp2, lambda np, a, b: np.logaddexp2(a, b), ((2, 3), (2, 1))),
 
     # angles
-    Row(numpy.sin, lambda np, x: np.sin(x), ((2, 3),)),
-    Row(numpy.cos, lambda np, x: np.cos(x), ((2, 3),)),
-    Row(numpy.tan, lambda np, x: np.tan(x), ((2, 3),), domain=(-1.2, 1.2)),
-    Row(numpy.arcsin, lambda np, x: np.arcsin(x), ((2, 3),), domain=INSIDE),
-    Row(numpy.arccos, lambda np, x: np.arccos(x), ((2, 3),), domain=INSIDE),
-    Row(numpy.arctan, lambda np, x: np.arctan(x), ((2, 3),)),
-    Row(numpy.arctan2, lambda np, a, b: np.arctan2(a, b), ((2, 3), (3,)), domain=POSITIVE),
     Row(numpy.arctan2, lambda np, a, b: np.arctan2(a, b), tuple(PLANE.T), label="quadrants"),
-    Row(numpy.hypot, lambda np, a, b: np.hypot(a, b), ((2, 3), (3,)), domain=POSITIVE),
     Row(numpy.hypot, lambda np, a, b: np.hypot(a, b), tuple(PLANE.T), label="quadrants"),
-    Row(numpy.degrees, lambda np, x: np.sin(np.degrees(x) / 30), ((2, 3),)),
-    Row(numpy.rad2deg, lambda np, x: np.sin(np.rad2deg(x) / 30), ((2, 3),)),
-    Row(numpy.radians, lambda np, x: np.sin(np.radians(30 * x)), ((2, 3),)),
-    Row(numpy.deg2rad, lambda np, x: np.sin(np.deg2rad(30 * x)), ((2, 3),)),
     Row(numpy.sinc, lambda np, x: np.sinc(x), ((2, 3),), domain=(0.3, 3.0)),
     Row(numpy.sinc, lambda np, x: np.sinc(x), (NEAR_0,), label="near 0"),
 
-    # hyperbolic functions
-    Row(numpy.sinh, lambda np, x: np.sinh(x), ((2, 3),)),
-    Row(numpy.cosh, lambda np, x: np.cosh(x), ((2, 3),)),
-    Row(numpy.tanh, lambda np, x: np.tanh(x), ((2, 3),)),
-    Row(numpy.arcsinh, lambda np, x: np.arcsinh(x), ((2, 3),)),
-    Row(numpy.arccosh, lambda np, x: np.arccosh(x), ((2, 3),), domain=(1.2, 4.0)),
-    Row(numpy.arctanh, lambda np, x: np.arctanh(x), ((2, 3),), domain=INSIDE),
-
     # signs and choices
-    Row(numpy.absolute, lambda np, x: np.abs(x) ** 3, ((2, 3),)),
-    Row(numpy.fabs, lambda np, x: np.fabs(x) ** 3, ((2, 3),)),
-    Row(numpy.copysign, lambda np, a, b: np.copysign(a ** 2 - 3, b) * b, ((2, 3), (3,))),
-    Row(numpy.heaviside, lambda np, x, h: x * np.heaviside(x, h), ((2, 3), (3,))),
     Row(numpy.heaviside, lambda np, h: np.heaviside(numpy.array([0.0, 1.0, -1.0]), h ** 2), ((2, 3),), label="at 0"),
-    Row(numpy.maximum, lambda np, a, b: np.maximum(a, b) ** 2, ((2, 3), (3,))),
     Row(numpy.maximum, lambda np, a: np.maximum(a, 0.5) ** 2, ((2, 3),), label="scalar"),
-    Row(numpy.minimum, lambda np, a, b: np.minimum(a, b) ** 2, ((2, 3), (2, 1))),
     Row(numpy.minimum, lambda np, a: np.minimum(0.5, a) ** 2, ((2, 3),), label="scalar"),
-    Row(numpy.fmax, lambda np, a, b: np.fmax(a, b) ** 2, ((2, 3), (3,))),
     Row(numpy.fmax, lambda np, a: np.fmax(a, numpy.nan) ** 2, ((2, 3),), label="beside nan"),
-    Row(numpy.fmin, lambda np, a, b: np.fmin(a, b) ** 2, ((2, 3), (3,))),
     Row(numpy.fmin, lambda np, a: np.fmin(numpy.nan, a) ** 2, ((2, 3),), label="beside nan"),
-    Row(numpy.where, lambda np, a, b: np.where(SIDES, a, b) ** 2, ((2, 3), (3,))),
     Row(numpy.where, lambda np, a: np.where(a > 0, a ** 2, -1), ((2, 3),), label="scalar"),
     Row(numpy.clip, lambda np, x: np.clip(x, -1, 1) ** 2, ((2, 3),)),
     Row(numpy.clip, lambda np, x: np.clip(x, None, 1) ** 2, ((2, 3),), label="upper"),
     Row(numpy.clip, lambda np, x: np.clip(x, a_min=-1, a_max=None) ** 2, ((2, 3),), label="a_min",
         jax=False),  # jax knows only the names min and max
-    Row(numpy.clip, lambda np, x, low, high: np.clip(x, low - 1, high + 1) ** 2, ((2, 3), (3,), (2, 1)), label="arrays"),
     Row(numpy.nan_to_num, lambda np, x: np.nan_to_num(x + HOLES, nan=3.0, posinf=4.0, neginf=5.0) ** 2, ((5,),)),
     Row(numpy.nan_to_num, lambda np, x, a, b, c: np.nan_to_num(x + HOLES, nan=a, posinf=b, neginf=c) ** 2, ((5,), (), (5,), ()), label="replacements"),
 
@@ -119,21 +73,12 @@ ROWS = [
     Row(numpy.floor_divide, lambda np, a, b: np.floor_divide(a, b) * a * b, (numpy.array([5.3, -5.3, 1.2]), numpy.array([2.0, 2.0, -0.7]))),
     Row(numpy.divmod, lambda np, a, b: np.divmod(a, b)[0] * a + np.divmod(a, b)[1] ** 2, (numpy.array([5.3, -5.3, 1.2]), numpy.array([2.0, 2.0, -0.7]))),
 
-    # complex numbers' functions, on real ones
-    Row(numpy.conjugate, lambda np, x: np.conj(x) ** 2, ((2, 3),)),
-    Row(numpy.real, lambda np, x: np.real(x) ** 2, ((2, 3),)),
-    Row(numpy.real_if_close, lambda np, x: np.real_if_close(x) ** 2, ((2, 3),), jax=False),  # not in jax.numpy
-    Row(numpy.imag, lambda np, x: np.imag(x) + x ** 2, ((2, 3),)),
-    Row(numpy.angle, lambda np, x: np.angle(x) * x, ((2, 3),)),
-
     # networks' own: jax.numpy has none of them
     Row(sigmoid, lambda np, z: sigmoid(z), ((2, 3),), domain=(-6.0, 6.0), jax=False),
     Row(softplus, lambda np, z: softplus(z), ((2, 3),), domain=(-6.0, 6.0), jax=False),
     Row(softplus, lambda np, z: softplus(z), ((5, 20),), domain=(-6.0, 6.0), jax=False, label="many"),
     Row(log_sigmoid, lambda np, z: log_sigmoid(z), ((2, 3),), domain=(-6.0, 6.0), jax=False),
     Row(relu, lambda np, z: relu(z) ** 2, ((2, 3),), jax=False),
-    Row(astype, lambda np, x: astype(x, numpy.float64) ** 2, ((2, 3),), jax=False),
-    Row(numpy.astype, lambda np, x: np.astype(x, numpy.float64) ** 2, ((2, 3),)),
 ]
 if NUMPY >= (2, 1):
     ROWS += [

