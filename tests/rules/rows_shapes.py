@@ -4,7 +4,7 @@ import numpy
 from numpy.lib.stride_tricks import sliding_window_view
 
 from tests.rules.rows import NUMPY, Row, squares
-from tinygrad_lr.autodiff.rules.shapes import getitem, joined, scatter
+from tinygrad_lr.autodiff.rules.shapes import concatenate, getitem, scatter
 
 MASK = numpy.array([[True, False, True], [False, True, True]])
 INDICES = numpy.array([[2, 0], [0, 1], [2, 2]])
@@ -104,7 +104,7 @@ ROWS = [
     of_list(numpy.concatenate, (2, 3), (2, 1), (2, 2), axis=-1),
     of_list(numpy.concatenate, (2, 3), (), (2,), axis=None), of_list(numpy.concatenate, (2,), (0,), dtype=numpy.float64),
     Row(numpy.concatenate, lambda np, x: np.concatenate([x, numpy.ones(2), x]) ** 2, ((3,),), label="twice"),
-    Row(joined, lambda np, a, b: joined(a, [[0.5, 1.0]], b) ** 2, ((3, 2), (1, 2)), jax=False, label="with a list"),  # ours, not NumPy's
+    Row(concatenate, lambda np, a, b: concatenate(a, [[0.5, 1.0]], b) ** 2, ((3, 2), (1, 2)), jax=False, label="with a list"),  # ours, not NumPy's
     *[of_list(numpy.stack, (2, 3), (2, 3), axis=axis) for axis in (1, -1)],
     of_list(numpy.stack, (), ()),
     *[of_list(func, *shapes) for func in (numpy.vstack, numpy.hstack, numpy.dstack, numpy.column_stack)

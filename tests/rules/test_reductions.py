@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 
 import tinygrad_lr as tg
 from tests.rules.rows import NUMPY
-from tinygrad_lr.autodiff.rules.reductions import before, log_softmax, logaddexp_reduce, recurrence, softmax
+from tinygrad_lr.autodiff.rules.reductions import log_softmax, logaddexp_reduce, product_before, recurrence, softmax
 
 SHAPES = hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4)
 OF_NOTHING = {np.sum, np.prod, np.nansum, np.nanprod}  # have a finite answer without numbers
@@ -378,7 +378,7 @@ def test_recurrence_is_the_loop(n, seed):
     for i in range(1, n):
         expected[:, i] += x[:, i] * expected[:, i - 1]
     np.testing.assert_allclose(recurrence(g, x), expected, rtol=1e-9, atol=1e-9)
-    np.testing.assert_array_equal(before(x)[:, :1], np.ones((2, 1)))
+    np.testing.assert_array_equal(product_before(x)[:, :1], np.ones((2, 1)))
 
 
 def test_running_product_of_many():
@@ -512,7 +512,7 @@ def test_wrong_weights_are_refused():
     [
         ((1.0, 2.0, 3.0), {}, TypeError, "3 spacings for 2 axes"),
         ((), {"edge_order": 3}, ValueError, "edge_order"),
-        (([0.0, 1.0],), {"axis": 1}, ValueError, "places"),
+        (([0.0, 1.0],), {"axis": 1}, ValueError, "coordinates"),
     ],
 )
 def test_wrong_spacings_are_refused(arguments, settings, error, words):

@@ -14,7 +14,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 import tinygrad_lr as tg
 from tests.rules.rows import NUMPY
-from tinygrad_lr.autodiff.rules.shapes import picks_once, scatter
+from tinygrad_lr.autodiff.rules.shapes import scatter, selects_once
 
 SHAPES = hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4)
 NOT_0D = hnp.array_shapes(min_dims=1, max_dims=4, min_side=0, max_side=4)
@@ -124,9 +124,9 @@ def test_second_derivative_of_a_repeated_pick():
 
 def test_scatter_adds_where_indices_repeat():
     np.testing.assert_array_equal(scatter(np.array([1.0, 2.0, 4.0]), np.array([1, 1, 0]), (3,)), [4, 3, 0])
-    assert not picks_once([0, 0])
-    assert not picks_once((slice(None), np.array([0, 0])))
-    assert picks_once((..., 1, None, np.array([True, False]), slice(2)))
+    assert not selects_once([0, 0])
+    assert not selects_once((slice(None), np.array([0, 0])))
+    assert selects_once((..., 1, None, np.array([True, False]), slice(2)))
 
 
 def test_tensors_iterate_over_their_rows():

@@ -80,7 +80,7 @@ def test_the_ufunc_methods_it_mentions():
         ("np.linalg.inv", "rule", "a", "-y^T g y^T"),
         ("np.amax", "composed", "", "`np.max`"),
         ("np.vdot", "composed", "", "`np.matmul(np.ravel(a), np.ravel(b))`"),
-        ("np.ptp", "composed", "", "From peak to peak: largest minus smallest"),
+        ("np.ptp", "composed", "", "The largest number minus the smallest (peak to peak)"),
         ("tg.sigmoid", "rule", "z", "`g * a * (1 - a)`"),
         ("t[index]", "rule", "x", "`scatter(g, index, x.shape)`"),
     ],

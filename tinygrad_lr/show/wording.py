@@ -15,7 +15,7 @@ from tinygrad_lr.autodiff.rules.elementwise import astype, log_sigmoid, relu, si
 from tinygrad_lr.autodiff.rules.network import bce, bce_of_sigmoid, bce_with_logits, cross_entropy, linear, squared_error
 from tinygrad_lr.autodiff.rules.reductions import log_softmax, softmax
 from tinygrad_lr.autodiff.rules.registry import Function
-from tinygrad_lr.autodiff.rules.shapes import getitem, joined, scatter
+from tinygrad_lr.autodiff.rules.shapes import concatenate, getitem, scatter
 
 SIGNS: dict[Function, str] = {np.add: "+", np.subtract: "-", np.multiply: "*", np.divide: "/", np.power: "**", np.matmul: "@"}
 """Operators, as they are typed between their operands."""
@@ -113,7 +113,7 @@ WORDS: dict[Function, tuple[str, ...]] = {
     # moving, picking and joining elements
     getitem:          ("put back where it was picked",),
     scatter:          ("picked where it was put",),
-    joined:           (),
+    concatenate:      (),
     np.reshape:       ("laid back in the old shape",),
     np.ravel:         ("laid back in the old shape",),
     np.squeeze:       ("laid back in the old shape",),
@@ -164,7 +164,7 @@ def rule_in_words(func: Function, i: int) -> str:
     words = WORDS.get(func, ())
     if i < len(words) and words[i]:
         return words[i]
-    if func is joined:
+    if func is concatenate:
         return "cut out again"
     rule = rule_of(func, i)
     doc = (getattr(rule.rule if isinstance(rule, Aside) else rule, "__doc__", None) or "").strip()

@@ -1,6 +1,7 @@
 """Rules of functions that make arrays from numbers: points from a start to a stop, grids, and powers.
 
-Each point holds a fixed share of start and of stop, so their gradients are weighted sums.
+Each point is a mean of start and stop with fixed weights (geometric for `numpy.geomspace`), so their gradients are
+weighted sums.
 """
 
 from __future__ import annotations
@@ -16,36 +17,16 @@ from tinygrad_lr.autodiff.rules.registry import COMPOSITES, RULES, Array, like
 # -- points from start to stop -------------------------------------------------------------------------
 
 
-def shares(y: Array, num: int, endpoint: bool, axis: int) -> Array:
-    """How much of stop is in each point, laid along ``axis`` of the points ``y``."""
+def stop_weights(g: Array, num: int, endpoint: bool, *settings: Any) -> Array:
+    """The weight of stop in each point, along the axis of the points: the last setting."""
     fractions = np.arange(num) / max(num - endpoint, 1)
-    return np.moveaxis(fractions.reshape(-1, *(1,) * (y.ndim - 1)), 0, axis)
-
-
-def linspace_start(g: Array, y: Array, start: Array, stop: Array, num: int, endpoint: bool, retstep: bool, dtype: None, axis: int) -> Array:
-    """The sum of g times each point's share of start."""
-    return like((g * (1 - shares(y, num, endpoint, axis))).sum(axis=axis), start)
-
-
-def linspace_stop(g: Array, y: Array, start: Array, stop: Array, num: int, endpoint: bool, retstep: bool, dtype: None, axis: int) -> Array:
-    """The sum of g times each point's share of stop."""
-    return like((g * shares(y, num, endpoint, axis)).sum(axis=axis), stop)
-
-
-def geomspace_start(g: Array, y: Array, start: Array, stop: Array, num: int, endpoint: bool, dtype: None, axis: int) -> Array:
-    """As `linspace`, of the logarithms: g y times the share of start, summed, over start."""
-    return like((g * y * (1 - shares(y, num, endpoint, axis))).sum(axis=axis) / start, start)
-
-
-def geomspace_stop(g: Array, y: Array, start: Array, stop: Array, num: int, endpoint: bool, dtype: None, axis: int) -> Array:
-    """As `linspace`, of the logarithms: g y times the share of stop, summed, over stop."""
-    return like((g * y * shares(y, num, endpoint, axis)).sum(axis=axis) / stop, stop)
+    return np.moveaxis(fractions.reshape(-1, *(1,) * (g.ndim - 1)), 0, settings[-1])
 
 
 def linspace(
     start: Array, stop: Array, num: int = 50, endpoint: bool = True, retstep: bool = False, dtype: Any = None, axis: int = 0, *, device: Any = None
 ) -> Array:
-    """`numpy.linspace`, its arguments by position."""
+    """`numpy.linspace`, with its arguments by position."""
     points = in_type(recorded(np.linspace, start, stop, num, bool(endpoint), False, None, axis), dtype)
     if not retstep:
         return points
@@ -54,13 +35,13 @@ def linspace(
 
 
 def geomspace(start: Array, stop: Array, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0) -> Array:
-    """`numpy.geomspace`, its arguments by position."""
+    """`numpy.geomspace`, with its arguments by position."""
     return in_type(recorded(np.geomspace, start, stop, num, bool(endpoint), None, axis), dtype)
 
 
 def logspace(start: Array, stop: Array, num: int = 50, endpoint: bool = True, base: Array = 10.0, dtype: Any = None, axis: int = 0) -> Array:
-    """Powers of the base, their exponents evenly spaced."""
-    if np.ndim(base):  # the three then count as one array, which has the axis
+    """Powers of the base with evenly spaced exponents."""
+    if np.ndim(base):  # NumPy counts the axis in the shape that all three have together
         shape = np.broadcast_shapes(*map(np.shape, (start, stop, base)))
         start, stop, base = (np.reshape(a, (1,) * (len(shape) - np.ndim(a)) + np.shape(a)) for a in (start, stop, base))
         base = np.expand_dims(base, axis)
@@ -75,15 +56,15 @@ def in_type(points: Array, dtype: Any) -> Array:
 
 
 def meshgrid(*xi: Array, copy: bool = True, sparse: bool = False, indexing: Any = "xy") -> tuple[Array, ...]:
-    """Each vector laid along an axis of its own and repeated along the others; NumPy tells the shapes from stand-ins without data."""
+    """Each vector along an axis of its own, repeated along the others; NumPy finds the shapes, from stand-ins without data."""
     stand_ins = np.meshgrid(*(np.broadcast_to(0, np.size(x)) for x in xi), copy=False, sparse=True, indexing=indexing)
-    laid: Sequence[Array] = [np.reshape(x, place.shape) for x, place in zip(xi, stand_ins)]
-    grids = laid if sparse else np.broadcast_arrays(*laid)
+    open_grid: Sequence[Array] = [np.reshape(x, stand_in.shape) for x, stand_in in zip(xi, stand_ins)]
+    grids = open_grid if sparse else np.broadcast_arrays(*open_grid)
     return tuple(np.copy(grid) if copy else grid for grid in grids)
 
 
 def vander(x: Array, N: int | None = None, increasing: bool = False) -> Array:
-    """Each number's powers in a row of their own."""
+    """The powers of each number, in a row."""
     if np.ndim(x) != 1:
         raise ValueError(f"np.vander needs a vector, got an array of shape {np.shape(x)}")
     exponents = np.arange(len(x) if N is None else N)
@@ -92,8 +73,10 @@ def vander(x: Array, N: int | None = None, increasing: bool = False) -> Array:
 
 # fmt: off
 RULES.update({
-    np.linspace:   (linspace_start, linspace_stop),
-    np.geomspace:  (geomspace_start, geomspace_stop),
+    np.linspace:   (lambda g, y, start, stop, *settings: like((g * (1 - stop_weights(g, *settings))).sum(axis=settings[-1]), start),
+                    lambda g, y, start, stop, *settings: like((g * stop_weights(g, *settings)).sum(axis=settings[-1]), stop)),
+    np.geomspace:  (lambda g, y, start, stop, *settings: like((g * y * (1 - stop_weights(g, *settings))).sum(axis=settings[-1]) / start, start),
+                    lambda g, y, start, stop, *settings: like((g * y * stop_weights(g, *settings)).sum(axis=settings[-1]) / stop, stop)),
 })
 COMPOSITES.update({
     np.linspace:   linspace,

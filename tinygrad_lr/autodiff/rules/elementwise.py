@@ -3,11 +3,11 @@
 Each is written so that no square and no exponential overflows on the way to a finite derivative. Where a
 derivative is one-sided or absent, a convention holds:
 
-- ties share the gradient of maximum, minimum, fmax, fmin and logaddexp (also two equal infinities);
-- abs, fabs, copysign, sign, relu and heaviside have derivative 0 at 0, and steps (floor, round) have it everywhere;
-- clip lets the gradient through on its bounds; where they cross, the upper one gets it, as NumPy answers with it;
+- ties share the gradient of maximum, minimum, fmax, fmin and logaddexp (two equal infinities as well);
+- abs, fabs, copysign, sign, relu and heaviside have derivative 0 at 0, and step functions (floor, round) everywhere;
+- clip passes the gradient on at its bounds; where they cross, the upper one gets it, because it is NumPy's result;
 - hypot and arctan2 have derivative 0 at the origin;
-- a**0 has derivative 0 by a, also at a = 0, and 0**b has derivative 0 by b;
+- a**0 has derivative 0 with respect to a, also at a = 0, and 0**b with respect to b;
 - sqrt and its like have derivative inf at 0, as the mathematics has it, with NumPy's warning.
 """
 
@@ -22,7 +22,7 @@ from tinygrad_lr.autodiff.rules.registry import COMPOSITES, RULES, Array, Functi
 
 @dispatching
 def sigmoid(z: Array) -> Array:
-    """1 / (1 + exp(-z)), from exponentials that cannot overflow: accurate to the last digits at +-1000.
+    """1 / (1 + exp(-z)), from exponentials that cannot overflow, accurate to the last digits even at +-1000.
 
     Examples
     --------
@@ -40,7 +40,7 @@ SIGMOIDS: set[Function] = {sigmoid}
 def softplus(z: Array) -> Array:
     """log(1 + exp(z)), without overflow.
 
-    A few numbers are quickest in one call; many in five that NumPy vectorises.
+    A few numbers are fastest in one call, many in five calls that NumPy vectorises.
 
     Examples
     --------
@@ -54,7 +54,7 @@ def softplus(z: Array) -> Array:
 
 @dispatching
 def log_sigmoid(z: Array) -> Array:
-    """log(sigmoid(z)), right where the sigmoid itself would round to 0 or 1.
+    """log(sigmoid(z)), accurate where the sigmoid itself would round to 0 or 1.
 
     Examples
     --------
@@ -78,7 +78,7 @@ def relu(z: Array) -> Array:
 
 @dispatching
 def astype(x: Array, dtype: type[np.generic]) -> Array:
-    """``x`` in another floating type; its gradient goes back in the type of ``x``."""
+    """``x`` in another floating type; the gradient goes back in the type of ``x``."""
     return x.astype(dtype)
 
 
@@ -88,16 +88,16 @@ def recorded(func: Function, *args: Array) -> Array:
 
 
 def clip(x: Array, a_min: Array = None, a_max: Array = None, *, min: Array = None, max: Array = None) -> Array:
-    """`numpy.clip`, whose bounds have two names each."""
+    """`numpy.clip`, each of whose bounds has two names."""
     return recorded(np.clip, x, a_min if min is None else min, a_max if max is None else max)
 
 
 def nan_to_num(x: Array, copy: bool = True, nan: Array = 0.0, posinf: Array = None, neginf: Array = None) -> Array:
-    """`numpy.nan_to_num`, never in place: the rule needs to see what was replaced."""
+    """`numpy.nan_to_num`, never in place: the rule has to see what was replaced."""
     return recorded(np.nan_to_num, x, True, nan, posinf, neginf)
 
 
-def quotient_and_rest(a: Array, b: Array) -> tuple[Array, Array]:
+def quotient_and_remainder(a: Array, b: Array) -> tuple[Array, Array]:
     """`numpy.divmod`."""
     return np.floor_divide(a, b), np.remainder(a, b)
 
@@ -105,8 +105,8 @@ def quotient_and_rest(a: Array, b: Array) -> tuple[Array, Array]:
 LN2, LN10 = math.log(2), math.log(10)
 
 
-def far(x: Array, where: Array) -> Array:
-    """``x``, and infinity outside ``where``: a quotient by it is then 0, and so are its derivatives."""
+def or_inf(x: Array, where: Array) -> Array:
+    """``x``, and infinity outside ``where``: what is divided by it is then 0, and so are its derivatives."""
     return np.where(where, x, np.inf)
 
 
@@ -116,29 +116,29 @@ def power_base(g: Array, y: Array, a: Array, b: Array) -> Array:
         return g * 0 if b == 0 else g * (b * a ** (b - 1))
     constant = b == 0
     slope = b * a ** np.where(constant, 0, b - 1)
-    return like(g * np.where(constant, b / far(a, constant & (a != 0)), slope), a)  # b/a keeps d/db = 1/a
+    return like(g * np.where(constant, b / or_inf(a, constant & (a != 0)), slope), a)  # b/a keeps d/db = 1/a
 
 
 def power_exponent(g: Array, y: Array, a: Array, b: Array) -> Array:
-    """y log(a), and 0 for a = 0, where y does not move with b > 0."""
+    """y log(a), and 0 for a = 0, where y is constant for b > 0."""
     return like(g * y * np.log(np.where(a == 0, 1, a)), b)
 
 
-def picked(g: Array, y: Array, a: Array, b: Array) -> Array:
-    """``g`` where the answer is ``a``, half of it where the answer is ``b`` as well, 0 elsewhere."""
+def to_chosen(g: Array, y: Array, a: Array, b: Array) -> Array:
+    """``g`` where the result is ``a``, half of it where the result is ``b`` as well, 0 elsewhere."""
     return np.where(a == y, np.where(b == y, g / 2, g), 0)
 
 
-def gap(a: Array, b: Array) -> Array:
+def difference(a: Array, b: Array) -> Array:
     """a - b, and 0 between equal infinities."""
     same = np.isinf(a) & (a == b)
     return np.where(same, 0, a) - np.where(same, 0, b)
 
 
 def over_squares(a: Array, b: Array) -> Array:
-    """a / (a^2 + b^2), and 0 at the origin; the squares themselves might overflow."""
+    """a / (a^2 + b^2), and 0 at the origin, without squares, which might overflow."""
     r = np.hypot(a, b)
-    r = far(r, r != 0)
+    r = or_inf(r, r != 0)
     return a / r / r
 
 
@@ -146,7 +146,7 @@ SINC_SERIES = [(-1) ** k * 2 * k * math.pi ** (2 * k) / math.factorial(2 * k + 1
 
 
 def sinc_input(g: Array, y: Array, x: Array) -> Array:
-    """(cos(pi x) - sinc(x)) / x, whose terms cancel near 0: there the power series, at every order."""
+    """(cos(pi x) - sinc(x)) / x; its terms cancel near 0, so there it is the power series, whose derivatives are right too."""
     near = np.abs(x) < 0.25
     small, large = np.where(near, x, 0), np.where(near, 1, x)
     square, series = small * small, 0
@@ -156,13 +156,13 @@ def sinc_input(g: Array, y: Array, x: Array) -> Array:
 
 
 def clip_input(g: Array, y: Array, x: Array, low: Array = None, high: Array = None) -> Array:
-    """1 from bound to bound, both included."""
+    """1 between the bounds, both included."""
     inside = (True if low is None else x >= low) & (True if high is None else x <= high)
     return like(np.where(inside, g, 0), x)
 
 
 def clip_low(g: Array, y: Array, x: Array, low: Array, high: Array = None) -> Array:
-    """1 below the lower bound, unless the upper one is lower still and wins."""
+    """1 below the lower bound, unless the upper one is lower still and so the result."""
     below = (x < low) & (True if high is None else low <= high)
     return like(np.where(below, g, 0), low)
 
@@ -174,7 +174,7 @@ def clip_high(g: Array, y: Array, x: Array, low: Array, high: Array) -> Array:
 
 
 def real_only(g: Array, y: Array, x: Array) -> Array:
-    """0 for real numbers; of complex ones no rule knows the derivative."""
+    """0 for real numbers; there is no rule for complex ones."""
     if x.dtype.kind == "c":
         raise TypeError("gradients through complex numbers are not known: compute with real and imaginary parts")
     return g * 0
@@ -207,10 +207,10 @@ RULES.update({
     np.log2:          (lambda g, y, x: g / LN2 / x,),
     np.log10:         (lambda g, y, x: g / LN10 / x,),
     np.log1p:         (lambda g, y, x: g / (1 + x),),
-    np.logaddexp:     (lambda g, y, a, b: like(g * sigmoid(gap(a, b)), a),        lambda g, y, a, b: like(g * sigmoid(gap(b, a)), b)),
-    np.logaddexp2:    (lambda g, y, a, b: like(g * sigmoid(LN2 * gap(a, b)), a),  lambda g, y, a, b: like(g * sigmoid(LN2 * gap(b, a)), b)),
+    np.logaddexp:     (lambda g, y, a, b: like(g * sigmoid(difference(a, b)), a),        lambda g, y, a, b: like(g * sigmoid(difference(b, a)), b)),
+    np.logaddexp2:    (lambda g, y, a, b: like(g * sigmoid(LN2 * difference(a, b)), a),  lambda g, y, a, b: like(g * sigmoid(LN2 * difference(b, a)), b)),
 
-    # angles; 1 - x^2 as (1 - x)(1 + x), which is exact near its zeros
+    # trigonometric functions; 1 - x^2 is written (1 - x)(1 + x), which is exact near its zeros
     np.sin:           (lambda g, y, x: g * np.cos(x),),
     np.cos:           (lambda g, y, x: -g * np.sin(x),),
     np.tan:           (lambda g, y, x: g * (1 + y * y),),
@@ -218,7 +218,7 @@ RULES.update({
     np.arccos:        (lambda g, y, x: -g / np.sqrt((1 - x) * (1 + x)),),
     np.arctan:        (lambda g, y, x: g * over_squares(1, x),),
     np.arctan2:       (lambda g, y, a, b: like(g * over_squares(b, a), a),  lambda g, y, a, b: like(-g * over_squares(a, b), b)),
-    np.hypot:         (lambda g, y, a, b: like(g * (a / far(y, y != 0)), a), lambda g, y, a, b: like(g * (b / far(y, y != 0)), b)),
+    np.hypot:         (lambda g, y, a, b: like(g * (a / or_inf(y, y != 0)), a), lambda g, y, a, b: like(g * (b / or_inf(y, y != 0)), b)),
     np.degrees:       (lambda g, y, x: np.degrees(g),),
     np.rad2deg:       (lambda g, y, x: np.rad2deg(g),),
     np.radians:       (lambda g, y, x: np.radians(g),),
@@ -238,10 +238,10 @@ RULES.update({
     np.fabs:          (lambda g, y, x: g * np.sign(x),),
     np.copysign:      (lambda g, y, a, b: like(g * (np.sign(a) * np.copysign(1, b)), a), None),
     np.heaviside:     (None,                                              lambda g, y, x, h: like(np.where(x == 0, g, 0), h)),
-    np.maximum:       (lambda g, y, a, b: like(picked(g, y, a, b), a),    lambda g, y, a, b: like(picked(g, y, b, a), b)),
-    np.minimum:       (lambda g, y, a, b: like(picked(g, y, a, b), a),    lambda g, y, a, b: like(picked(g, y, b, a), b)),
-    np.fmax:          (lambda g, y, a, b: like(picked(g, y, a, b), a),    lambda g, y, a, b: like(picked(g, y, b, a), b)),
-    np.fmin:          (lambda g, y, a, b: like(picked(g, y, a, b), a),    lambda g, y, a, b: like(picked(g, y, b, a), b)),
+    np.maximum:       (lambda g, y, a, b: like(to_chosen(g, y, a, b), a),    lambda g, y, a, b: like(to_chosen(g, y, b, a), b)),
+    np.minimum:       (lambda g, y, a, b: like(to_chosen(g, y, a, b), a),    lambda g, y, a, b: like(to_chosen(g, y, b, a), b)),
+    np.fmax:          (lambda g, y, a, b: like(to_chosen(g, y, a, b), a),    lambda g, y, a, b: like(to_chosen(g, y, b, a), b)),
+    np.fmin:          (lambda g, y, a, b: like(to_chosen(g, y, a, b), a),    lambda g, y, a, b: like(to_chosen(g, y, b, a), b)),
     np.where:         (None, lambda g, y, c, a, b: like(np.where(c, g, 0), a), lambda g, y, c, a, b: like(np.where(c, 0, g), b)),
     np.clip:          (clip_input, clip_low, clip_high),
     np.nan_to_num:    (lambda g, y, x, *settings: np.where(np.isfinite(x), g, 0), None,
@@ -249,7 +249,7 @@ RULES.update({
                        lambda g, y, x, copy, nan, posinf, neginf: like(np.where(x == np.inf, g, 0), posinf),
                        lambda g, y, x, copy, nan, posinf, neginf: like(np.where(x == -np.inf, g, 0), neginf)),
 
-    # steps: flat wherever they have a derivative
+    # steps: the derivative is 0 wherever there is one
     np.sign:          (None,),
     np.floor:         (None,),
     np.ceil:          (None,),
@@ -259,14 +259,14 @@ RULES.update({
     np.around:        (None,),
     np.floor_divide:  (None, None),
 
-    # complex numbers' functions, on real ones
+    # functions of complex numbers, for real ones
     np.conjugate:     (lambda g, y, x: g,),
     np.real:          (lambda g, y, x: g,),
     np.real_if_close: (lambda g, y, x, tol=100: g,),
     np.imag:          (real_only,),
     np.angle:         (real_only,),
 
-    # networks' own
+    # activations
     sigmoid:          (lambda g, a, z: g * a * (1 - a),),
     softplus:         (lambda g, y, z: g * sigmoid(z),),
     log_sigmoid:      (lambda g, y, z: g * sigmoid(-z),),
@@ -276,7 +276,7 @@ RULES.update({
 COMPOSITES.update({
     np.clip:          clip,
     np.nan_to_num:    nan_to_num,
-    np.divmod:        quotient_and_rest,
+    np.divmod:        quotient_and_remainder,
     np.astype:        lambda x, dtype, /, *, copy=True, device=None: x.astype(dtype, copy=copy),
 })
 if hasattr(np, "fix"):  # deprecated since NumPy 2.5

@@ -1,4 +1,4 @@
-"""Functions that answer about the data: no gradient flows, and none is expected to."""
+"""Queries about the data (truths, indices, shapes, types, text): no gradient flows through them."""
 
 from __future__ import annotations
 

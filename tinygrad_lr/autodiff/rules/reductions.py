@@ -1,7 +1,7 @@
-"""Rules of functions that fold axes away or run along them: the gradient is spread back over what was folded.
+"""Rules of functions that reduce axes or run along them: the gradient of a result goes back to all that it was computed from.
 
-Ties share the gradient of a maximum or minimum, a start value (``initial``) being one element more; products never divide, so zeros in the data are as exact
-as other numbers; the standard deviation of equal numbers has gradient 0.
+Ties share the gradient of a maximum or minimum, to which a start value (``initial``) is one more element; products never
+divide, so zeros in the data are as exact as other numbers; the standard deviation of equal numbers has gradient 0.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from tinygrad_lr.autodiff.rules.registry import COMPOSITES, HALF, RULES, Array, 
 Axis = int | tuple[int, ...] | None
 
 
-# -- sums and means ------------------------------------------------------------------------------------
+# -- axes that were reduced ----------------------------------------------------------------------------
 
 
 def unfold(g: Array, x: Array, axis: Axis) -> Array:
-    """``g`` with the axes that a reduction of ``x`` took away put back, of length 1."""
+    """``g`` with the axes of ``x`` that were reduced put back, with length 1."""
     if g.ndim == x.ndim:
         return g
     if axis is None:
@@ -30,38 +30,48 @@ def unfold(g: Array, x: Array, axis: Axis) -> Array:
     return np.expand_dims(g, axis)
 
 
-def folded_count(x: Array, y: Array, axis: Axis = None, where: Array = True) -> Array:
-    """How many elements of ``x`` went into each element of ``y``; with a mask, as an array that still has the folded axes."""
-    return x.size // max(y.size, 1) if where is True else counted(np.broadcast_to(where, x.shape), x, axis)
+def reduced_axes(x: Array, axis: Axis) -> tuple[int, ...]:
+    """The axes that a reduction removes, as a tuple."""
+    if axis is None or not x.ndim:
+        return tuple(range(x.ndim))
+    return normalize_axis_tuple(axis, x.ndim)
 
 
-def counted(mask: Array, x: Array, axis: Axis) -> Array:
-    """How many are true along ``axis``, in the type of ``x``, or float32 where float16 cannot count so far."""
+def reduced_count(x: Array, y: Array, axis: Axis = None, where: Array = True) -> Array:
+    """How many elements of ``x`` went into each element of ``y``; with a mask, as an array that still has the reduced axes."""
+    return x.size // max(y.size, 1) if where is True else count_of(np.broadcast_to(where, x.shape), x, axis)
+
+
+def count_of(mask: Array, x: Array, axis: Axis) -> Array:
+    """How many are true along ``axis``, in the type of ``x``, or in float32 because float16 cannot count so far."""
     return mask.sum(axis=axis, keepdims=True, dtype=np.result_type(x.dtype, np.float32))
 
 
-def selected(g: Array, where: Array) -> Array:
+def masked(g: Array, where: Array) -> Array:
     """``g``, and 0 for elements that a mask left out."""
     return g if where is True else np.where(where, g, 0)
 
 
-def spread(
+# -- sums and means ------------------------------------------------------------------------------------
+
+
+def sum_input(
     g: Array, y: Array, x: Array, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: bool = False, initial: Array = None, where: Array = True
 ) -> Array:
-    """Every element counts once: each gets the whole gradient."""
-    return selected(np.broadcast_to(unfold(g, x, axis), x.shape), where)
+    """Every element counts once, and gets the whole gradient."""
+    return masked(np.broadcast_to(unfold(g, x, axis), x.shape), where)
 
 
 def sum_start(g: Array, y: Array, x: Array, axis: Axis, dtype: Any, out: None, keepdims: bool, initial: Array, where: Array = True) -> Array:
-    """It counts in every sum."""
+    """The start value counts in every sum."""
     return wide(g).sum()
 
 
 def mean_input(g: Array, y: Array, x: Array, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: bool = False, *, where: Array = True) -> Array:
-    """As `spread`, each element counting one n-th."""
-    count = folded_count(x, y, axis, where)
+    """The gradient over the number of elements, for each of them."""
+    count = reduced_count(x, y, axis, where)
     share = unfold(wide(g) / max(count, 1), x, axis) if where is True else unfold(wide(g), x, axis) / np.maximum(count, 1)
-    return selected(np.broadcast_to(share, x.shape), where)
+    return masked(np.broadcast_to(share, x.shape), where)
 
 
 # -- extremes ------------------------------------------------------------------------------------------
@@ -71,30 +81,30 @@ def extreme_input(
     g: Array, y: Array, x: Array, axis: Axis = None, out: None = None, keepdims: bool = False, initial: Array = None, where: Array = True
 ) -> Array:
     """Only the largest (or smallest) elements count; ties share the gradient."""
-    chosen, _, count = equals(y, x, axis, initial, where)
-    return np.where(chosen, unfold(wide(g), x, axis) / count, 0)
+    extreme, _, count = ties(y, x, axis, initial, where)
+    return np.where(extreme, unfold(wide(g), x, axis) / count, 0)
 
 
 def extreme_start(g: Array, y: Array, x: Array, axis: Axis, out: None, keepdims: bool, initial: Array, where: Array = True) -> Array:
-    """As `extreme_input`: it is one element more."""
-    _, chosen, count = equals(y, x, axis, initial, where)
-    return np.where(chosen, unfold(wide(g), x, axis) / count, 0).sum()
+    """As `extreme_input`: the start value is one more element."""
+    _, extreme, count = ties(y, x, axis, initial, where)
+    return np.where(extreme, unfold(wide(g), x, axis) / count, 0).sum()
 
 
-def equals(y: Array, x: Array, axis: Axis, initial: Array, where: Array) -> tuple[Array, Array, Array]:
-    """Which elements are the extreme ``y``, whether the start value is, and how many that makes (1 for none, where y is nan)."""
-    top = unfold(y, x, axis)
-    chosen = x == top if where is True else (x == top) & where
-    count = counted(chosen, x, axis)
+def ties(y: Array, x: Array, axis: Axis, initial: Array, where: Array) -> tuple[Array, Array, Array]:
+    """Which elements equal the extreme ``y``, whether the start value does, and how many that makes (1 for none, where y is nan)."""
+    y = unfold(y, x, axis)
+    elements = x == y if where is True else (x == y) & where
+    count = count_of(elements, x, axis)
     if initial is None:
-        return chosen, False, np.maximum(count, 1)
-    started = top == (astype(initial, top.dtype) if hasattr(initial, "dtype") else initial)  # as NumPy takes it
-    return chosen, started, np.maximum(count + started, 1)
+        return elements, False, np.maximum(count, 1)
+    start = y == (astype(initial, y.dtype) if hasattr(initial, "dtype") else initial)  # in the type that NumPy compares it in
+    return elements, start, np.maximum(count + start, 1)
 
 
 @dispatching
 def logaddexp_reduce(x: Array, axis: Axis = 0, keepdims: bool = False) -> Array:
-    """log(sum(exp(x))) along ``axis``, shifted by the maximum so that nothing overflows; -inf of nothing, nan of nan.
+    """log(sum(exp(x))) along ``axis``, shifted by the maximum so that nothing overflows; -inf for no elements, nan for nan.
 
     Examples
     --------
@@ -105,7 +115,7 @@ def logaddexp_reduce(x: Array, axis: Axis = 0, keepdims: bool = False) -> Array:
         return logaddexp_reduce(wide(x), axis, keepdims).astype(HALF)
     top = np.max(x, axis=axis, keepdims=True) if x.size else x.sum(axis=axis, keepdims=True)
     top = np.where(np.isfinite(top), top, 0)
-    with np.errstate(divide="ignore", over="ignore"):  # log(0) is the right answer where all are -inf, and inf beside inf
+    with np.errstate(divide="ignore", over="ignore"):  # log(0) is right where all are -inf, and so is inf beside inf
         return np.log(np.exp(x - top).sum(axis=axis, keepdims=keepdims)) + (top if keepdims else np.squeeze(top, axis))
 
 
@@ -114,13 +124,13 @@ def logaddexp_reduce_input(g: Array, y: Array, x: Array, axis: Axis = 0, keepdim
     if not x.size:
         return unfold(g, x, axis) * x
     top = unfold(y, x, axis)
-    endless = np.isinf(top)
-    row = np.where(endless & (x != top), -np.inf, np.where(endless, 0, x))
+    infinite = np.isinf(top)
+    row = np.where(infinite & (x != top), -np.inf, np.where(infinite, 0, x))
     return unfold(g, x, axis) * np.where(top == -np.inf, 0, softmax(wide(row), axis))
 
 
 def logaddexp_over(x: Array, axis: Axis = 0, dtype: Any = None, out: None = None, keepdims: bool = False, initial: Array = None, where: Array = True) -> Array:
-    """`logaddexp_reduce` of some of the elements, and of a start value; in another type where one is named."""
+    """`logaddexp_reduce` with the other settings of a ufunc's ``reduce``."""
     if dtype is not None:
         x = x.astype(dtype)
     y = logaddexp_reduce(x if where is True else np.where(where, x, -np.inf), axis, keepdims)
@@ -144,38 +154,21 @@ def var_input(
     correction: float | None = None,
     where: Array = True,
 ) -> Array:
-    """2 (x - mean) / (n - ddof); that the mean moves along adds nothing, because deviations sum to 0."""
+    """2 (x - mean) / (n - ddof); that the mean moves too adds nothing, because deviations sum to 0."""
     ddof = ddof if correction is None else correction
     x, g = wide(x), unfold(wide(g), x, axis)
-    count = folded_count(x, y, axis, where)
+    count = reduced_count(x, y, axis, where)
     if where is True:
         centre = x.mean(axis=axis, keepdims=True) if mean is None else mean
-        return g * (x - centre) * (2 / positive(count - ddof))
-    found = np.where(where, x, 0)
-    centre = found.sum(axis=axis, keepdims=True) / np.maximum(count, 1) if mean is None else mean
-    return np.where(where, g * (found - centre) * (2 / np.where(count > ddof, count - ddof, np.nan)), 0)
+        return g * (x - centre) * (2 / (count - ddof if count > ddof else math.nan))  # too few numbers have no variance
+    present = np.where(where, x, 0)
+    centre = present.sum(axis=axis, keepdims=True) / np.maximum(count, 1) if mean is None else mean
+    return np.where(where, g * (present - centre) * (2 / np.where(count > ddof, count - ddof, np.nan)), 0)
 
 
-def nanvar_input(
-    g: Array,
-    y: Array,
-    x: Array,
-    axis: Axis = None,
-    dtype: Any = None,
-    out: None = None,
-    ddof: float = 0,
-    keepdims: bool = False,
-    *,
-    where: Array = True,
-    **settings: Any,
-) -> Array:
-    """As `var_input`, of the numbers that are there."""
-    return var_input(g, y, x, axis, dtype, out, ddof, keepdims, where=~np.isnan(x) & where, **settings)
-
-
-def positive(n: float) -> float:
-    """``n``, or nan where too few numbers are left for a variance, which is then nan itself."""
-    return n if n > 0 else math.nan
+def nanvar_input(g: Array, y: Array, x: Array, *args: Any, where: Array = True, **settings: Any) -> Array:
+    """As `var_input`, for the numbers that are not nan."""
+    return var_input(g, y, x, *args, where=~np.isnan(x) & where, **settings)
 
 
 def root_of(variance_input: Rule) -> Rule:
@@ -191,52 +184,40 @@ def root_of(variance_input: Rule) -> Rule:
 
 
 def all_equal(x: Array, axis: Axis, where: Array = True) -> Array:
-    """Whether the numbers that fold together are equal, nan apart. (Rounding can give equal numbers a tiny deviation.)"""
+    """Whether the numbers of each reduction are equal, nan aside. (Rounding can give equal numbers a tiny deviation.)"""
     missing = np.isnan(x) if where is True else ~(~np.isnan(x) & where)
     return np.where(missing, -np.inf, x).max(axis=axis, keepdims=True) <= np.where(missing, np.inf, x).min(axis=axis, keepdims=True)
 
 
-# -- products ------------------------------------------------------------------------------------------
+# -- products and running sums -------------------------------------------------------------------------
 
 
-def folded_axes(x: Array, axis: Axis) -> tuple[int, ...]:
-    """The axes that a reduction takes away, as a tuple."""
-    if axis is None or not x.ndim:
-        return tuple(range(x.ndim))
-    return normalize_axis_tuple(axis, x.ndim)
-
-
-def last(x: Array, axes: tuple[int, ...]) -> Array:
-    """``x`` with ``axes`` as its last ones."""
-    return np.moveaxis(x, axes, range(-len(axes), 0))
-
-
-def lined_up(x: Array, axes: tuple[int, ...]) -> Array:
-    """``x`` with ``axes`` laid out as a single last one."""
-    x = last(x, axes)
+def as_last_axis(x: Array, axes: tuple[int, ...]) -> Array:
+    """``x`` with ``axes`` moved to the end and joined into one."""
+    x = np.moveaxis(x, axes, range(-len(axes), 0))
     kept = x.ndim - len(axes)
     return x.reshape((*x.shape[:kept], math.prod(x.shape[kept:])))
 
 
-def delayed(x: Array) -> Array:
-    """1, then ``x`` without its last element."""
+def shifted(x: Array) -> Array:
+    """1, then ``x`` without its last element, along the last axis."""
     return np.concatenate([np.ones_like(x[..., :1]), x[..., :-1]], axis=-1)
 
 
-def before(x: Array) -> Array:
+def product_before(x: Array) -> Array:
     """The product of all elements before each one, along the last axis."""
-    return np.cumprod(delayed(x), axis=-1)
+    return np.cumprod(shifted(x), axis=-1)
 
 
-def turned(x: Array) -> Array:
-    """The last axis from its end to its start."""
+def flipped(x: Array) -> Array:
+    """The last axis in reverse."""
     return np.flip(x, -1)
 
 
 def recurrence(g: Array, x: Array) -> Array:
     """r[i] = g[i] + x[i] r[i-1] along the last axis.
 
-    Steps are joined in pairs, pairs of pairs and so on: log2(n) passes over whole arrays instead of n steps.
+    Steps are combined in pairs, in pairs of pairs and so on: log2(n) passes over whole arrays instead of n steps.
     """
     step = 1
     while step < g.shape[-1]:
@@ -250,11 +231,12 @@ def prod_input(
     g: Array, y: Array, x: Array, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: bool = False, initial: Array = None, where: Array = True
 ) -> Array:
     """The product of all others: of those before, times those after."""
-    axes = folded_axes(x, axis)
-    row = lined_up(x if where is True else np.where(where, x, 1), axes)
-    others = (before(row) * turned(before(turned(row)))).reshape(last(x, axes).shape)
+    axes = reduced_axes(x, axis)
+    last = range(-len(axes), 0)
+    row = as_last_axis(x if where is True else np.where(where, x, 1), axes)
+    others = (product_before(row) * flipped(product_before(flipped(row)))).reshape(np.moveaxis(x, axes, last).shape)
     g = unfold(g if initial is None else g * initial, x, axis)
-    return selected(g * np.moveaxis(others, range(-len(axes), 0), axes), where)
+    return masked(g * np.moveaxis(others, last, axes), where)
 
 
 def prod_start(g: Array, y: Array, x: Array, axis: Axis, dtype: Any, out: None, keepdims: bool, initial: Array, where: Array = True) -> Array:
@@ -264,23 +246,23 @@ def prod_start(g: Array, y: Array, x: Array, axis: Axis, dtype: Any, out: None, 
 
 
 def cumprod_input(g: Array, y: Array, x: Array, axis: int | None = None, dtype: Any = None, out: None = None) -> Array:
-    """The product of those before, times what is made of it from here on: r[i] = g[i] + x[i+1] r[i+1]."""
+    """The product of those before, times r[i] = g[i] + x[i+1] r[i+1], the gradient of all products from here on."""
     if axis is None or not x.ndim:
         return cumprod_input(g, y, x.reshape(-1), 0).reshape(x.shape)
     row, g = x.swapaxes(axis, -1), wide(g).swapaxes(axis, -1)
-    after = turned(recurrence(turned(g), delayed(turned(row))))
-    return (before(row) * after).swapaxes(axis, -1)
+    after = flipped(recurrence(flipped(g), shifted(flipped(row))))
+    return (product_before(row) * after).swapaxes(axis, -1)
 
 
 def cumsum_input(g: Array, y: Array, x: Array, axis: int | None = None, dtype: Any = None, out: None = None) -> Array:
-    """Each element counts in all sums from its own on."""
+    """Each element counts in all sums from its place on."""
     if axis is None or not x.ndim:
         return cumsum_input(g, y, x.reshape(-1), 0).reshape(x.shape)
     return np.flip(np.cumsum(np.flip(wide(g), axis), axis), axis)
 
 
 def cumulative(func: Function, start: float) -> Function:
-    """``func`` along an axis, if asked with its start value in front."""
+    """``func`` along an axis, with its start value in front if asked for."""
 
     def call(x: Array, /, *, axis: int | None = None, dtype: Any = None, out: None = None, include_initial: bool = False) -> Array:
         x = np.atleast_1d(x)
@@ -323,15 +305,15 @@ def running_min(x: Array, axis: int = 0, dtype: Any = None) -> Array:
 
 
 def running_extreme_input(g: Array, y: Array, x: Array, axis: int = 0, dtype: Any = None) -> Array:
-    """Only the largest (or smallest) so far count; ties share the gradient."""
-    axis = axis or 0  # None is for vectors
+    """Only the largest (or smallest) elements so far count; ties share the gradient."""
+    axis = axis or 0  # None is for a vector
     row, best, g = x.astype(y.dtype, copy=False).swapaxes(axis, -1), y.swapaxes(axis, -1), g.swapaxes(axis, -1)
     same = np.concatenate([np.zeros((*best.shape[:-1], 1), bool), best[..., 1:] == best[..., :-1]], axis=-1)
-    chosen = row == best
-    count = recurrence(chosen.astype(np.result_type(x.dtype, np.float32)), same)
+    equal = row == best
+    count = recurrence(equal.astype(np.result_type(x.dtype, np.float32)), same)
     again = np.concatenate([same[..., 1:], np.zeros_like(same[..., :1])], axis=-1)
-    later = turned(recurrence(turned(g / np.maximum(count, 1)), turned(again)))
-    return np.where(chosen, later, 0).swapaxes(axis, -1)
+    later = flipped(recurrence(flipped(g / np.maximum(count, 1)), flipped(again)))
+    return np.where(equal, later, 0).swapaxes(axis, -1)
 
 
 # -- shares of a whole ---------------------------------------------------------------------------------
@@ -370,23 +352,23 @@ def log_softmax(z: Array, axis: Axis = -1) -> Array:
 
 
 def logsumexp(z: Array, axis: Axis = None, b: Array = None, keepdims: bool = False) -> Array:
-    """log(sum(b exp(z))) along ``axis``, without overflow; -inf of nothing.
+    """log(sum(b exp(z))) along ``axis``, without overflow; -inf for no elements.
 
     Parameters
     ----------
     z : array_like
-        The numbers whose exponentials are summed. Equal numbers of +inf share the gradient; it is 0 where all are -inf.
+        The numbers whose exponentials are summed. Several +inf share the gradient; it is 0 where all are -inf.
     axis : int, tuple of int, or None
-        What to sum along; by default everything.
+        The axes to sum along; by default all.
     b : array_like, optional
-        Weights that broadcast against ``z``: constants, none of them negative. What has weight 0 does not count, whatever it is.
+        Constant weights, none of them negative, that broadcast against ``z``. What has weight 0 does not count, even inf or nan.
     keepdims : bool
-        Whether the axes stay, with length 1.
+        Whether the axes are kept, with length 1.
 
     Returns
     -------
     array
-        As `scipy.special.logsumexp` computes it, in the shape of a sum along ``axis``.
+        What `scipy.special.logsumexp` returns, in the shape of a sum along ``axis``.
 
     Raises
     ------
@@ -412,7 +394,7 @@ def logsumexp(z: Array, axis: Axis = None, b: Array = None, keepdims: bool = Fal
 
 # fmt: off
 RULES.update({
-    np.sum:            (spread, None, None, None, None, sum_start),
+    np.sum:            (sum_input, None, None, None, None, sum_start),
     np.mean:           (mean_input,),
     np.max:            (extreme_input, None, None, None, extreme_start),
     np.min:            (extreme_input, None, None, None, extreme_start),
@@ -434,7 +416,7 @@ RULES.update({
 COMPOSITES.update({
     np.amax:           np.max,
     np.amin:           np.min,
-    logsumexp:         logsumexp,  # here for the table and the checks; its calls need no dispatch
+    logsumexp:         logsumexp,  # for the table and the checks; its calls need no dispatch
 })
 if hasattr(np, "cumulative_sum"):  # NumPy 2.1
     COMPOSITES.update({

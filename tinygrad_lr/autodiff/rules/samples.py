@@ -19,7 +19,7 @@ from tinygrad_lr.autodiff.rules.linalg.norms import p_norm, singular_norm
 from tinygrad_lr.autodiff.rules.linalg.products import chain
 from tinygrad_lr.autodiff.rules.network import bce, bce_of_sigmoid, bce_with_logits, cross_entropy, linear, squared_error
 from tinygrad_lr.autodiff.rules.registry import Array, Function, name_of
-from tinygrad_lr.autodiff.rules.shapes import getitem, joined, scatter
+from tinygrad_lr.autodiff.rules.shapes import concatenate, getitem, scatter
 from tinygrad_lr.autodiff.trees import leaves
 
 
@@ -97,7 +97,7 @@ SAMPLES: dict[Function, Sample] = {
 
     getitem:               Sample(lambda np, x: getitem(x, (slice(None), [0, 2, 0])), (A,)),
     scatter:               Sample(lambda np, g: scatter(g, [0, 2], (4,)), (signed(2),)),
-    joined:                Sample(lambda np, a, b: joined(a, b), (A, signed(1, 3))),
+    concatenate:           Sample(lambda np, a, b: concatenate(a, b), (A, signed(1, 3))),
     np.reshape:            Sample(lambda np, x: np.reshape(x, (3, 2)), (A,)),
     np.resize:             Sample(lambda np, x: np.resize(x, (3, 3)), (A,)),
     np.expand_dims:        Sample(lambda np, x: np.expand_dims(x, 1), (A,)),

@@ -1,7 +1,7 @@
-"""Rules of functions that move, pick and join elements: the gradient takes the way back.
+"""Rules of functions that move, select and join elements: the gradient of each goes back to where it came from.
 
-The trick for many of them: what NumPy does to elements, it does to their numbers 0, 1, 2, ... as well.
-So `rearranged` lets NumPy move the numbers, and then picks the elements by them.
+The trick for many of them: NumPy can rearrange the indices 0, 1, 2, ... in place of the elements. So `rearranged` calls
+it on indices, and then takes the elements by them.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from tinygrad_lr.autodiff.rules.registry import COMPOSITES, RULES, Array, Each, Function, dispatching, like, wide
 
-# -- picking and putting -------------------------------------------------------------------------------
+# -- indexing ------------------------------------------------------------------------------------------
 
 
 @dispatching
 def getitem(x: Array, index: Any) -> Array:
-    """``x[index]``, for every index NumPy knows."""
+    """``x[index]``, for every kind of index that NumPy has."""
     return x[index]
 
 
 @dispatching
 def scatter(g: Array, index: Any, shape: tuple[int, ...]) -> Array:
-    """Zeros of ``shape`` with ``g`` added at ``index``: an element picked twice gets both gradients."""
-    once = picks_once(index)
+    """Zeros of ``shape`` with ``g`` added at ``index``: an element selected twice gets both gradients."""
+    once = selects_once(index)
     x = np.zeros_like(g if once else wide(g), shape=shape)
     if once:
         x[index] = g
@@ -36,8 +36,8 @@ def scatter(g: Array, index: Any, shape: tuple[int, ...]) -> Array:
     return x.astype(g.dtype, copy=False)
 
 
-def picks_once(index: Any) -> bool:
-    """Whether ``index`` holds only slices, integers and masks, which cannot name an element twice."""
+def selects_once(index: Any) -> bool:
+    """Whether ``index`` consists of slices, integers and masks, which cannot select an element twice."""
     parts = index if isinstance(index, tuple) else (index,)
     return all(part is None or part is Ellipsis or isinstance(part, slice | int | np.integer | np.bool) or is_mask(part) for part in parts)
 
@@ -46,18 +46,18 @@ def is_mask(part: Any) -> bool:
     return getattr(part, "dtype", None) == np.dtype(bool)
 
 
-def along(axis: int, index: Any) -> tuple[Any, ...]:
-    """``index`` on one axis, and all of the axes before it."""
+def index_along(axis: int, index: Any) -> tuple[Any, ...]:
+    """``index`` on one axis, and everything on the axes before it."""
     return (*[slice(None)] * axis, index)
 
 
 def take(a: Array, indices: Any, axis: int | None = None, out: None = None, mode: str = "raise") -> Array:
-    """`x[indices]` along an axis, places beyond the ends read as NumPy's mode says."""
+    """``a[indices]`` along an axis; the mode says what becomes of indices out of range."""
     refuse_out(out)
     if axis is None:
         a, axis = np.ravel(a), 0
-    places: Any = np.take(np.arange(a.shape[axis]), indices, mode=mode)  # type: ignore[call-overload]
-    return a[along(axis % a.ndim, places)]
+    valid: Any = np.take(np.arange(a.shape[axis]), indices, mode=mode)  # type: ignore[call-overload]
+    return a[index_along(axis % a.ndim, valid)]
 
 
 def refuse_out(out: Any) -> None:
@@ -65,11 +65,11 @@ def refuse_out(out: Any) -> None:
         raise TypeError("out=... on a Tensor: results are never written in place, because the graph needs what was there")
 
 
-# -- moving elements by moving their numbers -----------------------------------------------------------
+# -- rearranging indices in place of elements ----------------------------------------------------------
 
 
 def rearranged(func: Function, *sources: str) -> Function:
-    """``func``, which only moves elements of its arguments ``sources`` about, for arguments that are Tensors."""
+    """``func``, which only rearranges the elements of its arguments ``sources``, for arguments that are Tensors."""
     signature = inspect.signature(func)
 
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -78,66 +78,65 @@ def rearranged(func: Function, *sources: str) -> Function:
         elements: list[Array] = []
         for name, value in bound.arguments.items():
             if name in sources:
-                bound.arguments[name] = numbered(value, elements)
+                bound.arguments[name] = indices_of(value, elements)
             elif hasattr(value, "requires_grad"):  # indices and masks, which say where to and have no gradient
                 bound.arguments[name] = np.asarray(value)
-        places = func(*bound.args, **bound.kwargs)
+        indices = func(*bound.args, **bound.kwargs)
         pool = elements[0] if len(elements) == 1 else np.concatenate(elements)
-        return [pool[place] for place in places] if isinstance(places, list) else pool[places]
+        return [pool[index] for index in indices] if isinstance(indices, list) else pool[indices]
 
     return call
 
 
-def numbered(x: Any, elements: list[Array]) -> Any:
-    """The numbers of the elements of ``x``; they go on where those of ``elements`` end, to which the elements are added."""
+def indices_of(x: Any, elements: list[Array]) -> Any:
+    """Indices in place of the elements of ``x``, which are appended to ``elements``."""
     if isinstance(x, list | tuple):
-        return [numbered(part, elements) for part in x]
+        return [indices_of(part, elements) for part in x]
     start = sum(e.size for e in elements)
     elements.append(np.ravel(x))
     return np.arange(start, start + np.size(x)).reshape(np.shape(x))
 
 
-def relaid(func: Function) -> Function:
-    """``func``, which only gives each of its arguments another shape; NumPy tells the shape from a stand-in without data."""
+def reshaped(func: Function) -> Function:
+    """``func``, which only gives each of its arguments another shape; NumPy finds it, from a stand-in without data."""
 
     def call(*arrays: Array) -> Any:
-        answers = tuple(np.reshape(a, func(np.broadcast_to(0, np.shape(a))).shape) for a in arrays)
-        return answers[0] if len(answers) == 1 else answers
+        results = tuple(np.reshape(a, func(np.broadcast_to(0, np.shape(a))).shape) for a in arrays)
+        return results[0] if len(results) == 1 else results
 
     return call
 
 
-moved_insert, moved_pad = rearranged(np.insert, "arr", "values"), rearranged(np.pad, "array")
+rearranged_insert, rearranged_pad = rearranged(np.insert, "arr", "values"), rearranged(np.pad, "array")
 
 
 def insert(arr: Array, obj: Any, values: Any, axis: int | None = None) -> Array:
     """The elements of both arrays in their new order, in the type of the first."""
-    answer = moved_insert(arr, obj, values, axis)
-    return answer if answer.dtype == arr.dtype else answer.astype(arr.dtype)
+    return rearranged_insert(arr, obj, values, axis).astype(arr.dtype, copy=False)
 
 
 def pad(array: Array, pad_width: Any, mode: str = "constant", **settings: Any) -> Array:
-    """The elements among zeros or other constants, or repeated as the border's mode says."""
+    """The elements with a border of zeros or other constants, or of elements again, as the mode says."""
     if mode == "constant":
-        padded = placed(array, np.pad(np.ones(array.shape, bool), pad_width))
+        padded = put_in(array, np.pad(np.ones(array.shape, bool), pad_width))
         return padded + np.pad(np.zeros(array.shape, array.dtype), pad_width, **settings) if settings else padded
     if mode in ("edge", "reflect", "symmetric", "wrap") and settings.get("reflect_type", "even") == "even":
-        return moved_pad(array, pad_width, mode)
+        return rearranged_pad(array, pad_width, mode)
     raise TypeError(f"np.pad on a Tensor has rules for constant, edge, wrap and even reflect and symmetric borders, not for {mode!r} with {settings}")
 
 
-def placed(x: Array, mask: Array) -> Array:
+def put_in(x: Array, mask: Array) -> Array:
     """The elements of ``x``, in order, where ``mask`` is true, and zeros elsewhere."""
     return scatter(np.ravel(x), mask, mask.shape)
 
 
 def diag(v: Array, k: int = 0) -> Array:
     """The diagonal of a matrix, or a matrix with that diagonal."""
-    return np.diagonal(v, k) if v.ndim == 2 else placed(v, np.diag(np.ones(v.shape, bool), k))
+    return np.diagonal(v, k) if v.ndim == 2 else put_in(v, np.diag(np.ones(v.shape, bool), k))
 
 
 def sort(a: Array, axis: int | None = -1, kind: Any = None, order: None = None, *, stable: bool | None = None) -> Array:
-    """In the order of `numpy.argsort`; equal elements stay as they were."""
+    """In the order of `numpy.argsort`; equal elements keep their order."""
     return np.take_along_axis(a, np.argsort(a, axis, kind="stable"), axis)
 
 
@@ -146,7 +145,7 @@ def partition(a: Array, kth: Any, axis: int | None = -1, kind: Any = "introselec
 
 
 def full_like(a: Array, fill_value: Array, *settings: Any, **named: Any) -> Array:
-    """The fill value everywhere; of ``a`` only shape and type count."""
+    """The fill value everywhere, in the shape and type of ``a``."""
     zeros = np.zeros_like(a, *settings, **named)
     return (zeros + fill_value).astype(zeros.dtype)
 
@@ -164,51 +163,51 @@ def select(condlist: Sequence[Any], choicelist: Sequence[Array], default: Array 
 
 
 @dispatching
-def joined(*arrays: Array, axis: int = 0, **settings: Any) -> Array:
+def concatenate(*arrays: Array, axis: int = 0, **settings: Any) -> Array:
     """`numpy.concatenate` with one argument per array."""
     return np.concatenate(arrays, axis, **settings)
 
 
-def joined_input(i: int, g: Array, y: Array, *arrays: Array, axis: int = 0, **settings: Any) -> Array:
-    """The piece of ``g`` that came from array ``i``."""
+def concatenate_input(i: int, g: Array, y: Array, *arrays: Array, axis: int = 0, **settings: Any) -> Array:
+    """The part of ``g`` that belongs to array ``i``."""
     start = sum(np.shape(a)[axis] for a in arrays[:i])
-    return g[along(axis % g.ndim, slice(start, start + arrays[i].shape[axis]))]
+    return g[index_along(axis % g.ndim, slice(start, start + arrays[i].shape[axis]))]
 
 
-def concatenate(arrays: Sequence[Array], axis: int | None = 0, out: None = None, **settings: Any) -> Array:
-    """The arrays one behind the other along an axis; their gradients are cut from the answer's."""
+def concatenate_sequence(arrays: Sequence[Array], axis: int | None = 0, out: None = None, **settings: Any) -> Array:
+    """The arrays one after the other along an axis."""
     refuse_out(out)
     if axis is None:
-        return joined(*map(np.ravel, arrays), **settings)
-    return joined(*arrays, axis=axis, **settings)
+        return concatenate(*map(np.ravel, arrays), **settings)
+    return concatenate(*arrays, axis=axis, **settings)
 
 
 def stack(arrays: Sequence[Array], axis: int = 0, out: None = None, **settings: Any) -> Array:
-    return concatenate([np.expand_dims(a, axis) for a in arrays], axis, out, **settings)
+    return concatenate_sequence([np.expand_dims(a, axis) for a in arrays], axis, out, **settings)
 
 
 def hstack(tup: Sequence[Array], **settings: Any) -> Array:
-    """`concatenate` along the second axis, of vectors along their only one."""
+    """`numpy.concatenate` along the second axis; for vectors, along their only one."""
     rows = [np.atleast_1d(a) for a in tup]
-    return concatenate(rows, axis=0 if rows[0].ndim == 1 else 1, **settings)
+    return concatenate_sequence(rows, axis=0 if rows[0].ndim == 1 else 1, **settings)
 
 
 def column_stack(tup: Sequence[Array]) -> Array:
-    return concatenate([a if np.ndim(a) > 1 else np.atleast_2d(a).T for a in tup], axis=1)
+    return concatenate_sequence([a if np.ndim(a) > 1 else np.atleast_2d(a).T for a in tup], axis=1)
 
 
-def in_pieces(func: Function) -> Function:
-    """``func``, which cuts an array along an axis, as slices."""
+def as_slices(func: Function) -> Function:
+    """``func``, which splits an array along an axis, as slices."""
 
     def call(ary: Array, indices_or_sections: Any, axis: int = 0) -> list[Array]:
-        pieces = func(np.arange(ary.shape[axis]), indices_or_sections)
-        return [ary[along(axis % ary.ndim, slice(p[0], p[-1] + 1) if p.size else slice(0))] for p in pieces]
+        parts = func(np.arange(ary.shape[axis]), indices_or_sections)
+        return [ary[index_along(axis % ary.ndim, slice(p[0], p[-1] + 1) if p.size else slice(0))] for p in parts]
 
     return call
 
 
 def broadcast_arrays(*args: Array, subok: bool = False) -> tuple[Array, ...]:
-    """Each array repeated to the shape they have in common."""
+    """Each array broadcast to the shape that fits all."""
     shape = np.broadcast_shapes(*map(np.shape, args))
     return tuple(np.broadcast_to(a, shape) for a in args)
 
@@ -222,17 +221,12 @@ def transpose_input(g: Array, y: Array, x: Array, axes: Sequence[int] | None = N
 
 
 def rollaxis(a: Array, axis: int, start: int = 0) -> Array:
-    """Transposed; an array whose axes have their own numbers as lengths tells the permutation."""
+    """Transposed; NumPy finds the permutation, from an array whose axes have the lengths 0, 1, 2, ..."""
     return np.transpose(a, np.rollaxis(np.empty(range(a.ndim)), axis, start).shape)
 
 
-def same_shape(g: Array, y: Array, x: Array, *args: Any, **kwargs: Any) -> Array:
-    """The same elements in the same order: only the shape goes back."""
-    return g.reshape(x.shape)
-
-
 def reshape_input(g: Array, y: Array, x: Array, shape: Any, order: str = "C", *, copy: bool | None = None) -> Array:
-    """`same_shape`, with the elements read and laid out in the same order."""
+    """The same elements in the shape of ``x``, read and written in the same order."""
     if order == "C":
         return g.reshape(x.shape)
     if order == "F":
@@ -244,12 +238,12 @@ def reshape_input(g: Array, y: Array, x: Array, shape: Any, order: str = "C", *,
 RULES.update({
     getitem:              (lambda g, y, x, index: scatter(g, index, x.shape),),
     scatter:              (lambda h, y, g, index, shape: getitem(h, index),),
-    joined:               Each(joined_input),
+    concatenate:          Each(concatenate_input),
 
     np.reshape:           (reshape_input,),
     np.ravel:             (lambda g, y, x, order="C": reshape_input(g, y, x, -1, order),),
-    np.squeeze:           (same_shape,),
-    np.expand_dims:       (same_shape,),
+    np.squeeze:           (lambda g, y, x, axis=None: g.reshape(x.shape),),
+    np.expand_dims:       (lambda g, y, x, axis: g.reshape(x.shape),),
     np.broadcast_to:      (lambda g, y, x, shape, subok=False: like(g, x),),
 
     np.transpose:         (transpose_input,),
@@ -267,25 +261,24 @@ RULES.update({
 })
 COMPOSITES.update({
     np.copy:              lambda a, order="K", subok=False: np.positive(a),
-    np.atleast_1d:        relaid(np.atleast_1d),
-    np.atleast_2d:        relaid(np.atleast_2d),
-    np.atleast_3d:        relaid(np.atleast_3d),
-    np.linalg.matrix_transpose: np.matrix_transpose,
+    np.atleast_1d:        reshaped(np.atleast_1d),
+    np.atleast_2d:        reshaped(np.atleast_2d),
+    np.atleast_3d:        reshaped(np.atleast_3d),
     np.rollaxis:          rollaxis,
     np.broadcast_arrays:  broadcast_arrays,
     np.full_like:         full_like,
 
-    np.concatenate:       concatenate,
+    np.concatenate:       concatenate_sequence,
     np.stack:             stack,
-    np.vstack:            lambda tup, **settings: concatenate([np.atleast_2d(a) for a in tup], **settings),
+    np.vstack:            lambda tup, **settings: concatenate_sequence([np.atleast_2d(a) for a in tup], **settings),
     np.hstack:            hstack,
-    np.dstack:            lambda tup: concatenate([np.atleast_3d(a) for a in tup], axis=2),
+    np.dstack:            lambda tup: concatenate_sequence([np.atleast_3d(a) for a in tup], axis=2),
     np.column_stack:      column_stack,
-    np.append:            lambda arr, values, axis=None: concatenate((arr, values), axis),
+    np.append:            lambda arr, values, axis=None: concatenate_sequence((arr, values), axis),
     np.block:             rearranged(np.block, "arrays"),
 
-    np.split:             in_pieces(np.split),
-    np.array_split:       in_pieces(np.array_split),
+    np.split:             as_slices(np.split),
+    np.array_split:       as_slices(np.array_split),
     np.hsplit:            rearranged(np.hsplit, "ary"),
     np.vsplit:            rearranged(np.vsplit, "ary"),
     np.dsplit:            rearranged(np.dsplit, "ary"),
@@ -307,8 +300,9 @@ COMPOSITES.update({
     np.pad:               pad,
     sliding_window_view:  rearranged(sliding_window_view, "x"),
 
+    np.linalg.matrix_transpose: np.matrix_transpose,
     np.diag:              diag,
-    np.diagflat:          lambda v, k=0: placed(v, np.diagflat(np.ones(np.shape(v), bool), k)),
+    np.diagflat:          lambda v, k=0: put_in(v, np.diagflat(np.ones(np.shape(v), bool), k)),
     np.diagonal:          rearranged(np.diagonal, "a"),
     np.linalg.diagonal:   lambda x, *, offset=0: np.diagonal(x, offset, -2, -1),
 })

@@ -1,7 +1,7 @@
-"""Statistics and slopes of data, composed from functions that have rules.
+"""Statistics and slopes of data, composed of functions that have rules.
 
-Quantiles are weighted sums of sorted elements, numbers that are missing (nan) are replaced by ones that
-change nothing, and derivatives along an axis come from slices of neighbours.
+Quantiles are weighted sums of sorted elements, missing numbers (nan) are replaced by ones that change nothing, and
+derivatives along an axis come from slices of neighbours.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from tinygrad_lr.autodiff.rules.reductions import Axis, folded_axes, folded_count, lined_up, unfold
+from tinygrad_lr.autodiff.rules.reductions import Axis, as_last_axis, reduced_axes, reduced_count, unfold
 from tinygrad_lr.autodiff.rules.registry import COMPOSITES, RULES, Array, Function, dispatching
 from tinygrad_lr.autodiff.rules.shapes import refuse_out
 
-# -- means and spans -----------------------------------------------------------------------------------
+# -- means and ranges ----------------------------------------------------------------------------------
 
 
 def average(a: Array, axis: Axis = None, weights: Array = None, returned: bool = False, *, keepdims: bool = False) -> Array:
     """sum(w a) / sum(w)."""
     if weights is None:
         mean = np.mean(a, axis, keepdims=keepdims)
-        return (mean, np.full_like(mean, folded_count(a, mean))) if returned else mean
+        return (mean, np.full_like(mean, reduced_count(a, mean))) if returned else mean
     if np.shape(weights) != np.shape(a):
-        weights = facing(weights, np.shape(a), axis)
+        weights = along_axes(weights, np.shape(a), axis)
     total = np.sum(weights, axis, keepdims=keepdims)
     if np.any(total == 0):
         raise ZeroDivisionError("np.average: the weights sum to zero")
@@ -33,8 +33,8 @@ def average(a: Array, axis: Axis = None, weights: Array = None, returned: bool =
     return (mean, np.broadcast_to(total, mean.shape)) if returned else mean
 
 
-def facing(weights: Array, shape: tuple[int, ...], axis: Axis) -> Array:
-    """Weights of the averaged axes only, laid along those axes of data of ``shape``."""
+def along_axes(weights: Array, shape: tuple[int, ...], axis: Axis) -> Array:
+    """Weights of the averaged axes only, reshaped to broadcast against data of ``shape``."""
     if axis is None:
         raise TypeError(f"np.average: weights of shape {np.shape(weights)} for data of shape {shape} need an axis")
     axes = normalize_axis_tuple(axis, len(shape))
@@ -44,25 +44,21 @@ def facing(weights: Array, shape: tuple[int, ...], axis: Axis) -> Array:
 
 
 def ptp(a: Array, axis: Axis = None, out: None = None, keepdims: bool = False) -> Array:
-    """From peak to peak: largest minus smallest."""
+    """The largest number minus the smallest (peak to peak)."""
     refuse_out(out)
     return np.max(a, axis, keepdims=keepdims) - np.min(a, axis, keepdims=keepdims)
 
 
-# -- numbers with some missing -------------------------------------------------------------------------
+# -- data with missing numbers --------------------------------------------------------------------------
 
 
-def with_missing_as(number: float, func: Function) -> Function:
+def with_nan_as(neutral: float, func: Function) -> Function:
     """``func`` of the data with nan replaced by a number that changes nothing."""
-
-    def call(a: Array, *args: Any, **kwargs: Any) -> Array:
-        return func(np.where(np.isnan(a), number, a), *args, **kwargs)
-
-    return call
+    return lambda a, *args, **kwargs: func(np.where(np.isnan(a), neutral, a), *args, **kwargs)
 
 
 def nanmean(a: Array, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: bool = False, *, where: Array = True) -> Array:
-    """The mean of the numbers that are there."""
+    """The mean of the numbers that are not nan."""
     refuse_out(out)
     total = np.nansum(a, axis, dtype, keepdims=keepdims, where=where)
     count = np.sum(~np.isnan(a), axis, np.result_type(total.dtype, np.float32), keepdims=keepdims, where=where)
@@ -74,9 +70,9 @@ def nanmean(a: Array, axis: Axis = None, dtype: Any = None, out: None = None, ke
 
 
 def median(a: Array, axis: Axis = None, out: None = None, overwrite_input: bool = False, keepdims: bool = False) -> Array:
-    """The middle one of the sorted numbers, or the mean of the middle two."""
+    """The middle of the sorted numbers, or the mean of the middle two."""
     refuse_out(out)
-    row = np.sort(lined_up(a, folded_axes(a, axis)), axis=-1)
+    row = np.sort(as_last_axis(a, reduced_axes(a, axis)), axis=-1)
     n = row.shape[-1]
     middle = np.mean(row[..., max(n - 1, 0) // 2 : n // 2 + 1], axis=-1)
     middle = np.where(np.isnan(row).any(axis=-1), np.nan, middle)
@@ -93,7 +89,7 @@ def quantile(
     keepdims: bool = False,
     *,
     weights: None = None,
-    skip_missing: bool = False,
+    skip_nan: bool = False,
 ) -> Array:
     """The numbers at given fractions of the sorted data, interpolated between neighbours."""
     refuse_out(out)
@@ -101,39 +97,39 @@ def quantile(
         raise TypeError("np.quantile(weights=...) on a Tensor: there is no rule for weighted quantiles")
     fractions = np.asarray(q)
     dtype = np.quantile(np.zeros(1, a.dtype), q, method=method).dtype  # type: ignore[call-overload]  # NumPy's own
-    axes = folded_axes(a, axis)
-    row = np.sort(lined_up(a, axes), axis=-1)  # nan last
+    axes = reduced_axes(a, axis)
+    row = np.sort(as_last_axis(a, axes), axis=-1)  # nan last
     present = ~np.isnan(row)
     count = present.sum(axis=-1, keepdims=True)
-    known = count > 0 if skip_missing else present.all(axis=-1, keepdims=True)
-    place = places_of(fractions.ravel(), np.where(known, count, 1), method)
-    low, high = np.floor(place).astype(int), np.ceil(place).astype(int)
+    known = count > 0 if skip_nan else present.all(axis=-1, keepdims=True)
+    position = positions_of(fractions.ravel(), np.where(known, count, 1), method)
+    low, high = np.floor(position).astype(int), np.ceil(position).astype(int)
     lower, upper = np.take_along_axis(row, low, -1), np.take_along_axis(row, high, -1)
-    share = (place - low).astype(dtype)
+    share = (position - low).astype(dtype)
     step = upper - lower
     between = np.where(known, np.where(share < 0.5, lower + step * share, upper - step * (1 - share)), np.nan)  # as NumPy: from the nearer one
     kept = [1 if i in axes else n for i, n in enumerate(a.shape)] if keepdims else row.shape[:-1]
     return np.moveaxis(between, -1, 0).reshape((*fractions.shape, *kept))
 
 
-def places_of(fractions: Array, counts: Array, method: str) -> Array:
-    """Where each fraction lies among so many sorted elements: of 0, 1, 2, ... a quantile is its own place."""
-    places = np.zeros((*counts.shape[:-1], fractions.size))
+def positions_of(fractions: Array, counts: Array, method: str) -> Array:
+    """Where each fraction lies among so many sorted elements: a quantile of 0, 1, 2, ... is its own position."""
+    positions = np.zeros((*counts.shape[:-1], fractions.size))
     for n in np.unique(counts):
-        places[counts[..., 0] == n] = np.quantile(np.arange(n), fractions, method=method)  # type: ignore[call-overload]
-    return places
+        positions[counts[..., 0] == n] = np.quantile(np.arange(n), fractions, method=method)  # type: ignore[call-overload]
+    return positions
 
 
 def percentile(a: Array, q: Any, *args: Any, **kwargs: Any) -> Array:
-    """`quantile` of per cents."""
+    """`quantile` of percentages."""
     return quantile(a, q / 100 if type(q) in (float, int) else np.asarray(np.asarray(q) / 100), *args, **kwargs)
 
 
 def nanmedian(a: Array, axis: Axis = None, out: None = None, overwrite_input: bool = False, keepdims: bool = False) -> Array:
-    return quantile(a, 0.5, axis, out, keepdims=keepdims, skip_missing=True)
+    return quantile(a, 0.5, axis, out, keepdims=keepdims, skip_nan=True)
 
 
-# -- variables that vary together ----------------------------------------------------------------------
+# -- covariance ----------------------------------------------------------------------------------------
 
 
 def cov(
@@ -151,7 +147,7 @@ def cov(
     if ddof is not None and ddof != int(ddof):
         raise ValueError(f"np.cov: ddof must be an integer, got {ddof}")
     ddof = (0 if bias else 1) if ddof is None else ddof
-    rows = [variables(a, rowvar, name) for a, name in ((m, "m"), (y, "y")) if a is not None]
+    rows = [as_rows(a, rowvar, name) for a, name in ((m, "m"), (y, "y")) if a is not None]
     rows = [a.astype(np.result_type(*rows, np.float64) if dtype is None else dtype, copy=False) for a in rows]
     data = np.concatenate(rows)
     weights, total = observation_weights(fweights, aweights, data.shape[1])
@@ -159,12 +155,12 @@ def cov(
     if freedom <= 0:
         warnings.warn("Degrees of freedom <= 0 for slice", RuntimeWarning, stacklevel=4)
         freedom = 0.0
-    gaps = data - np.average(data, 1, weights, keepdims=True).astype(data.dtype, copy=False)
-    weighted = gaps if weights is None else gaps * weights
-    return np.squeeze(weighted @ gaps.T / freedom)
+    deviations = data - np.average(data, 1, weights, keepdims=True).astype(data.dtype, copy=False)
+    weighted = deviations if weights is None else deviations * weights
+    return np.squeeze(weighted @ deviations.T / freedom)
 
 
-def variables(m: Array, rowvar: bool, name: str) -> Array:
+def as_rows(m: Array, rowvar: bool, name: str) -> Array:
     """One row per variable, one column per observation; a vector is one variable, and so is a single row of y."""
     if np.ndim(m) > 2:
         raise ValueError(f"np.cov takes at most 2 axes, {name} has shape {np.shape(m)}")
@@ -172,7 +168,7 @@ def variables(m: Array, rowvar: bool, name: str) -> Array:
 
 
 def observation_weights(fweights: Any, aweights: Array, n: int) -> tuple[Array, Array]:
-    """The product of how often and how much each of ``n`` observations counts, and its sum; None and n if all count alike."""
+    """The product of both weights of each of ``n`` observations, and its sum; None and n without weights."""
     for name, given in (("fweights", fweights), ("aweights", aweights)):
         if given is not None and np.shape(given) != (n,):
             raise ValueError(f"np.cov: {name} of shape {np.shape(given)} for {n} observations")
@@ -192,12 +188,12 @@ def corrcoef(x: Array, y: Array = None, rowvar: bool = True, *, dtype: Any = Non
     if not c.ndim:
         return c / c
     deviations = np.sqrt(np.diagonal(c))
-    return bounded(c / np.expand_dims(deviations, 1) / deviations)
+    return within_one(c / np.expand_dims(deviations, 1) / deviations)
 
 
 @dispatching
-def bounded(r: Array) -> Array:
-    """Numbers that rounding alone took beyond -1 or 1, put back there."""
+def within_one(r: Array) -> Array:
+    """Correlations that rounding alone took beyond -1 or 1, put back there."""
     return np.clip(r, -1, 1)
 
 
@@ -205,7 +201,7 @@ def bounded(r: Array) -> Array:
 
 
 def diff(a: Array, n: int = 1, axis: int = -1, prepend: Array = None, append: Array = None) -> Array:
-    """Each element minus the one before, n times."""
+    """Each element minus the one before it, n times."""
     if n == 0:
         return a
     if n < 0:
@@ -220,7 +216,7 @@ def diff(a: Array, n: int = 1, axis: int = -1, prepend: Array = None, append: Ar
 
 
 def ediff1d(ary: Array, to_end: Array = None, to_begin: Array = None) -> Array:
-    """Each element minus the one before, between numbers to begin and to end with, in the type of the array."""
+    """Each element minus the one before it, between the numbers to begin and to end with, in the type of the array."""
     row = np.ravel(ary)
     ends = [None if e is None else np.ravel(e) for e in (to_begin, to_end)]
     for name, end in zip(("to_begin", "to_end"), ends):
@@ -243,13 +239,13 @@ def gradient(f: Array, *varargs: Any, axis: Axis = None, edge_order: int = 1) ->
 
 
 def slope_along(f: Array, axis: int, spacing: Array, edge_order: int) -> Array:
-    """Slopes along one axis: inside from both neighbours, the nearer one counting more; at the edges from one side."""
+    """Slopes along one axis: from both neighbours, the nearer one with more weight; at the edges from one side."""
     row = np.moveaxis(f, axis, -1)
     n = row.shape[-1]
     if edge_order not in (1, 2) or n < edge_order + 1:
         raise ValueError(f"np.gradient needs edge_order 1 or 2 and edge_order + 1 elements, got edge_order {edge_order} and {n} elements")
     if np.ndim(spacing) and np.shape(spacing) != (n,):
-        raise ValueError(f"np.gradient got places of shape {np.shape(spacing)} for {n} elements along axis {axis}")
+        raise ValueError(f"np.gradient got coordinates of shape {np.shape(spacing)} for {n} elements along axis {axis}")
     width = (np.diff(spacing) if np.ndim(spacing) else np.broadcast_to(spacing, n - 1)).astype(np.result_type(row, 1.0))
     rise = np.diff(row) / width
     left, right = rise[..., :-1], rise[..., 1:]
@@ -273,22 +269,22 @@ def trapezoid(y: Array, x: Array = None, dx: Array = 1.0, axis: int = -1) -> Arr
 
 # fmt: off
 RULES.update({
-    bounded:           (lambda g, y, r: g,),
+    within_one:        (lambda g, y, r: g,),
 })
 COMPOSITES.update({
     np.average:        average,
     np.ptp:            ptp,
-    np.nansum:         with_missing_as(0, np.sum),
-    np.nanprod:        with_missing_as(1, np.prod),
-    np.nancumsum:      with_missing_as(0, np.cumsum),
-    np.nancumprod:     with_missing_as(1, np.cumprod),
+    np.nansum:         with_nan_as(0, np.sum),
+    np.nanprod:        with_nan_as(1, np.prod),
+    np.nancumsum:      with_nan_as(0, np.cumsum),
+    np.nancumprod:     with_nan_as(1, np.cumprod),
     np.nanmean:        nanmean,
     np.nanmedian:      nanmedian,
     np.median:         median,
     np.quantile:       quantile,
     np.percentile:     percentile,
-    np.nanquantile:    lambda *args, **kwargs: quantile(*args, **kwargs, skip_missing=True),
-    np.nanpercentile:  lambda *args, **kwargs: percentile(*args, **kwargs, skip_missing=True),
+    np.nanquantile:    lambda *args, **kwargs: quantile(*args, **kwargs, skip_nan=True),
+    np.nanpercentile:  lambda *args, **kwargs: percentile(*args, **kwargs, skip_nan=True),
     np.cov:            cov,
     np.corrcoef:       corrcoef,
     np.diff:           diff,

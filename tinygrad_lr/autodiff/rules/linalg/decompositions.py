@@ -21,7 +21,6 @@ import numpy as np
 
 from tinygrad_lr.autodiff.rules.linalg.matrices import (
     antisymmetric,
-    diagonal,
     lower_triangle,
     per_matrix,
     result_class,
@@ -61,7 +60,7 @@ def nan_where_undetermined(x: Array, gap: Array) -> Array:
 
 def nan_unless_ties_agree(g: Array, w: Array) -> Array:
     """The gradient with respect to values, nan where it differs between equal ones: it then depends on which vectors stand for them."""
-    unequal = np.abs(pair_differences(g)) > 8 * w.shape[-1] * np.finfo(w.dtype).eps * np.expand_dims(np.max(np.abs(g), axis=-1), (-2, -1))
+    unequal = np.abs(pair_differences(g)) > per_matrix(rounding_of(g))
     return g * np.where(np.any(unequal & (pair_differences(w) == 0), axis=-1), np.nan, 1)
 
 
@@ -184,7 +183,7 @@ def with_eigenvalues_values(h: Array, y: Array, d: Array, a: Array, UPLO: Any = 
     """The diagonal of v^T h v; nan if it depends on which vectors stand for equal eigenvalues."""
     w, v = np.linalg.eigh(a, UPLO)
     h = symmetric(transposed(v) @ h @ v)
-    return diagonal(h) * nan_where_undetermined(h, gaps(w))
+    return np.linalg.diagonal(h) * nan_where_undetermined(h, gaps(w))
 
 
 def with_eigenvalues_matrix(h: Array, y: Array, d: Array, a: Array, UPLO: Any = "L") -> Array:
@@ -268,7 +267,9 @@ def with_singular_values_values(h: Array, y: Array, d: Array, a: Array, hermitia
     (m, n), (u, s, vt) = rows_and_columns(a), np.linalg.svd(a, full_matrices=False, hermitian=hermitian)
     v = transposed(vt)
     inside = transposed(u) @ h @ v
-    along = diagonal(inside) * nan_where_undetermined(symmetric(inside), gaps(s)) * nan_where_undetermined(antisymmetric(inside), gaps_to_opposites(s))
+    along = (
+        np.linalg.diagonal(inside) * nan_where_undetermined(symmetric(inside), gaps(s)) * nan_where_undetermined(antisymmetric(inside), gaps_to_opposites(s))
+    )
     if m != n:
         along = along * nan_where_undetermined(orthogonal_part(h @ v, u) if m > n else orthogonal_part(transposed(h) @ u, v), gaps_to_zero(s))
     return along

@@ -41,11 +41,6 @@ def antisymmetric(x: Array) -> Array:
     return (x - transposed(x)) / 2
 
 
-def diagonal(x: Array) -> Array:
-    """The diagonal of each matrix."""
-    return np.diagonal(x, 0, -2, -1)
-
-
 def diagonal_matrix(d: Array) -> Array:
     """Matrices with the vectors ``d`` on their diagonals."""
     return np.expand_dims(d, -2) * np.eye(d.shape[-1], dtype=d.dtype)
@@ -64,9 +59,3 @@ def per_matrix(g: Array) -> Array:
 def scaled_columns(x: Array, d: Array) -> Array:
     """Each column of ``x`` times its number in ``d``."""
     return x * np.expand_dims(d, -2)
-
-
-def reciprocal(d: Array) -> Array:
-    """1 / d, and 0 where d is 0."""
-    zero = d == 0
-    return np.where(zero, 0, 1 / np.where(zero, 1, d))

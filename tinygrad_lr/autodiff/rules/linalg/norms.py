@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lr.autodiff.rules.elementwise import far
+from tinygrad_lr.autodiff.rules.elementwise import or_inf
 from tinygrad_lr.autodiff.rules.linalg.decompositions import gaps_to_zero, rounding_of, singular_values, with_singular_values
-from tinygrad_lr.autodiff.rules.linalg.matrices import diagonal_matrix, per_matrix, reciprocal, result_class, transposed
+from tinygrad_lr.autodiff.rules.linalg.matrices import diagonal_matrix, per_matrix, result_class, transposed
 from tinygrad_lr.autodiff.rules.reductions import Axis
 from tinygrad_lr.autodiff.rules.registry import COMPOSITES, PUBLIC, RULES, Array, Function, dispatching
 from tinygrad_lr.autodiff.rules.shapes import refuse_out
@@ -38,12 +38,12 @@ def p_norm_input(g: Array, y: Array, x: Array, p: float, axis: Axis = None, keep
     if not keepdims:
         axes = tuple(range(x.ndim)) if axis is None else axis
         g, y = np.expand_dims(g, axes), np.expand_dims(y, axes)
-    if p == 2:
-        return g * (x * reciprocal(y))
     nonzero = y != 0
+    if p == 2:
+        return g * (x / or_inf(y, nonzero))
     if p > 1:  # two powers, so that the second derivative of a zero element does not reach the other elements through y
-        return g * far(y, nonzero) ** (1 - p) * (np.sign(x) * np.abs(np.where(nonzero, x, 1)) ** (p - 1))
-    unit = x * reciprocal(y)
+        return g * or_inf(y, nonzero) ** (1 - p) * (np.sign(x) * np.abs(np.where(nonzero, x, 1)) ** (p - 1))
+    unit = x / or_inf(y, nonzero)
     return g * np.sign(unit) * np.abs(np.where(unit == 0, 1, unit)) ** (p - 1)  # a negative power of 0 would make 0 * inf of a zero element
 
 
