@@ -280,7 +280,5 @@ COMPOSITES.update({
     np.astype:        lambda x, dtype, /, *, copy=True, device=None: x.astype(dtype, copy=copy),
 })
 if hasattr(np, "fix"):  # deprecated since NumPy 2.5
-    COMPOSITES.update({
-        np.fix:           np.trunc,
-    })
+    COMPOSITES.update({np.fix: np.trunc})
 # fmt: on

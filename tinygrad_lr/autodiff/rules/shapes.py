@@ -177,9 +177,7 @@ def concatenate_input(i: int, g: Array, y: Array, *arrays: Array, axis: int = 0,
 def concatenate_sequence(arrays: Sequence[Array], axis: int | None = 0, out: None = None, **settings: Any) -> Array:
     """The arrays one after the other along an axis."""
     refuse_out(out)
-    if axis is None:
-        return concatenate(*map(np.ravel, arrays), **settings)
-    return concatenate(*arrays, axis=axis, **settings)
+    return concatenate(*map(np.ravel, arrays), **settings) if axis is None else concatenate(*arrays, axis=axis, **settings)
 
 
 def stack(arrays: Sequence[Array], axis: int = 0, out: None = None, **settings: Any) -> Array:
@@ -265,6 +263,7 @@ COMPOSITES.update({
     np.atleast_2d:        reshaped(np.atleast_2d),
     np.atleast_3d:        reshaped(np.atleast_3d),
     np.rollaxis:          rollaxis,
+    np.linalg.matrix_transpose: np.matrix_transpose,
     np.broadcast_arrays:  broadcast_arrays,
     np.full_like:         full_like,
 
@@ -300,16 +299,13 @@ COMPOSITES.update({
     np.pad:               pad,
     sliding_window_view:  rearranged(sliding_window_view, "x"),
 
-    np.linalg.matrix_transpose: np.matrix_transpose,
     np.diag:              diag,
     np.diagflat:          lambda v, k=0: put_in(v, np.diagflat(np.ones(np.shape(v), bool), k)),
     np.diagonal:          rearranged(np.diagonal, "a"),
     np.linalg.diagonal:   lambda x, *, offset=0: np.diagonal(x, offset, -2, -1),
 })
 if hasattr(np, "unstack"):  # NumPy 2.1
-    COMPOSITES.update({
-        np.unstack:       lambda x, axis=0: tuple(np.moveaxis(x, axis, 0)),
-    })
+    COMPOSITES.update({np.unstack: lambda x, axis=0: tuple(np.moveaxis(x, axis, 0))})
 # fmt: on
 
 

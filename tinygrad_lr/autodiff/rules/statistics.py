@@ -133,15 +133,7 @@ def nanmedian(a: Array, axis: Axis = None, out: None = None, overwrite_input: bo
 
 
 def cov(
-    m: Array,
-    y: Array = None,
-    rowvar: bool = True,
-    bias: bool = False,
-    ddof: int | None = None,
-    fweights: Any = None,
-    aweights: Array = None,
-    *,
-    dtype: Any = None,
+    m: Array, y: Array = None, rowvar: bool = True, bias: bool = False, ddof: Any = None, fweights: Any = None, aweights: Array = None, *, dtype: Any = None
 ) -> Array:
     """Products of deviations from the means, summed and divided by the degrees of freedom."""
     if ddof is not None and ddof != int(ddof):

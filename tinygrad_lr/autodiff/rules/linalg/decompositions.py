@@ -267,9 +267,8 @@ def with_singular_values_values(h: Array, y: Array, d: Array, a: Array, hermitia
     (m, n), (u, s, vt) = rows_and_columns(a), np.linalg.svd(a, full_matrices=False, hermitian=hermitian)
     v = transposed(vt)
     inside = transposed(u) @ h @ v
-    along = (
-        np.linalg.diagonal(inside) * nan_where_undetermined(symmetric(inside), gaps(s)) * nan_where_undetermined(antisymmetric(inside), gaps_to_opposites(s))
-    )
+    along = np.linalg.diagonal(inside) * nan_where_undetermined(symmetric(inside), gaps(s))
+    along = along * nan_where_undetermined(antisymmetric(inside), gaps_to_opposites(s))
     if m != n:
         along = along * nan_where_undetermined(orthogonal_part(h @ v, u) if m > n else orthogonal_part(transposed(h) @ u, v), gaps_to_zero(s))
     return along

@@ -269,7 +269,5 @@ COMPOSITES.update({
     np.linalg.multi_dot:     multi_dot,
     np.linalg.matrix_power:  matrix_power,
 })
-PUBLIC.update({
-    chain:  np.linalg.multi_dot,
-})
+PUBLIC[chain] = np.linalg.multi_dot
 # fmt: on
