@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lr.autodiff.tensor import Tensor, new_tensor
-from tinygrad_lr.nn.module import Module, Parameter, arrays_of, inside, plain, rebind, unfit
+from tinygrad_lr.nn.module import Module, Parameter, arrays_of, held_arrays, inside, mismatches, operands, rebind
 
 
 def functional_call(model: Module, arrays_by_path: Mapping[str, Any], /, *inputs: Any, **named: Any) -> Any:
@@ -57,8 +57,8 @@ def functional_call(model: Module, arrays_by_path: Mapping[str, Any], /, *inputs
     """
     if not isinstance(arrays_by_path, Mapping):
         raise TypeError(f"functional_call takes arrays by path, as model.state_dict() returns them, got {type(arrays_by_path).__name__}")
-    arrays = plain(arrays_by_path)
-    problems = unfit(arrays_of(model), arrays, whole=False)
+    arrays = operands(arrays_by_path)
+    problems = mismatches(arrays_of(model), arrays, whole=False)
     if problems:
         raise ValueError(f"functional_call got arrays that do not fit {type(model).__name__}: " + "; ".join(problems))
     return substitute(model, arrays)(*inputs, **named)
@@ -83,7 +83,10 @@ def substitute(model: Module, arrays: Mapping[str, Any], still: bool = False) ->
             f"other arrays are set in a copy of the model, and this {type(model).__name__} holds what cannot be copied ({error}): "
             f"give the class of what holds it a __deepcopy__"
         ) from error
-    rebind(changed, {path: a if isinstance(a, Tensor) else np.array(a) if isinstance(a, np.ndarray) else a for path, a in arrays.items()})
+    rebind(
+        (held for _, held in held_arrays(changed)),
+        {path: a if isinstance(a, Tensor) else np.array(a) if isinstance(a, np.ndarray) else a for path, a in arrays.items()},
+    )
     return changed
 
 

@@ -24,7 +24,7 @@ import numpy as np
 
 from tinygrad_lr.autodiff.text import quoted, shortened, shown
 from tinygrad_lr.nn.layers import Dense, ReLU, Sequential, Sigmoid, Tanh
-from tinygrad_lr.nn.module import Module, arrays_of, joined, unfit
+from tinygrad_lr.nn.module import Module, arrays_of, dotted, mismatches
 
 PLAIN_LAYERS: dict[str, type[Module]] = {"Sigmoid": Sigmoid, "Tanh": Tanh, "ReLU": ReLU}
 LAYERS = {"Sequential": Sequential, "Dense": Dense, **PLAIN_LAYERS}
@@ -150,7 +150,7 @@ def loaded(path: str | Path, into: Module | None) -> Module:
             arrays = {name: array_of(file, header) for name, header in headers_of(file, size).items()}
         structure, made = structure_in(arrays.pop("structure", None))
         state = {name.removeprefix("state."): value for name, value in arrays.items()}
-        problems = [] if made is None else unfit(arrays_of(made), state)
+        problems = [] if made is None else mismatches(arrays_of(made), state)
         if problems:
             raise ValueError("its arrays do not fit its layers: " + "; ".join(problems))
     except (ValueError, BadZipFile, NotImplementedError, EOFError, RecursionError, OverflowError, struct.error, Warning) as error:
@@ -223,7 +223,7 @@ def check_rebuilds(structure: dict[str, Any], state: dict[str, np.ndarray[Any, A
     again = arrays_of(built(structure))
     if again.keys() - state.keys():
         raise ValueError("layers of the model share parameters, which the file could not say: write model.state_dict() with numpy.savez instead")
-    problems = unfit(again, state)
+    problems = mismatches(again, state)
     for path, thing in again.items():
         if thing.dtype != state[path].dtype:
             problems.append(f"{path!r} is {state[path].dtype}, its layer {thing.dtype}")
@@ -237,7 +237,7 @@ def kinds_in(structure: dict[str, Any], path: str = "") -> dict[str, str]:
         return dict(structure["modules"])
     kinds = {path: structure["layer"]}
     for name, inner in structure.get("layers", ()):
-        kinds.update(kinds_in(inner, joined(path, name)))
+        kinds.update(kinds_in(inner, dotted(path, name)))
     return kinds
 
 
