@@ -12,7 +12,7 @@ import tinygrad_lr as tg
 from tinygrad_lr import nn
 from tinygrad_lr.check.gradcheck import GradientError, gradcheck
 from tinygrad_lr.check.gradcheck.differences import EPS, Line
-from tinygrad_lr.check.gradcheck.subject import rounding
+from tinygrad_lr.check.gradcheck.function import rounding
 
 
 def report_on(fn, *inputs, **options):

@@ -11,9 +11,9 @@ import numpy as np
 from tinygrad_lr.autodiff.graph import Node
 from tinygrad_lr.autodiff.rules.registry import RULES, Aside, Function, public_name
 from tinygrad_lr.check.gradcheck.differences import Floats
+from tinygrad_lr.check.gradcheck.function import CheckedFunction, pulled, visited
 from tinygrad_lr.check.gradcheck.report import Row
 from tinygrad_lr.check.gradcheck.search import relative_error
-from tinygrad_lr.check.gradcheck.subject import Subject, pulled, visited
 
 FUNCTIONS = 50  # of a graph, whose rules are checked one by one when a gradient is wrong
 
@@ -33,7 +33,7 @@ class Causes:
 
     Parameters
     ----------
-    subject : Subject
+    function : CheckedFunction
     seeds : list
         What the answers, and then the gradients, were weighted with.
 
@@ -47,9 +47,9 @@ class Causes:
         What was found.
     """
 
-    def __init__(self, subject: Subject, seeds: list[list[Any]]) -> None:
-        self.subject, self.seeds = subject, seeds
-        self.outputs, self.variables = subject.graph(subject.xs)  # one graph for all questions, so that a noisy function gives the same answers
+    def __init__(self, function: CheckedFunction, seeds: list[list[Any]]) -> None:
+        self.function, self.seeds = function, seeds
+        self.outputs, self.variables = function.graph(function.xs)  # one graph for all questions, so that a noisy function gives the same answers
         self.once = self.with_weights(1.0)
         self.crooked: set[str] = set()  # inputs whose gradients do not grow with the incoming one
         self.faulty: list[Use] = []
@@ -63,8 +63,8 @@ class Causes:
 
     def proportional(self, rows: list[Row]) -> list[Row]:
         """A gradient must grow with the incoming one. Where it does not, it is wrong even if its numbers happen to be right."""
-        twice = dict(zip(self.subject.names, self.with_weights(2.0)))
-        for name, once in zip(self.subject.names, self.once):
+        twice = dict(zip(self.function.names, self.with_weights(2.0)))
+        for name, once in zip(self.function.names, self.once):
             if not same(twice[name], 2 * once):
                 self.crooked.add(name)
                 how = "depend on" if same(twice[name], once) else "grow with"
@@ -87,7 +87,7 @@ class Causes:
             if judge:
                 self.examine(judge)
             self.notes += [f"at fault: the rule of {public_name(use.func)} for its argument {use.argument}" for use in self.faulty]
-        users = {name: list(uses(self.outputs, x.node)) for name, x in zip(self.subject.names, self.variables)}
+        users = {name: list(uses(self.outputs, x.node)) for name, x in zip(self.function.names, self.variables)}
 
         def with_op(row: Row) -> Row:
             behind = self.faulty if row.verdict == "wrong" and self.faulty else users[row.path]
@@ -98,13 +98,13 @@ class Causes:
 
     def partial(self, wrong: set[str]) -> list[str]:
         """Whether a gradient sees only the first or the last of the slices of an answer that it should sum over."""
-        suspects = [(name, once) for name, once in zip(self.subject.names, self.once) if name in wrong - self.crooked and np.any(once)]
+        suspects = [(name, once) for name, once in zip(self.function.names, self.once) if name in wrong - self.crooked and np.any(once)]
         notes = []
         for number, y in enumerate(self.outputs if suspects and len(self.seeds) == 1 else ()):
             for axis, n in enumerate(np.shape(y)):
                 for seen, which in ((0, "first"), (n - 1, "last")) if n > 1 else ():
                     others = np.where(np.arange(n) == seen, 1.0, 2.0).reshape([n if i == axis else 1 for i in range(np.ndim(y))])
-                    changed = dict(zip(self.subject.names, self.with_weights(others, number)))
+                    changed = dict(zip(self.function.names, self.with_weights(others, number)))
                     notes += [
                         f"{name}: only the {which} slice of the answer along axis {axis} counts: the sum over that broadcast axis is missing"
                         for name, once in suspects

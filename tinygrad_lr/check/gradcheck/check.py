@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lr.check.gradcheck.orders import Options, checked
+from tinygrad_lr.check.gradcheck.function import CheckedFunction
+from tinygrad_lr.check.gradcheck.orders import Options, report_on
 from tinygrad_lr.check.gradcheck.report import GradientError, Report
-from tinygrad_lr.check.gradcheck.subject import Subject
 
 
 def gradcheck(
@@ -108,7 +108,7 @@ def gradcheck(
     if not inputs:
         raise TypeError("gradcheck(fn, *inputs) needs at least one input: the point at which to check")
     options = Options.of(rtol, atol, rng, mode, order)
-    report = checked(Subject(fn, inputs), gradient, order, options)
+    report = report_on(CheckedFunction(fn, inputs), gradient, order, options)
     if raise_error and not report:
         raise GradientError(report)
     return report

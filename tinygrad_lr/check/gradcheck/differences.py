@@ -35,7 +35,7 @@ def next_step(size: float) -> float:
     return float(2.0 ** np.ceil(np.log2(size)))
 
 
-def number(y: Any) -> float:
+def scalar(y: Any) -> float:
     """A function's answer, which may be a tracked Tensor."""
     return float(y.item() if hasattr(y, "item") else y)
 
@@ -71,7 +71,7 @@ def central_differences(fn: Callable[[Floats], Any], x: Any) -> Floats:
         above, below = x.copy(), x.copy()
         above[i] += h
         below[i] -= h
-        gradient[i] = (number(fn(above)) - number(fn(below))) / (above[i] - below[i])
+        gradient[i] = (scalar(fn(above)) - scalar(fn(below))) / (above[i] - below[i])
     return gradient
 
 

@@ -20,9 +20,9 @@ from tinygrad_lr.check.gradcheck.causes import Causes
 from tinygrad_lr.check.gradcheck.diagnosis import Misshapen, about_elements, common_factor, misshapen, one_triangle, recognised, worst_places
 from tinygrad_lr.check.gradcheck.differences import ROUNDED, Floats
 from tinygrad_lr.check.gradcheck.estimates import NOISY
+from tinygrad_lr.check.gradcheck.function import CheckedFunction, RuleError, differing, flattened, rounding
 from tinygrad_lr.check.gradcheck.report import Report, Row
 from tinygrad_lr.check.gradcheck.search import Finding, Gradient, Problem, Search, Tolerance, relative_error, search
-from tinygrad_lr.check.gradcheck.subject import RuleError, Subject, differing, joined, rounding
 
 RTOL = 1e-6
 RTOL_OF_FLOAT32 = 1e-3  # how far a gradient in float32 may be from the same in float64
@@ -55,42 +55,42 @@ class Options(NamedTuple):
         return Tolerance(RTOL if self.rtol is None else self.rtol, self.atol)
 
 
-def checked(subject: Subject, gradient: Callable[..., Any] | None, order: int, options: Options) -> Report:
-    """The report on a subject, at every order."""
+def report_on(function: CheckedFunction, gradient: Callable[..., Any] | None, order: int, options: Options) -> Report:
+    """The report on a function, at every order."""
     by_autodiff = gradient is None
-    answers = subject.answers
-    if not np.all(np.isfinite(joined(answers))):
+    answers = function.answers
+    if not np.all(np.isfinite(flattened(answers))):
         raise ValueError("gradcheck() needs a point at which the function is finite")
-    if not by_autodiff and joined(answers).size != 1:
-        raise ValueError(f"a gradient belongs to a function that gives a single number, this one gives {joined(answers).size}: sum them in fn")
-    if message := subject.unsteady():
-        return unchecked(subject, message)
+    if not by_autodiff and flattened(answers).size != 1:
+        raise ValueError(f"a gradient belongs to a function that gives a single number, this one gives {flattened(answers).size}: sum them in fn")
+    if message := function.unsteady():
+        return unchecked(function, message)
     copied = "it was checked on copies, but a second call with the same array would start from what the first has left"
-    written = [f"fn changes its input {name} in place: {copied}" for name in subject.written()]
-    seeds = [[np.ones(np.shape(y)) if joined(answers).size == 1 else spread(options.rng, np.shape(y)) for y in answers]]
+    written = [f"fn changes its input {name} in place: {copied}" for name in function.written()]
+    seeds = [[np.ones(np.shape(y)) if flattened(answers).size == 1 else random_weights(options.rng, np.shape(y)) for y in answers]]
     rows: list[Row] = []
     notes: list[str] = []
     for level in range(1, order + 1 if by_autodiff else 2):
         if level > 1:
-            seeds = [*seeds, [spread(options.rng, x.shape) * units(x) for x in subject.xs]]
-        check = Check(subject, gradient, seeds, options, kinks={(row.path, row.index) for row in rows if row.verdict == "kink"})
+            seeds = [*seeds, [random_weights(options.rng, x.shape) * units(x) for x in function.xs]]
+        check = Check(function, gradient, seeds, options, kinks={(row.path, row.index) for row in rows if row.verdict == "kink"})
         found = check.rows()
-        if any(row.verdict != "ok" for row in found) and (message := subject.unsteady() or check.unsteady()):
-            return unchecked(subject, message)  # it changes only now and then
+        if any(row.verdict != "ok" for row in found) and (message := function.unsteady() or check.unsteady()):
+            return unchecked(function, message)  # it changes only now and then
         rows += found
         notes += check.notes
         if any(row.verdict in ("wrong", "unchecked") for row in found):
             break  # derivatives of what is wrong tell nothing
-    return Report(tuple(rows), tuple(dict.fromkeys([*written, *notes])), subject.evaluations)
+    return Report(tuple(rows), tuple(dict.fromkeys([*written, *notes])), function.evaluations)
 
 
-def unchecked(subject: Subject, message: str) -> Report:
+def unchecked(function: CheckedFunction, message: str) -> Report:
     """The report on a function that cannot be checked."""
-    rows = [Row(name, x.shape, (), 1, np.nan, np.nan, np.nan, "unchecked") for name, x in zip(subject.names, subject.xs)]
-    return Report(tuple(rows), (message,), subject.evaluations)
+    rows = [Row(name, x.shape, (), 1, np.nan, np.nan, np.nan, "unchecked") for name, x in zip(function.names, function.xs)]
+    return Report(tuple(rows), (message,), function.evaluations)
 
 
-def spread(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
+def random_weights(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
     """Random weights that are neither small nor equal."""
     weights: Floats = rng.uniform(0.5, 1.5, shape) * rng.choice((-1.0, 1.0), shape)
     return weights
@@ -103,7 +103,7 @@ def units(x: Floats) -> float:
 
 
 class Check:
-    """The check of a subject's gradient at one order.
+    """The check of a function's gradient at one order.
 
     The gradient of order n is that of the function that gives the derivatives of order n - 1, its answers
     weighted with the last of ``seeds``.
@@ -111,13 +111,13 @@ class Check:
 
     def __init__(
         self,
-        subject: Subject,
+        function: CheckedFunction,
         gradient: Callable[..., Any] | None,
         seeds: list[list[Any]],
         options: Options,
         kinks: Collection[tuple[str, tuple[int, ...]]] = (),
     ) -> None:
-        self.subject, self.gradient, self.seeds, self.options = subject, gradient, seeds, options
+        self.function, self.gradient, self.seeds, self.options = function, gradient, seeds, options
         self.order = len(seeds)
         self.kinks = kinks  # of lower orders, by input and element: there the gradient jumps
         self.bent = False  # whether a slope was seen to change at the point
@@ -128,42 +128,42 @@ class Check:
     def values(self, xs: list[Any]) -> Floats:
         """What is differentiated, in a row."""
         if self.order == 1:
-            return self.subject.values(xs)
-        return joined(self.subject.derivatives(xs, self.seeds[:-1]))
+            return self.function.values(xs)
+        return flattened(self.function.derivatives(xs, self.seeds[:-1]))
 
     def gradients(self, xs: list[Any]) -> list[Floats | None]:
         """The gradient in question."""
         if self.gradient is None:
-            return list(self.subject.seeded(xs, self.seeds))
-        found = self.gradient(*self.subject.tree([np.array(x) for x in xs]))
+            return list(self.function.seeded(xs, self.seeds))
+        found = self.gradient(*self.function.tree([np.array(x) for x in xs]))
         parts = leaves(found)
         if len(parts) != len(xs):
-            raise ValueError(f"gradient() must give one array per input: {len(xs)} ({', '.join(self.subject.names)}), got {len(parts)}")
+            raise ValueError(f"gradient() must give one array per input: {len(xs)} ({', '.join(self.function.names)}), got {len(parts)}")
         return [None if g is None else np.asarray(g.data if isinstance(g, Tensor) else g) for g in parts]
 
     def unsteady(self) -> str:
         """How another call of one's own gradient differs from the first; empty if it does not."""
         if self.gradient is None:
             return ""
-        first, again = (joined([g for g in self.gradients(self.subject.given) if g is not None]) for _ in range(2))
+        first, again = (flattened([g for g in self.gradients(self.function.given) if g is not None]) for _ in range(2))
         return differing("gradient", first, again)
 
     def problem(self, xs: list[Floats], exact: list[Floats | None]) -> tuple[Problem, list[Misshapen | None]]:
         """The problem at a point with its gradient, and for each input whether that has another shape."""
-        answers = (self.subject.answers if xs is self.subject.xs else self.subject.call(xs)) if self.order == 1 else [self.values(xs)]
+        answers = (self.function.answers if xs is self.function.xs else self.function.call(xs)) if self.order == 1 else [self.values(xs)]
         eps = max(float(np.finfo(np.asarray(getattr(y, "data", y)).dtype).eps) for y in answers)
         faults = [None if g is None or g.shape == x.shape else misshapen(g, x.shape) for x, g in zip(xs, exact)]
         found = [g if fault is None else fault.mended for g, fault in zip(exact, faults)]
         mended: list[Floats] = [np.zeros(x.shape) if g is None else g.astype(np.float64) for x, g in zip(xs, found)]
-        weights = joined([np.asarray(w) for w in self.seeds[-1]])
+        weights = flattened([np.asarray(w) for w in self.seeds[-1]])
         inside = functools.cache(lambda: self.inside(xs))
         blur, slope = functools.partial(self.blur, xs), functools.partial(self.slope, xs)
-        return Problem(self.order, self.subject.names, xs, mended, self.values, weights, joined(answers), eps, inside, blur, slope), faults
+        return Problem(self.order, self.function.names, xs, mended, self.values, weights, flattened(answers), eps, inside, blur, slope), faults
 
     def inside(self, xs: list[Floats]) -> float:
         """What rounding does to the weighted values, seen from inside; 0 where autodiff cannot look into the function."""
         try:
-            return rounding(self.subject.derivatives(xs, self.seeds[:-1], create_graph=True) if self.order > 1 else self.subject.graph(xs)[0], self.seeds[-1])
+            return rounding(self.function.derivatives(xs, self.seeds[:-1], create_graph=True) if self.order > 1 else self.function.graph(xs)[0], self.seeds[-1])
         except Exception:  # whatever a function does with Tensors, or its rules with those of a second order
             return 0.0
 
@@ -171,9 +171,9 @@ class Check:
         """What rounding does to the gradient in question of input k along a direction; 0 as above."""
         try:
             if self.gradient is None:
-                found: list[Any] = self.subject.derivatives(xs, self.seeds, create_graph=True)
+                found: list[Any] = self.function.derivatives(xs, self.seeds, create_graph=True)
             else:
-                found, _ = self.subject.graph_of(self.gradient, xs)
+                found, _ = self.function.graph_of(self.gradient, xs)
             return rounding([found[k]], [direction])
         except Exception:
             return 0.0
@@ -192,14 +192,14 @@ class Check:
     def rows(self) -> list[Row]:
         """One row per input, or one per wrong element."""
         try:
-            given = self.gradients(self.subject.given)
-            double = all(x.dtype == np.float64 for x in self.subject.given)
-            problem, faults = self.problem(self.subject.xs, given if double else self.gradients(self.subject.xs))
+            given = self.gradients(self.function.given)
+            double = all(x.dtype == np.float64 for x in self.function.given)
+            problem, faults = self.problem(self.function.xs, given if double else self.gradients(self.function.xs))
         except RuleError as error:
             self.notes.append(str(error))
-            if len(self.subject.xs) == 1:
-                return [Row(self.subject.names[0], self.subject.xs[0].shape, (), self.order, np.nan, np.nan, np.nan, "wrong", "of another shape")]
-            return [row for k in range(len(self.subject.xs)) for row in self.rows_alone(k)]
+            if len(self.function.xs) == 1:
+                return [Row(self.function.names[0], self.function.xs[0].shape, (), self.order, np.nan, np.nan, np.nan, "wrong", "of another shape")]
+            return [row for k in range(len(self.function.xs)) for row in self.rows_alone(k)]
         rows = []
         for k, fault in enumerate(faults):
             mine = given[k]
@@ -215,12 +215,12 @@ class Check:
 
     def rows_alone(self, k: int) -> list[Row]:
         """Rows of one input, the others held fast: some gradient has a shape that stops autodiff."""
-        others = self.subject.xs
+        others = self.function.xs
 
         def alone(x: Any) -> Any:
-            return self.subject.fn(*self.subject.tree([*others[:k], x, *others[k + 1 :]]))
+            return self.function.fn(*self.function.tree([*others[:k], x, *others[k + 1 :]]))
 
-        return list(checked(Subject(alone, (self.subject.given[k],), [self.subject.names[k]]), None, 1, self.options).rows)
+        return list(report_on(CheckedFunction(alone, (self.function.given[k],), [self.function.names[k]]), None, 1, self.options).rows)
 
     def rows_of(self, problem: Problem, k: int) -> list[Row]:
         """What the search finds about one input's gradient."""
@@ -301,7 +301,7 @@ class Check:
 
     def sizes(self) -> set[int]:
         """All sizes and lengths of inputs and answers."""
-        arrays = [*self.subject.xs, *self.subject.answers]
+        arrays = [*self.function.xs, *self.function.answers]
         return {n for a in arrays for n in (np.size(a), *np.shape(a))}
 
     def rows_of_all(self, gradient: Gradient) -> list[Row]:
@@ -321,7 +321,7 @@ class Check:
         Gives the rows of what is wrong there, and whether nothing hides errors there.
         """
         xs = list(problem.inputs)
-        xs[k] = xs[k] + NUDGE * units(xs[k]) * spread(self.options.rng, xs[k].shape)
+        xs[k] = xs[k] + NUDGE * units(xs[k]) * random_weights(self.options.rng, xs[k].shape)
         try:
             with np.errstate(all="ignore"):
                 beside, _ = self.problem(xs, self.gradients(xs))
@@ -353,16 +353,16 @@ class Check:
         """The rows of autodiff's gradient, with what its graph tells."""
 
         def judge(fn: Callable[..., Any], inputs: tuple[Any, ...], names: list[str]) -> list[Row]:
-            part = Subject(fn, inputs, names)
-            if not np.all(np.isfinite(joined(part.answers))):
+            part = CheckedFunction(fn, inputs, names)
+            if not np.all(np.isfinite(flattened(part.answers))):
                 return []
-            return list(checked(part, None, self.order, self.options._replace(blame=False, mode="fast")).rows)
+            return list(report_on(part, None, self.order, self.options._replace(blame=False, mode="fast")).rows)
 
-        causes = Causes(self.subject, self.seeds)
+        causes = Causes(self.function, self.seeds)
         rows = causes.proportional(rows)
         rows = causes.attributed(rows, judge if self.options.blame else None, self.options.equation)
         if self.options.blame and not causes.faulty:
-            rows = [row for k, name in enumerate(self.subject.names) for row in self.excused([r for r in rows if r.path == name], causes, problem, k)]
+            rows = [row for k, name in enumerate(self.function.names) for row in self.excused([r for r in rows if r.path == name], causes, problem, k)]
         self.notes += causes.notes
         return rows
 
@@ -389,7 +389,7 @@ class Check:
         """Whether the gradient of an input is another one from point to point right around here, as where equals are sorted."""
         xs, found = list(problem.inputs), []
         for _ in range(NEIGHBOURS):
-            xs[k] = problem.inputs[k] + AROUND * units(problem.inputs[k]) * spread(self.options.rng, xs[k].shape)
+            xs[k] = problem.inputs[k] + AROUND * units(problem.inputs[k]) * random_weights(self.options.rng, xs[k].shape)
             try:
                 with np.errstate(all="ignore"):
                     found.append(np.asarray(self.gradients(xs)[k]))
@@ -401,7 +401,7 @@ class Check:
     def with_autodiffs(self, rows: list[Row]) -> list[Row]:
         """Rows of one's own gradient, which at a kink is as right as autodiff's if it is the same."""
         try:
-            theirs = Check(self.subject, None, self.seeds, self.options).rows()
+            theirs = Check(self.function, None, self.seeds, self.options).rows()
         except Exception:  # autodiff need not be able to follow fn
             return rows
         verdicts = {(row.path, row.index): row for row in theirs if row.verdict == "kink"}

@@ -24,7 +24,7 @@ class RuleError(ValueError):
     """A backward pass that failed although the function itself works: some rule gives the wrong shape."""
 
 
-class Subject:
+class CheckedFunction:
     """A function of nested structures as a function of a list of arrays, whose answers stand in a row.
 
     Parameters
@@ -90,7 +90,7 @@ class Subject:
 
     def unsteady(self) -> str:
         """How another call at the same point differs from the first; empty if it does not."""
-        return differing("fn", joined(self.answers), joined(self.call(self.xs)))
+        return differing("fn", flattened(self.answers), flattened(self.call(self.xs)))
 
     def written(self) -> list[str]:
         """The names of the inputs that the last call, which was at `xs`, changed in place."""
@@ -101,7 +101,7 @@ class Subject:
 
     def values(self, xs: list[Any]) -> Floats:
         """The answers in a row."""
-        return joined(self.call(xs))
+        return flattened(self.call(xs))
 
     def seeded(self, xs: list[Any], seeds: Sequence[Sequence[Any]]) -> list[Floats]:
         """`derivatives` as plain arrays."""
@@ -208,7 +208,7 @@ def floating(answer: Any) -> list[Any]:
     return found
 
 
-def joined(answers: list[Any]) -> Floats:
+def flattened(answers: list[Any]) -> Floats:
     """Arrays or Tensors as one flat float64 (or complex) array."""
     flat = [np.asarray(y.data if isinstance(y, Tensor) else y).ravel() for y in answers]
     numbers = np.concatenate(flat)
