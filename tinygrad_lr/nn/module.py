@@ -314,21 +314,12 @@ def title_of(module: Module) -> str:
 
 
 class Held(NamedTuple):
-    """An array of a model, and the attribute that holds it: by itself, or in a list, tuple or dict.
-
-    Attributes
-    ----------
-    array : Parameter, or buffer
-    module : Module
-        Whose attribute it is.
-    attribute, path : str
-        The name of the attribute, and its path in the model.
-    """
+    """A parameter or buffer, and the attribute that holds it: by itself, or in a list, tuple or dict."""
 
     array: Array
     module: Module
     attribute: str
-    path: str
+    path: str  # of the attribute
 
 
 def held_arrays(model: Module) -> Iterator[tuple[str, Held]]:

@@ -11,27 +11,17 @@ from tinygrad_lr.autodiff.trees import leaves
 
 
 class Row(NamedTuple):
-    """One module: its path and repr, the shapes it returned, and its own parameters, not those of its parts.
-
-    Attributes
-    ----------
-    parameters, trainable, parameter_bytes : int
-        How many numbers its parameters hold, how many of these require gradients, and their memory.
-    output_bytes, calls : int
-        The memory of its results, and how often it was called.
-    has_parts : bool
-        Whether it is made of other modules, whose results are listed too.
-    """
+    """One module, with its own parameters but not those of its parts."""
 
     path: str
-    layer: str
-    shapes: tuple[tuple[int, ...], ...]
-    parameters: int
-    trainable: int
+    layer: str  # its repr
+    shapes: tuple[tuple[int, ...], ...]  # of its results
+    parameters: int  # how many numbers
+    trainable: int  # how many of these require gradients
     parameter_bytes: int
     output_bytes: int
     calls: int
-    has_parts: bool
+    has_parts: bool  # whether it is made of other modules, whose results are listed too
 
     @classmethod
     def of(cls, path: str, layer: str, own: Collection[Tensor], results: list[object], has_parts: bool) -> Self:

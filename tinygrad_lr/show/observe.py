@@ -47,43 +47,19 @@ class Variable(NamedTuple):
 
 
 class Observed(Node):
-    """A node that knows where it was made, and keeps its numbers when a backward pass frees them.
-
-    Attributes
-    ----------
-    modules : tuple of Module
-        The modules being called at the time, outermost first.
-    calls : tuple of (int, int)
-        What tells each of these calls from others: the age of the first node in it, and its height on the stack.
-    line : Line or None
-        The innermost line of code outside this package.
-    inside : tuple of int
-        For each positional argument how many of ``modules`` it belongs to; fewer than all for an array
-        that was handed in from outside.
-    seen : tuple
-        The positional arguments and, last, the answer.
-    variables : tuple of (Variable or None)
-        For each positional argument the variable that held it, if it was not computed.
-    variable : Variable or None
-        The one that held the answer.
-    rank : int
-        How well ``variable`` fits: one of the frames where the answer was computed, the innermost first, before one
-        that it was handed to later, the outermost first.
-    counts : dict of str to int
-        The whole numbers among the variables at the time, the innermost first: the counters of loops are among them.
-    """
+    """A node that knows where it was made, and keeps its numbers when a backward pass frees them."""
 
     __slots__ = ("modules", "calls", "line", "inside", "seen", "variables", "variable", "rank", "counts")
 
-    modules: tuple[Module, ...]
-    calls: tuple[tuple[int, int], ...]
-    line: Line | None
-    inside: tuple[int, ...]
-    seen: tuple[Array, ...]
-    variables: tuple[Variable | None, ...]
-    variable: Variable | None
-    rank: int
-    counts: dict[str, int]
+    modules: tuple[Module, ...]  # that are being called at the time, outermost first
+    calls: tuple[tuple[int, int], ...]  # what identifies each of these calls: the age of the first node in it, and its height on the stack
+    line: Line | None  # the innermost line of code outside this package
+    inside: tuple[int, ...]  # for each positional argument how many of the modules it belongs to; fewer than all if it was passed in from outside
+    seen: tuple[Array, ...]  # the positional arguments and, last, the result
+    variables: tuple[Variable | None, ...]  # for each positional argument the variable that held it, if it was not computed
+    variable: Variable | None  # the one that held the result
+    rank: int  # how well `variable` fits: frames where the result was computed, innermost first, come before those that it was returned to, outermost first
+    counts: dict[str, int]  # the whole numbers among the variables at the time, the innermost first: loop counters are among them
 
 
 @contextmanager
@@ -114,26 +90,13 @@ def observe() -> Iterator[None]:
 
 
 class Seen(NamedTuple):
-    """A frame of the user's code, or one in which a module is called.
-
-    Attributes
-    ----------
-    frame : frame
-    height : int
-        Its place on the stack, counted from the outermost of these frames.
-    since : int
-        The age of the first node that was made in it.
-    module : Module or None
-        The module that is called; for user code the one whose method it is, or that calls it.
-    inputs : tuple or None
-        What the module is called with; None for user code.
-    """
+    """A frame of user code, or one in which a module is called."""
 
     frame: FrameType
-    height: int
-    since: int
-    module: Module | None
-    inputs: tuple[object, ...] | None
+    height: int  # counted from the outermost of these frames
+    since: int  # the age of the first node that was made in it
+    module: Module | None  # that is called; for user code the one whose method it is, or that calls it
+    inputs: tuple[object, ...] | None  # what the module is called with; None for user code
 
 
 class Observer:

@@ -31,48 +31,38 @@ def gradcheck(
     Parameters
     ----------
     fn : callable
-        The checked function, of arrays or Tensors. Its result may be any nested structure; the floating numbers in it
-        are summed with random weights, so that one gradient stands for all of them.
+        The checked function. Its result may be any nested structure; the floating numbers in it are summed with random weights.
     *inputs : array_like, or nested tuples, lists and dicts of them
-        The point at which to check, in float64 or float32. Copies are passed to ``fn``; the report says if it writes into them.
+        The point at which to check, in float64 or float32. ``fn`` gets copies; the report says if it writes into them.
     gradient : callable, optional
-        A gradient to check in place of autodiff's, at order 1: called with the inputs, it returns one array or a tuple
-        with one per input (None if there is nothing to check). ``fn`` must then return a single number.
+        Checked in place of autodiff's, at order 1, if ``fn`` returns a single number: returns an array, or one per input (None: not checked).
     order : int
         How many orders to check. Order 2 is the gradient of <gradient, v> with random v.
     rtol, atol : float, optional
-        An element may be off by ``atol + rtol * |element|`` beyond the uncertainty of the differences; 1e-6 and 0 by
-        default. Gradients in float32 may differ from those in float64 by ``max(rtol, 1e-3)``.
+        An element may be off by ``atol + rtol * |element|`` beyond the error of the differences; by default 1e-6 (float32: 1e-3) and 0.
     rng : numpy.random.Generator or int, optional
         For directions and weights; an int is a seed. By default they are the same on every run.
     raise_error : bool
         Whether to raise an error if something is wrong, or only to report it.
     mode : {"fast", "full"}
-        "fast" takes about ten evaluations of ``fn`` per input whatever its size, and cannot see errors below some 4e-6
-        of the norm of an input's gradient; "full" compares every element.
+        "fast" evaluates ``fn`` about ten times per input, and cannot see errors below 4e-6 of the gradient's norm; "full" compares all elements.
 
     Returns
     -------
     Report
-        True as a boolean if nothing is wrong and all could be checked. ``rows`` holds the wrong elements (or one row
-        per input and order); printed, it is a table under a sentence.
+        True as a boolean if nothing is wrong and all could be checked; printed, a table of the wrong elements.
 
     Raises
     ------
     GradientError
-        An AssertionError with the report: a gradient is wrong, ``fn`` differs between two calls, or its slope is infinite.
-    TypeError
-        If an input is not floating, or ``fn`` returns no floating number.
-    ValueError
-        If ``fn`` is not finite at the inputs, or ``gradient`` does not fit.
+        If a gradient is wrong, or could not be checked; an AssertionError with the report.
+    TypeError, ValueError
+        If an input or result is not floating, ``fn`` is not finite at the inputs, or ``gradient`` does not fit.
 
     Examples
     --------
     >>> import numpy as np, tinygrad_lr as tg
-    >>> x = np.array([0.5, -1.0, 2.0])
-    >>> print(tg.gradcheck(np.tanh, x).sentence)
-    No gradient is wrong: 1 input, order 1 and 2.
-    >>> print(tg.gradcheck(lambda x: np.sum(x**2), x, gradient=lambda x: x * [2, 2, 1], raise_error=False))
+    >>> print(tg.gradcheck(lambda x: np.sum(x**2), np.array([0.5, -1.0, 2.0]), gradient=lambda x: x * [2, 2, 1], raise_error=False))
     The gradient is wrong: x[2].
     <BLANKLINE>
     element  shape  order  analytic  numeric  rel. error  verdict  note
@@ -81,8 +71,7 @@ def gradcheck(
     __tracebackhide__ = True  # pytest shows the caller's line and the table
     if not inputs:
         raise TypeError("gradcheck(fn, *inputs) needs at least one input: the point at which to check")
-    options = Options.of(rtol, atol, rng, mode, order)
-    report = report_on(CheckedFunction(fn, inputs), gradient, order, options)
+    report = report_on(CheckedFunction(fn, inputs), gradient, order, Options.of(rtol, atol, rng, mode, order))
     if raise_error and not report:
         raise GradientError(report)
     return report

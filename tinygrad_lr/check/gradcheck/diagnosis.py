@@ -150,20 +150,11 @@ def one_triangle(gradient: Gradient, line: Line) -> Finding | None:
 
 
 class Misshapen(NamedTuple):
-    """A gradient of another shape than its input.
-
-    Attributes
-    ----------
-    note : str
-    mended : array or None
-        The gradient in the input's shape, if a sum or another layout produces it.
-    part : array or None
-        One slice of it in the input's shape, without the sum.
-    """
+    """A gradient of another shape than its input."""
 
     note: str
-    mended: Floats | None
-    part: Floats | None
+    mended: Floats | None  # the gradient in the input's shape, if a sum or another layout produces it
+    part: Floats | None  # one slice of it in the input's shape, without the sum
 
 
 def misshapen(given: Floats, shape: tuple[int, ...]) -> Misshapen:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -79,28 +80,14 @@ def central_differences(fn: Callable[[Floats], Array], x: npt.ArrayLike) -> Floa
 
 
 class Quotient(NamedTuple):
-    """Difference quotients at one step.
+    """Difference quotients at one step."""
 
-    Attributes
-    ----------
-    step : float
-        In units of the direction.
-    residual : float
-        The central quotient minus the prediction.
-    noise : float
-        What rounding alone can do to the residual.
-    left, right : float
-        The one-sided quotients.
-    change : float
-        The norm of the change of all weighted results on the right, as a quotient.
-    """
-
-    step: float
-    residual: float
-    noise: float
-    left: float
+    step: float  # in units of the direction
+    residual: float  # the central quotient minus the prediction
+    noise: float  # what rounding alone can do to the residual
+    left: float  # the one-sided quotients
     right: float
-    change: float = 0.0
+    change: float = 0.0  # the norm of the change of all weighted results on the right, as a quotient
 
     @property
     def jump(self) -> float:
@@ -134,45 +121,25 @@ class Sides(NamedTuple):
         return min(self.left, self.right) - slack <= slope <= max(self.left, self.right) + slack
 
 
+@dataclass
 class Line:
-    """A function's weighted results along a direction, as a function of the step.
+    """A function's weighted results along a direction, as a function of the step."""
 
-    Parameters
-    ----------
-    values : callable
-        Returns all results of one input as a flat array; raises or returns nan where it is not defined.
-    weights : array
-        What the results are multiplied with before they are summed.
-    centre : array
-        ``values(x)``.
-    x, gradient, direction : array
-        The point, the gradient in question there, and where to go.
-    eps : float
-        The relative rounding error of a result.
-    inside : callable, optional
-        Returns what rounding inside the function can do to the weighted results, which may be small beside what they
-        were computed from.
-    """
+    values: Callable[[Array], Floats]  # all results of one input as a flat array; raises or returns nan where it is not defined
+    weights: Floats  # what the results are multiplied with before they are summed
+    centre: Floats  # the results at x
+    x: Floats
+    gradient: Floats  # the one in question
+    direction: Floats
+    eps: float  # the relative rounding error of a result
+    inside: Callable[[], float] = lambda: 0.0  # what rounding inside the function can do to the results, which may be small beside other numbers there
 
-    def __init__(
-        self,
-        values: Callable[[Array], Floats],
-        weights: Floats,
-        centre: Floats,
-        x: Floats,
-        gradient: Floats,
-        direction: Floats,
-        eps: float,
-        inside: Callable[[], float] = lambda: 0.0,
-    ) -> None:
-        self.values, self.weights, self.centre = values, weights, centre
-        self.x, self.gradient, self.direction, self.eps = x, gradient, direction, eps
-        self.inside = inside
+    def __post_init__(self) -> None:
         self.known: dict[float, Quotient] = {}
         self.floor = 0.0  # of the noise, times the step; 0 until `looked_inside`
-        self.predicted = float(np.sum(gradient * direction))
-        self.size = float(np.linalg.norm(weights * centre))
-        moved = np.abs(direction[direction != 0])
+        self.predicted = float(np.sum(self.gradient * self.direction))
+        self.size = float(np.linalg.norm(self.weights * self.centre))
+        moved = np.abs(self.direction[self.direction != 0])
         self.unit = float(2.0 ** np.floor(np.log2(np.median(moved)))) if moved.size else 1.0
 
     def looked_inside(self, quotient: Quotient) -> Quotient:

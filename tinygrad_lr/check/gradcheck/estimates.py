@@ -27,34 +27,16 @@ STEEPER = 1.5  # how much steeper each finer step is, at least, where a slope gr
 
 
 class Estimate(NamedTuple):
-    """What is known about a residual.
-
-    Attributes
-    ----------
-    residual, error : float
-        The best value, and how far off it may be.
-    step : float
-        Where it was measured.
-    quotients : tuple of Quotient
-        The finest step that could be trusted, and a coarser one.
-    noise : float
-        How much the results were seen to be off, relative to their size.
-    negligible : bool
-        Whether all that was seen is rounding beside what the function does a short way off.
-    unbounded : bool
-        Whether the slope grows without bound as the step shrinks: at a jump, or at an infinite slope.
-    rise : float
-        What the residual adds up to over the steps at which it was seen, as a part of the results.
-    """
+    """What is known about a residual."""
 
     residual: float
-    error: float
-    step: float
-    quotients: tuple[Quotient, Quotient]
-    noise: float = 0.0
-    negligible: bool = False
-    unbounded: bool = False
-    rise: float = 1.0
+    error: float  # how far the residual may be off
+    step: float  # where it was measured
+    quotients: tuple[Quotient, Quotient]  # at the finest step that could be trusted, and at a coarser one
+    noise: float = 0.0  # how much the results were seen to be off, relative to their size
+    negligible: bool = False  # whether all that was seen is rounding beside what the function does a short way off
+    unbounded: bool = False  # whether the slope grows without bound as the step shrinks: at a jump, or at an infinite slope
+    rise: float = 1.0  # what the residual adds up to over the steps at which it was seen, as a part of the results
 
     def exceeds(self, tolerance: float) -> bool:
         """Whether the residual is certainly larger than the tolerance."""

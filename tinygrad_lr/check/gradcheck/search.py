@@ -32,41 +32,19 @@ GAUSS = (  # points and weights of the five-point rule on [-1, 1], for an averag
 
 
 class Problem(NamedTuple):
-    """A function at a point, and the gradient in question there.
+    """A function at a point, and the gradient in question there."""
 
-    Attributes
-    ----------
-    order : int
-        What the function is: 1 for the user's own, 2 for its gradient.
-    names : list of str
-    inputs : list of float64 arrays
-    exact : list of float64 arrays
-        The gradient in question, computed in float64.
-    values : callable
-        ``values(inputs)`` returns all results as one flat array.
-    weights, centre : arrays
-        What the results are multiplied with before they are summed; the results at the inputs.
-    eps : float
-        The relative rounding error of a result.
-    inside : callable
-        ``inside()`` returns what rounding inside the function does to the weighted results.
-    blur : callable
-        ``blur(k, direction)`` returns what rounding does to the gradient in question of input k along a direction.
-    slope : callable
-        ``slope(k, x, direction)`` returns that gradient at another point x of input k, along a direction.
-    """
-
-    order: int
+    order: int  # of the gradient: at 1 the function is the user's own, at 2 it is its gradient
     names: list[str]
     inputs: list[Floats]
-    exact: list[Floats]
-    values: Callable[[Sequence[Array]], Floats]
-    weights: Floats
-    centre: Floats
-    eps: float
-    inside: Callable[[], float]
-    blur: Callable[[int, Floats], float]
-    slope: Callable[[int, Floats, Floats], float]
+    exact: list[Floats]  # the gradient in question, computed in float64
+    values: Callable[[Sequence[Array]], Floats]  # of inputs: all results as one flat array
+    weights: Floats  # what the results are multiplied with before they are summed
+    centre: Floats  # the results at the inputs
+    eps: float  # the relative rounding error of a result
+    inside: Callable[[], float]  # what rounding inside the function does to the weighted results
+    blur: Callable[[int, Floats], float]  # of k and a direction: what rounding does to the gradient of input k along it
+    slope: Callable[[int, Floats, Floats], float]  # of k, x and a direction: the gradient of input k at another point x, along the direction
 
 
 class Tolerance(NamedTuple):
@@ -77,30 +55,16 @@ class Tolerance(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """One element that was looked at.
+    """One element that was looked at."""
 
-    Attributes
-    ----------
-    i : int
-        Its index in the flat array; -1 for the array as a whole.
-    analytic, numeric : float
-    verdict : str
-    left, right : float
-        The one-sided slopes, at a kink.
-    floor : float
-        The slope below which rounding hides everything.
-    note : str
-        What else was seen.
-    """
-
-    i: int
+    i: int  # its index in the flat array; -1 for the array as a whole
     analytic: float
     numeric: float
     verdict: str
-    left: float = np.nan
+    left: float = np.nan  # the one-sided slopes, at a kink
     right: float = np.nan
-    floor: float = 0.0
-    note: str = ""
+    floor: float = 0.0  # the slope below which rounding hides everything
+    note: str = ""  # what else was seen
 
     @property
     def error(self) -> float:
@@ -343,32 +307,15 @@ class Jumps:
 
 
 class Search(NamedTuple):
-    """What a search found.
+    """What a search found."""
 
-    Attributes
-    ----------
-    estimates : pair of Estimate
-        The residuals of the whole gradient.
-    lines : pair of Line
-    mismatch : bool
-        Whether the gradient as a whole is off.
-    limited : bool
-        Whether it could not be measured precisely enough to tell.
-    findings : list of Finding
-        The elements that explain the mismatch, and those at a kink.
-    complete : bool
-        Whether they explain all of it.
-    bent : bool
-        Whether the slope changes at the point, along the first direction.
-    """
-
-    estimates: tuple[Estimate, Estimate]
+    estimates: tuple[Estimate, Estimate]  # of the residuals of the whole gradient
     lines: tuple[Line, Line]
-    mismatch: bool
-    limited: bool
-    findings: list[Finding]
-    complete: bool
-    bent: bool
+    mismatch: bool  # whether the gradient as a whole is off
+    limited: bool  # whether it could not be measured precisely enough to tell
+    findings: list[Finding]  # the elements that explain the mismatch, and those at a kink
+    complete: bool  # whether they explain all of it
+    bent: bool  # whether the slope changes at the point, along the first direction
 
 
 def search(gradient: Gradient, rng: np.random.Generator, explained: Callable[[Search], list[Finding]]) -> Search:
