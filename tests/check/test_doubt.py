@@ -12,7 +12,7 @@ import tinygrad_lr as tg
 from tinygrad_lr import nn
 from tinygrad_lr.check.gradcheck import GradientError, gradcheck
 from tinygrad_lr.check.gradcheck.differences import EPS, Line
-from tinygrad_lr.check.gradcheck.subject import rounding
+from tinygrad_lr.check.gradcheck.function import rounding
 
 
 def report_on(fn, *inputs, **options):
@@ -292,7 +292,7 @@ def test_dropout_with_a_live_generator_is_told():
         assert not report.ok
         assert verdicts(report) == {"unchecked"}
         assert report.sentence == "The gradient could not be checked: x."
-        assert "fn differs between two calls at the same point: it gives" in notes(report)
+        assert "fn differs between two calls at the same point: it returns" in notes(report)
         assert "make random generators from a seed inside" in notes(report)
 
 
@@ -326,7 +326,7 @@ def test_answers_of_changing_size_are_told():
         calls.append(1)
         return x[: len(calls)]
 
-    assert "it gives 1 numbers and then 2" in notes(report_on(fn, normal(7)))
+    assert "it returns 1 numbers and then 2" in notes(report_on(fn, normal(7)))
 
 
 def test_a_gradient_of_ones_own_that_changes_is_told():

@@ -308,7 +308,7 @@ def test_a_missing_sum_over_a_broadcast_axis():
         slice_of = tg.primitive(lambda x, b: x + b, lambda g, y, x, b: g, lambda g, y, x, b, part=part: g[part])
         report = report_on(lambda x, b, add=slice_of: add(x, b) ** 2, x, b)
         assert {row.path for row in report.wrong} == {"b"}
-        assert f"b: only the {which} slice of the answer along axis 0 counts: the sum over that broadcast axis is missing" in notes(report)
+        assert f"b: only the {which} slice of the result along axis 0 counts: the sum over that broadcast axis is missing" in notes(report)
     mean = tg.primitive(lambda x, b: x + b, lambda g, y, x, b: g, lambda g, y, x, b: g.mean(axis=0))
     assert "1/4 of the right one, and 4 is a size here" in notes(report_on(lambda x, b: mean(x, b) ** 2, x, b))
 
@@ -482,12 +482,12 @@ def test_the_same_on_every_run():
         (lambda: gradcheck(lambda n: n * 2.0, 3), TypeError, "n has dtype int64"),
         (lambda: gradcheck(lambda x, k: x * k, 1.0, 2), TypeError, r"k has dtype int64.*lambda x: fn\(x, k\)"),
         (lambda: gradcheck(np.sin, np.array([1 + 2j])), TypeError, "complex128"),
-        (lambda: gradcheck(np.argmax, np.ones(2)), TypeError, "gives floating numbers"),
+        (lambda: gradcheck(np.argmax, np.ones(2)), TypeError, "returns floating numbers, this one returned none"),
         (lambda: gradcheck(np.sin), TypeError, "at least one input"),
         (lambda: gradcheck(np.log, np.array([0.0]), order=1), ValueError, "finite"),
         (lambda: gradcheck(np.sin, 1.0, mode="slow"), ValueError, "'slow'"),
         (lambda: gradcheck(np.sin, 1.0, order=0), ValueError, "at least 1"),
-        (lambda: gradcheck(np.sin, np.ones(2), gradient=np.cos), ValueError, "single number, this one gives 2"),
+        (lambda: gradcheck(np.sin, np.ones(2), gradient=np.cos), ValueError, "single number, this one returns 2"),
         (lambda: gradcheck(np.multiply, 1.0, 2.0, gradient=lambda a, b: b), ValueError, r"one array per input: 2 \(x1, x2\), got 1"),
     ],
 )

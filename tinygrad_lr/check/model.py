@@ -15,9 +15,9 @@ from tinygrad_lr.autodiff.rules.registry import COMPOSITES, RULES, Function, loa
 from tinygrad_lr.autodiff.tensor import Tensor
 from tinygrad_lr.autodiff.text import shown
 from tinygrad_lr.check.gradcheck.check import gradcheck
-from tinygrad_lr.check.gradcheck.orders import Options, checked
+from tinygrad_lr.check.gradcheck.function import CheckedFunction
+from tinygrad_lr.check.gradcheck.orders import Options, report_on
 from tinygrad_lr.check.gradcheck.report import GradientError, Report
-from tinygrad_lr.check.gradcheck.subject import Subject
 from tinygrad_lr.nn.functional import substitute
 from tinygrad_lr.nn.layers import Dense, ReLU, Sequential, Sigmoid, Tanh
 from tinygrad_lr.nn.losses import BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
@@ -86,7 +86,7 @@ def gradcheck_model(
 
     inputs = tuple(p.data for p in named.values()) + ((x,) if moves else ())
     options = Options.of(rtol, atol, rng, mode, order)._replace(equation=equation)
-    report = checked(Subject(loss, inputs, [*map(shown, named), "input"]), None, order, options)
+    report = report_on(CheckedFunction(loss, inputs, [*map(shown, named), "input"]), None, order, options)
     if raise_error and not report:
         raise GradientError(report)
     return report

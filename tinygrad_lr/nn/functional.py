@@ -1,7 +1,7 @@
-"""A module called as a function of its arrays: other arrays or Tensors take the place of its own for one call.
+"""A module called as a function of its arrays: for one call other arrays or Tensors take the place of its own.
 
-The call is made on a copy of the model, which shares the parameters that are not replaced. So the model itself is
-never changed: nothing has to be restored after an error, and other threads may call it meanwhile.
+A copy of the model is called, which shares the parameters that are not replaced. So the model itself never
+changes: nothing has to be restored after an error, and other threads may call it meanwhile.
 """
 
 from __future__ import annotations
@@ -13,23 +13,24 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lr.autodiff.rules.registry import Array
 from tinygrad_lr.autodiff.tensor import Tensor, new_tensor
-from tinygrad_lr.nn.module import Module, Parameter, arrays_of, inside, plain, rebind, unfit
+from tinygrad_lr.nn.module import Module, Parameter, arrays_of, held_arrays, inside, mismatches, operands, rebind
 
 
-def functional_call(model: Module, arrays_by_path: Mapping[str, Any], /, *inputs: Any, **named: Any) -> Any:
+def functional_call(model: Module, arrays_by_path: Mapping[str, object], /, *inputs: object, **named: object) -> Any:
     """Call a model with other parameters and buffers, so that the result can be differentiated with respect to them.
 
-    A copy of the model is called, so the model stays as it is, and what its forward does to buffers is forgotten.
+    A copy of the model is called, so the model stays as it is, and changes that its forward makes to buffers are lost.
     (Random generators are not copied, or every call would draw the same dropout mask.) A function among the
-    attributes that refers to the model by a name of its own, as a lambda may, would go on using the model itself.
+    attributes that holds a reference to the model, as a lambda may, goes on using the model itself.
 
     Parameters
     ----------
     model : Module
         The model.
     arrays_by_path : dict of str to array_like or Tensor
-        By paths as in ``model.state_dict()``. What is left out stays the model's own.
+        The paths are those of ``model.state_dict()``. Where none is given, the model's own is used.
     *inputs, **named
         What to call it with.
 
@@ -42,9 +43,9 @@ def functional_call(model: Module, arrays_by_path: Mapping[str, Any], /, *inputs
     ------
     TypeError
         If the arrays do not come by path, one is masked, a matrix, sparse, or of Python objects, or the model holds
-        what cannot be copied.
+        something that cannot be copied.
     ValueError
-        If the model has no array of that path, or one of another shape.
+        If the model has no array at a path, or one of another shape.
 
     Examples
     --------
@@ -57,24 +58,26 @@ def functional_call(model: Module, arrays_by_path: Mapping[str, Any], /, *inputs
     """
     if not isinstance(arrays_by_path, Mapping):
         raise TypeError(f"functional_call takes arrays by path, as model.state_dict() returns them, got {type(arrays_by_path).__name__}")
-    arrays = plain(arrays_by_path)
-    problems = unfit(arrays_of(model), arrays, whole=False)
+    arrays = operands(arrays_by_path)
+    problems = mismatches(arrays_of(model), arrays, whole=False)
     if problems:
         raise ValueError(f"functional_call got arrays that do not fit {type(model).__name__}: " + "; ".join(problems))
     return substitute(model, arrays)(*inputs, **named)
 
 
-def substitute(model: Module, arrays: Mapping[str, Any], still: bool = False) -> Module:
+def substitute(model: Module, arrays: Mapping[str, Array], still: bool = False) -> Module:
     """A copy of a model that holds these arrays or Tensors by path, and otherwise the model's own parameters.
 
-    Random generators are the model's own too. With ``still`` they are copies, so that each copy of the model draws
+    Random generators are shared with the model. With ``still`` they are copied, so that every copy of the model draws
     the same numbers.
     """
-    memo: dict[int, Any] = {id(thing): renewed(thing, arrays[path]) for path, thing in arrays_of(model).items() if isinstance(thing, Tensor) and path in arrays}
+    memo: dict[int, object] = {
+        id(thing): renewed(thing, arrays[path]) for path, thing in arrays_of(model).items() if isinstance(thing, Tensor) and path in arrays
+    }
     for _, module in model.named_modules():
         for attribute, value in vars(module).items():
             for _, thing in inside(attribute, value):
-                if is_taken_as_it_is(thing, still):
+                if is_shared(thing, still):
                     memo.setdefault(id(thing), thing)
     try:
         changed: Module = copy.deepcopy(model, memo)
@@ -83,19 +86,22 @@ def substitute(model: Module, arrays: Mapping[str, Any], still: bool = False) ->
             f"other arrays are set in a copy of the model, and this {type(model).__name__} holds what cannot be copied ({error}): "
             f"give the class of what holds it a __deepcopy__"
         ) from error
-    rebind(changed, {path: a if isinstance(a, Tensor) else np.array(a) if isinstance(a, np.ndarray) else a for path, a in arrays.items()})
+    rebind(
+        (held for _, held in held_arrays(changed)),
+        {path: a if isinstance(a, Tensor) else np.array(a) if isinstance(a, np.ndarray) else a for path, a in arrays.items()},
+    )
     return changed
 
 
-def renewed(tensor: Tensor, array: Any) -> Tensor:
-    """A Tensor of the same class with other data, and with the node of this data if it has one."""
+def renewed(tensor: Tensor, array: Array) -> Tensor:
+    """A Tensor of the same class with other data, and with the node of that data if it is a Tensor."""
     new = new_tensor(type(tensor))
     new.data, new.node = (array.data, array.node) if isinstance(array, Tensor) else (array, None)
     return new
 
 
-def is_taken_as_it_is(thing: Any, still: bool) -> bool:
-    """Whether a copy of a model holds the very thing: parameters, what belongs to a graph, generators, Python's modules."""
+def is_shared(thing: object, still: bool) -> bool:
+    """Whether a copy of a model shares this with it: parameters, Tensors of a graph, random generators, Python's modules."""
     if isinstance(thing, Tensor):
         return isinstance(thing, Parameter) or thing.requires_grad
     return isinstance(thing, ModuleType) or (not still and isinstance(thing, np.random.Generator | np.random.RandomState))

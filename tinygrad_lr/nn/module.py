@@ -1,28 +1,30 @@
-"""`Module`: a part of a network, with its parameters and buffers found by their path.
+"""`Module`: a part of a network, whose parameters and buffers are found by their paths.
 
-A module's parameters and parts are whatever Parameters and Modules its attributes hold, lists, tuples and
-dicts of them included, in the order in which they were set; all other arrays in them are its buffers. There is
-nothing to register.
+The parameters and parts of a module are the Parameters and Modules that its attributes hold, in lists, tuples and
+dicts too, in the order in which they were set; all other arrays there are its buffers. Nothing has to be registered.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, NamedTuple, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from tinygrad_lr.autodiff.operands import operand
+from tinygrad_lr.autodiff.record import no_grad
+from tinygrad_lr.autodiff.rules.registry import Array
 from tinygrad_lr.autodiff.tensor import Tensor, data_of, tracked
 from tinygrad_lr.autodiff.text import shown
-
-if TYPE_CHECKING:
-    from tinygrad_lr.nn.summary import Summary
+from tinygrad_lr.nn.summary import Row, Summary
 
 
 class Parameter(Tensor):
-    """A Tensor that a module learns: it requires gradients.
+    """A Tensor for a module to learn: it requires gradients.
 
     Examples
     --------
@@ -33,12 +35,12 @@ class Parameter(Tensor):
 
     __slots__ = ()
 
-    def __init__(self, data: Any, requires_grad: bool = True, dtype: Any = None, name: str | None = None) -> None:
+    def __init__(self, data: object, requires_grad: bool = True, dtype: npt.DTypeLike | None = None, name: str | None = None) -> None:
         super().__init__(data, requires_grad, dtype, name)
 
 
 class LayerError(ValueError):
-    """An input that a layer cannot take. The layer's path in the model is found as the error passes outwards."""
+    """An input that a layer cannot take. The path of the layer in the model is put together as the error propagates."""
 
     def __init__(self, layer: Module, problem: str) -> None:
         super().__init__(problem)
@@ -46,7 +48,7 @@ class LayerError(ValueError):
         self.path: list[str] = []
 
     def pass_through(self, module: Module) -> None:
-        """Note under which name ``module`` holds the part that the error came from."""
+        """Prepend the name under which ``module`` holds the part that raised the error."""
         for name, part in module.members():
             if part is self.inner:
                 self.path.insert(0, name)
@@ -58,13 +60,29 @@ class LayerError(ValueError):
         return where + str(self.args[0])
 
 
+Watcher = Callable[["Module", tuple[object, ...], dict[str, object]], object]
+"""Makes the call of a module with these positional and named inputs: returns ``module.forward(*inputs, **named)``."""
+
+watcher: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
+
+
+@contextmanager
+def watching(watch: Watcher) -> Iterator[None]:
+    """Let ``watch`` make all calls of modules in this context, so that it sees their inputs and results."""
+    token = watcher.set(watch)
+    try:
+        yield
+    finally:
+        watcher.reset(token)
+
+
 class Module:
     """A part of a network: a function with parameters.
 
     Subclass it, set Parameters and Modules as attributes in ``__init__``, and define ``forward``. Other arrays
     among the attributes, such as running means, are buffers: part of the state, but not learnt. A forward
-    that changes one sets the attribute to a new array. What a forward only keeps for itself, such as its last input,
-    goes into an attribute whose name starts with an underscore, which is not part of the state.
+    that updates one sets the attribute to a new array. Whatever is not part of the state, such as the last input,
+    belongs in an attribute whose name starts with an underscore.
 
     Examples
     --------
@@ -88,12 +106,15 @@ class Module:
 
     def __call__(self, /, *inputs: Any, **named: Any) -> Any:
         try:
+            watch = watcher.get()
+            if watch is not None:
+                return watch(self, inputs, named)
             return self.forward(*inputs, **named) if named else self.forward(*inputs)  # quicker
         except LayerError as error:
             error.pass_through(self)
             raise
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         if isinstance(vars(self).get(name), Parameter) and not (value is None or isinstance(value, Parameter | Module)):
             raise TypeError(
                 f"{type(self).__name__}.{name} is a Parameter, and would no longer be learnt: to set its numbers assign to its .data, as in "
@@ -120,7 +141,7 @@ class Module:
                 continue
             seen.add(id(module))
             yield path, module
-            inner = [(joined(path, name), part) for name, part in module.members() if isinstance(part, Module)]
+            inner = [(dotted(path, name), part) for name, part in module.members() if isinstance(part, Module)]
             stack += reversed(inner)
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
@@ -132,19 +153,14 @@ class Module:
         >>> [path for path, _ in nn.Sequential(nn.Dense(2, 3), nn.Tanh(), nn.Dense(3, 1)).named_parameters()]
         ['0.weight', '0.bias', '2.weight', '2.bias']
         """
-        seen: set[int] = set()
-        for path, module in self.named_modules():
-            for name, part in module.members():
-                if isinstance(part, Parameter) and id(part) not in seen:
-                    seen.add(id(part))
-                    yield joined(path, name), part
+        return ((path, held.array) for path, held in held_arrays(self) if isinstance(held.array, Parameter))
 
-    def named_buffers(self) -> Iterator[tuple[str, Any]]:
-        """(path, array) for every array that a module holds besides its parameters.
+    def named_buffers(self) -> Iterator[tuple[str, Array]]:
+        """(path, array) for every array that the modules hold besides their parameters.
 
         These are NumPy arrays and numbers, arrays of other libraries that follow NumPy's protocols, and Tensors
         that are leaves. Random generators, Python numbers, computed Tensors, and attributes whose names start with
-        an underscore are not among them.
+        an underscore are not buffers.
 
         Examples
         --------
@@ -156,14 +172,7 @@ class Module:
         >>> [path for path, _ in nn.Sequential(nn.Dense(2, 3), Centred()).named_buffers()]
         ['1.mean']
         """
-        seen: set[int] = set()
-        for path, module in self.named_modules():
-            for attribute, value in public(module):
-                for name, thing in inside(attribute, value):
-                    if is_buffer(thing) and id(thing) not in seen:
-                        if isinstance(thing, Tensor):  # it stays one where it is shared; arrays part when one is bound anew
-                            seen.add(id(thing))
-                        yield joined(path, name), thing
+        return ((path, held.array) for path, held in held_arrays(self) if not isinstance(held.array, Parameter))
 
     def parameters(self) -> list[Parameter]:
         """The parameters, in the order of `named_parameters`."""
@@ -186,7 +195,7 @@ class Module:
         """Switch to evaluation behaviour."""
         return self.train(False)
 
-    def state_dict(self) -> dict[str, np.ndarray[Any, Any]]:
+    def state_dict(self) -> dict[str, np.ndarray]:
         """Copies of all parameters and buffers by path.
 
         Raises
@@ -205,59 +214,85 @@ class Module:
         check_buffers(self)
         return {path: copy_of(path, thing) for path, thing in arrays_of(self).items()}
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Set all parameters and buffers from copies of arrays by path. Each keeps its dtype.
+    def load_state_dict(self, state: Mapping[str, object]) -> None:
+        """Set all parameters and buffers to copies of the arrays given by path. Each keeps its dtype.
 
-        A state without any buffers, as version 0.1 wrote it, leaves them as they are, with a warning.
+        A state without any buffers, as version 0.1 wrote it, leaves them unchanged, with a warning.
 
         Raises
         ------
         TypeError
-            If an array is a tracked Tensor. To differentiate a model with respect to its parameters, call
-            `functional_call`. Or if one is masked, a matrix, sparse, or of Python objects.
+            If an array is a tracked Tensor (to differentiate a model with respect to its parameters, call
+            `functional_call`), masked, a matrix, sparse, or of Python objects.
         ValueError
-            If a path is missing or unexpected, or an array has another shape or kind than what it is for. The
-            message names them all, and nothing is changed.
+            If a path is missing or unexpected, or an array does not fit in shape or kind. The message names them
+            all, and nothing is changed.
         """
-        mine, state = arrays_of(self), dict(state)  # read once where it is a file
-        for path, value in state.items():
+        found = by_path(self)
+        mine, given = {path: held.array for path, held in found.items()}, dict(state)  # a file is read only once
+        for path, value in given.items():
             if tracked(value):
                 raise TypeError(
                     f"load_state_dict got a tracked Tensor for {path!r} and would cut it out of its graph: to differentiate with respect to it "
                     f"call nn.functional_call(model, arrays_by_path, *inputs); to copy its numbers pass t.detach()"
                 )
-        state = plain(state)
-        buffers = [path for path, _ in self.named_buffers()]
-        if buffers and not any(path in state for path in buffers):
+        arrays = operands(given)
+        buffers = [path for path, array in mine.items() if not isinstance(array, Parameter)]
+        if buffers and not any(path in arrays for path in buffers):
             warnings.warn(f"the state holds no buffers, so those of {type(self).__name__} stay as they are: {', '.join(map(repr, buffers))}", stacklevel=2)
-            mine, buffers = {path: thing for path, thing in mine.items() if path not in buffers}, []
-        problems = unfit(mine, state)
+            mine, buffers = {path: array for path, array in mine.items() if path not in buffers}, []
+        problems = mismatches(mine, arrays)
         if problems:
-            misshapen = any(path in state and np.shape(state[path]) != mine[path].shape for path in buffers)
-            extra = mine.keys() < state.keys()  # were they other names, some would be missing too
+            misshapen = any(path in arrays and np.shape(arrays[path]) != mine[path].shape for path in buffers)
+            extra = mine.keys() < arrays.keys()  # under other names, some would be missing too
             hint = ". (What forward only keeps for itself belongs in an attribute whose name starts with _, which is no state.)" if extra or misshapen else ""
             raise ValueError(f"state does not fit {type(self).__name__}: " + "; ".join(problems) + hint)
-        loaded = {path: np.array(data_of(state[path]), dtype=None if thing.dtype.kind in "US" else thing.dtype) for path, thing in mine.items()}
-        for path, thing in mine.items():
-            if isinstance(thing, Tensor):
-                thing.data = loaded[path]
-        rebind(self, loaded)
+        loaded = {path: np.array(data_of(arrays[path]), dtype=None if array.dtype.kind in "US" else array.dtype) for path, array in mine.items()}
+        for path, array in mine.items():
+            if isinstance(array, Tensor):
+                array.data = loaded[path]
+        rebind(found.values(), loaded)
 
     # -- description -----------------------------------------------------------------------------------
 
-    def summary(self, /, *inputs: Any, **named: Any) -> Summary:
-        """A table of the layers, their output shapes, parameter counts and memory, for a call on these inputs.
+    def summary(self, /, *inputs: object, **named: object) -> Summary:
+        """A table of the layers, their output shapes, parameter counts and memory, for one call on these inputs.
 
         Examples
         --------
         >>> import numpy as np
         >>> from tinygrad_lr import nn
-        >>> nn.Sequential(nn.Dense(2, 3), nn.Tanh(), nn.Dense(3, 1)).summary(np.ones((5, 2))).parameters
-        13
+        >>> nn.Sequential(nn.Dense(2, 3), nn.Tanh(), nn.Dense(3, 1)).summary(np.zeros((4, 2)))
+        Sequential
+        -----------------------------------------------------
+        path  layer          output shape  parameters  memory
+        -----------------------------------------------------
+              Sequential     (4, 1)                 0    32 B
+        0     Dense(2 -> 3)  (4, 3)                 9   168 B
+        1     Tanh()         (4, 3)                 0    96 B
+        2     Dense(3 -> 1)  (4, 1)                 4    64 B
+        -----------------------------------------------------
+        parameters: 13 (13 trainable, 0 fixed)
+        memory: 104 B for parameters, 224 B for outputs
         """
-        from tinygrad_lr.nn.summary import summary
+        results: dict[int, list[object]] = {id(module): [] for _, module in self.named_modules()}
 
-        return summary(self, *inputs, **named)
+        def noting(module: Module, inputs: tuple[object, ...], named: dict[str, object]) -> object:
+            result = module.forward(*inputs, **named)
+            if id(module) in results:
+                results[id(module)].append(result)
+            return result
+
+        with watching(noting), no_grad():
+            self(*inputs, **named)
+        counted: set[int] = set()
+        rows = []
+        for path, module in self.named_modules():
+            parts = [part for _, part in module.members()]
+            own = {id(part): part for part in parts if isinstance(part, Parameter) and id(part) not in counted}
+            counted |= own.keys()
+            rows.append(Row.of(path, title_of(module), own.values(), results[id(module)], any(isinstance(part, Module) for part in parts)))
+        return Summary(rows)
 
     def settings(self) -> str:
         """What stands between the parentheses of the repr."""
@@ -269,13 +304,55 @@ class Module:
         return head + ")" if not lines else "\n".join([head, *lines, ")"])
 
 
-def public(module: Module) -> list[tuple[str, Any]]:
-    """The attributes that may hold buffers."""
-    return [(name, value) for name, value in vars(module).items() if not name.startswith("_")]
+def title_of(module: Module) -> str:
+    """The repr of a module, without its parts."""
+    text = repr(module)
+    return text if "\n" not in text else type(module).__name__
 
 
-def inside(name: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """(name, thing) for what an attribute holds, through lists, tuples and dicts."""
+# -- what a model holds ----------------------------------------------------------------------------------
+
+
+class Held(NamedTuple):
+    """A parameter or buffer, and the attribute that holds it: by itself, or in a list, tuple or dict."""
+
+    array: Array
+    module: Module
+    attribute: str
+    path: str  # of the attribute
+
+
+def held_arrays(model: Module) -> Iterator[tuple[str, Held]]:
+    """(path, Held) for every parameter and buffer of a model, each Tensor once."""
+    seen: set[int] = set()
+    for path, module in model.named_modules():
+        for attribute, value in vars(module).items():
+            for name, thing in inside(attribute, value):
+                if isinstance(thing, Parameter) or (is_buffer(thing) and not attribute.startswith("_")):
+                    if isinstance(thing, Tensor):  # shared Tensors stay shared; shared arrays part when one is replaced
+                        if id(thing) in seen:
+                            continue
+                        seen.add(id(thing))
+                    yield dotted(path, name), Held(thing, module, attribute, dotted(path, attribute))
+
+
+def by_path(model: Module) -> dict[str, Held]:
+    """The same as a dict, the parameters first."""
+    found: dict[str, Held] = {}
+    for path, held in sorted(held_arrays(model), key=lambda pair: not isinstance(pair[1].array, Parameter)):
+        if path in found:
+            raise ValueError(f"{type(model).__name__} holds two arrays under the path {path!r}: rename a layer, a key or an attribute")
+        found[path] = held
+    return found
+
+
+def arrays_of(model: Module) -> dict[str, Array]:
+    """The parameters and buffers of a model themselves, by path."""
+    return {path: held.array for path, held in by_path(model).items()}
+
+
+def inside(name: str, value: object) -> Iterator[tuple[str, object]]:
+    """(name, thing) for everything that an attribute holds, through lists, tuples and dicts."""
     if isinstance(value, list | tuple):
         for i, item in enumerate(value):
             yield from inside(f"{name}.{i}", item)
@@ -286,49 +363,47 @@ def inside(name: str, value: Any) -> Iterator[tuple[str, Any]]:
         yield name, value
 
 
-def arrays_of(model: Module) -> dict[str, Any]:
-    """A model's parameters and buffers themselves, by path."""
-    things: dict[str, Any] = {}
-    for path, thing in (*model.named_parameters(), *model.named_buffers()):
-        if path in things:
-            raise ValueError(f"{type(model).__name__} holds two arrays under the path {path!r}: rename a layer, a key or an attribute")
-        things[path] = thing
-    return things
-
-
-def is_buffer(thing: Any) -> bool:
-    """Whether it is an array of a module's state besides its parameters. A computed Tensor belongs to its graph."""
+def is_buffer(thing: object) -> bool:
+    """Whether it is an array of the state that is not a parameter. A computed Tensor belongs to its graph."""
     if isinstance(thing, Tensor):
         return thing.is_leaf and not isinstance(thing, Parameter)
-    return hasattr(type(thing), "__array_function__") or isinstance(thing, np.number | np.bool_)  # 0-d arrays turn into numbers
+    return is_bare(thing)
+
+
+def is_bare(thing: object) -> bool:
+    """Whether it is an array, or the NumPy number that a 0-d array turns into, not held by a Tensor."""
+    return not isinstance(thing, Tensor) and (hasattr(type(thing), "__array_function__") or isinstance(thing, np.number | np.bool_))
 
 
 def check_buffers(model: Module) -> None:
-    """Refuse computed Tensors where buffers belong: a state without them would be short of a running mean."""
+    """Refuse computed Tensors where buffers belong: the state would lack a running mean."""
     for path, module in model.named_modules():
-        for attribute, value in public(module):
+        for attribute, value in vars(module).items():
             for name, thing in inside(attribute, value):
-                if isinstance(thing, Tensor) and not thing.is_leaf:
+                if isinstance(thing, Tensor) and not thing.is_leaf and not attribute.startswith("_"):
                     raise TypeError(
-                        f"{joined(path, name)!r} was computed from tracked Tensors, so it is no part of the state: assign its .numpy(), "
+                        f"{dotted(path, name)!r} was computed from tracked Tensors, so it is no part of the state: assign its .numpy(), "
                         f"or call it _{attribute} if it is none"
                     )
 
 
-def castable(dtype: np.dtype[Any], own: np.dtype[Any]) -> bool:
-    """Whether numbers of one type may become those of a parameter's or buffer's own; NumPy would write numbers as text too."""
-    return (dtype.kind in "biufc") == (own.kind in "biufc") and np.can_cast(dtype, own, "same_kind")
-
-
-def copy_of(path: str, thing: Any) -> np.ndarray[Any, Any]:
+def copy_of(path: str, array: Array) -> np.ndarray:
     """A parameter or buffer as an array of its own."""
-    if isinstance(thing, np.ndarray) and type(thing) is not np.ndarray and isinstance(thing, np.ma.MaskedArray):
+    if isinstance(array, np.ndarray) and type(array) is not np.ndarray and isinstance(array, np.ma.MaskedArray):
         raise TypeError(f"the buffer {path!r} is a masked array, and its mask would be lost: hold the data and the mask as two arrays")
-    return np.array(data_of(thing))
+    return np.array(data_of(array))
 
 
-def plain(arrays: Mapping[str, Any]) -> dict[str, Any]:
-    """What was given by path, as arrays and Tensors; what calculates by rules of its own is refused."""
+def dotted(path: str, name: str) -> str:
+    """The path of what the module at ``path`` calls ``name``."""
+    return f"{path}.{name}" if path else name
+
+
+# -- other arrays in their place -------------------------------------------------------------------------
+
+
+def operands(arrays: Mapping[str, object]) -> dict[str, Array]:
+    """Array-likes by path as arrays and Tensors; those that calculate by rules of their own are refused."""
     found = {}
     for path, value in arrays.items():
         try:
@@ -338,52 +413,49 @@ def plain(arrays: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def unfit(mine: Mapping[str, Any], state: Mapping[str, Any], whole: bool = True) -> list[str]:
+def mismatches(mine: Mapping[str, Array], state: Mapping[str, Array], whole: bool = True) -> list[str]:
     """What is wrong with a state, or with a part of one, for these parameters and buffers."""
     problems = [f"missing {path!r}" for path in mine if path not in state] if whole else []
     problems += [f"unexpected {path!r}" for path in state if path not in mine]
-    for path, thing in mine.items():
+    for path, array in mine.items():
         if path in state:
             shape, dtype = np.shape(state[path]), getattr(state[path], "dtype", None)
-            if shape != thing.shape:
-                problems.append(f"{path!r} has shape {shape}, expected {thing.shape}")
-            if isinstance(dtype, np.dtype) and not castable(dtype, thing.dtype):
-                problems.append(f"{path!r} is {dtype}, expected {thing.dtype}")
+            if shape != array.shape:
+                problems.append(f"{path!r} has shape {shape}, expected {array.shape}")
+            if isinstance(dtype, np.dtype) and not castable(dtype, array.dtype):
+                problems.append(f"{path!r} is {dtype}, expected {array.dtype}")
     return problems
 
 
-def rebind(model: Module, arrays: Mapping[str, Any]) -> None:
-    """Hold these arrays in place of buffers; Tensors among the buffers stay."""
-    for path, module in model.named_modules():
-        for attribute, value in public(module):
-            vars(module)[attribute] = rebound(joined(path, attribute), value, arrays)
+def castable(dtype: np.dtype, own: np.dtype) -> bool:
+    """Whether numbers of one type may be stored as a parameter's or buffer's own; NumPy would write numbers as text too."""
+    return (dtype.kind in "biufc") == (own.kind in "biufc") and np.can_cast(dtype, own, "same_kind")
 
 
-def rebound(path: str, value: Any, arrays: Mapping[str, Any]) -> Any:
+def rebind(places: Iterable[Held], arrays: Mapping[str, Array]) -> None:
+    """Hold these arrays, given by path, in place of buffers; Tensors among the buffers stay."""
+    for module, attribute, path in dict.fromkeys((held.module, held.attribute, held.path) for held in places if is_bare(held.array)):
+        vars(module)[attribute] = rebound(path, vars(module)[attribute], arrays)
+
+
+def rebound(path: str, value: Array, arrays: Mapping[str, Array]) -> Array:
     """A value with other buffers in it. Lists and dicts are written to, because modules may share them; tuples are built anew."""
     if not isinstance(value, list | tuple | dict):
-        return bound(arrays[path], value) if path in arrays and is_bare(value) else value
+        return in_kind_of(value, arrays[path]) if path in arrays and is_bare(value) else value
     items = list(value.items() if isinstance(value, dict) else enumerate(value))
-    news = {key: rebound(f"{path}.{key}", item, arrays) for key, item in items}
-    changed = [key for key, item in items if news[key] is not item]
-    if changed and isinstance(value, tuple):
-        return type(value)(*news.values()) if hasattr(value, "_fields") else tuple(news.values())
+    new = {key: rebound(f"{path}.{key}", item, arrays) for key, item in items}
+    changed = [key for key, item in items if new[key] is not item]
+    if isinstance(value, tuple):
+        if not changed:
+            return value
+        return type(value)(*new.values()) if hasattr(value, "_fields") else tuple(new.values())
     for key in changed:
-        value[key] = news[key]  # type: ignore[index]
+        value[key] = new[key]
     return value
 
 
-def is_bare(thing: Any) -> bool:
-    """Whether it is a buffer that no Tensor holds."""
-    return is_buffer(thing) and not isinstance(thing, Tensor)
-
-
-def bound(array: Any, thing: Any) -> Any:
-    """The array in the buffer's kind, and as a NumPy number where it takes the place of one."""
-    if isinstance(array, np.ndarray) and array.dtype.kind != thing.dtype.kind:
-        array = array.astype(thing.dtype)
-    return array[()] if isinstance(thing, np.generic) and isinstance(array, np.ndarray) else array
-
-
-def joined(path: str, name: str) -> str:
-    return f"{path}.{name}" if path else name
+def in_kind_of(buffer: Array, array: Array) -> Array:
+    """The array with the kind of dtype that the buffer has, and as a NumPy number if the buffer is one."""
+    if isinstance(array, np.ndarray) and array.dtype.kind != buffer.dtype.kind:
+        array = array.astype(buffer.dtype)
+    return array[()] if isinstance(buffer, np.generic) and isinstance(array, np.ndarray) else array

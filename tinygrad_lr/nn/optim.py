@@ -1,16 +1,16 @@
-"""Optimisers: they read `.grad` and give each parameter a new array, so arrays handed out earlier stay as they were."""
+"""Optimisers: they read `.grad` and set each parameter's `.data` to a new array, so arrays taken from it earlier never change."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
+from tinygrad_lr.autodiff.rules.registry import Array
 from tinygrad_lr.autodiff.tensor import Tensor
 from tinygrad_lr.nn.module import Module, Parameter
 
 
 class Optimizer:
-    """What optimisers share: the parameters, and forgetting their gradients."""
+    """What optimisers share: the parameters, the learning rate, and clearing gradients."""
 
     def __init__(self, parameters: Iterable[Tensor], lr: float) -> None:
         if isinstance(parameters, Module | Tensor):
@@ -25,7 +25,6 @@ class Optimizer:
                 raise TypeError(f"{type(self).__name__} takes Tensors that are leaves; parameter {i} is {parameter!r}")
             if not parameter.requires_grad and not isinstance(parameter, Parameter):  # a frozen Parameter may thaw
                 raise TypeError(f"{type(self).__name__} takes Tensors to learn; parameter {i} requires no gradients: {parameter!r}")
-            parameter._leaf()  # a frozen one has no node yet
         if not lr >= 0:
             raise ValueError(f"the learning rate must not be negative, got {lr}")
         self.lr = lr
@@ -33,7 +32,8 @@ class Optimizer:
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""
         for parameter in self.parameters:
-            parameter.node.grad = None  # type: ignore[union-attr]
+            if parameter.node is not None:  # a frozen one may have none
+                parameter.node.grad = None
 
     def step(self) -> None:
         """Move every parameter that has a gradient."""
@@ -49,14 +49,14 @@ class SGD(Optimizer):
     Parameters
     ----------
     parameters : iterable of Tensor
-        What to learn, as from ``model.parameters()``.
+        What to learn, usually ``model.parameters()``.
     lr : float
         The learning rate.
     momentum : float
-        How much of the last step's velocity v to keep: v <- momentum v + gradient, and the step is lr v
-        (the form of ``torch.optim.SGD``).
+        How much of the previous velocity v to keep: v <- momentum v + gradient, and the step is lr v
+        (as in ``torch.optim.SGD``).
     nesterov : bool
-        Step by gradient + momentum v instead of v (Sutskever et al. 2013).
+        Whether to step by gradient + momentum v instead of v (Sutskever et al. 2013).
     weight_decay : float
         Adds weight_decay * parameter to the gradient: the penalty (weight_decay / 2) |parameter|^2.
 
@@ -67,7 +67,7 @@ class SGD(Optimizer):
     ValueError
         If there are no parameters, or a setting is out of range.
     RuntimeError
-        By ``step``, if no parameter has a gradient.
+        From ``step``, if no parameter has a gradient.
 
     Examples
     --------
@@ -88,17 +88,16 @@ class SGD(Optimizer):
         if nesterov and not momentum:
             raise ValueError("nesterov=True needs a momentum above 0")
         self.momentum, self.nesterov, self.weight_decay = float(momentum), nesterov, float(weight_decay)
-        self.velocities: list[Any] = [0.0] * len(self.parameters)
+        self.velocities: list[Array] = [0.0] * len(self.parameters)
 
     def step(self) -> None:
         """Move every parameter that has a gradient."""
         # float: a NumPy number as learning rate would make float32 parameters float64
         descent, momentum, weight_decay, stepped = -float(self.lr), self.momentum, self.weight_decay, False
         for i, parameter in enumerate(self.parameters):
-            g = parameter.node.grad  # type: ignore[union-attr]
-            if g is None:
+            if parameter.node is None or parameter.node.grad is None:
                 continue
-            stepped = True
+            g, stepped = parameter.node.grad, True
             if weight_decay:
                 g = g + weight_decay * parameter.data
             if momentum:

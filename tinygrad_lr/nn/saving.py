@@ -1,8 +1,8 @@
-"""Whole models in files: the layers as JSON, and parameters and buffers as arrays, in one .npz that runs no code when read.
+"""Whole models in files: layers as JSON, parameters and buffers as arrays, all in one .npz that runs no code when read.
 
-A model is written to a file beside the old one, read back as far as its headers, and put in place whole. Reading
-trusts nothing: names, headers and sizes are compared before any memory is taken for arrays, and nothing may be
-compressed, so that no array is larger than the file.
+A model is written to a file beside the old one, its headers are read back, and it is put in place as a whole. Reading
+trusts nothing: names, headers and sizes are checked before any memory is allocated for arrays, and compression is
+refused, so that no array is larger than the file.
 """
 
 from __future__ import annotations
@@ -17,44 +17,43 @@ import shutil
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, NamedTuple
+from typing import BinaryIO, Literal, NamedTuple, Required, TypedDict, TypeVar, overload
 from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 import numpy as np
 
 from tinygrad_lr.autodiff.text import quoted, shortened, shown
 from tinygrad_lr.nn.layers import Dense, ReLU, Sequential, Sigmoid, Tanh
-from tinygrad_lr.nn.module import Module, arrays_of, joined, unfit
+from tinygrad_lr.nn.module import Module, arrays_of, dotted, mismatches
 
 PLAIN_LAYERS: dict[str, type[Module]] = {"Sigmoid": Sigmoid, "Tanh": Tanh, "ReLU": ReLU}
 LAYERS = {"Sequential": Sequential, "Dense": Dense, **PLAIN_LAYERS}
-DEEPEST = 100  # Sequentials within Sequentials; far below where Python's stack ends
+DEEPEST = 100  # Sequentials within Sequentials; far below Python's recursion limit
+M = TypeVar("M", bound=Module)
 
 
 def save(model: Module, path: str | Path) -> None:
     """Write a model to a file: its layers, parameters and buffers.
 
-    The file is written beside the old one and takes its place in one step, so the old model is there, whole, until
-    the new one is. (A process killed in between leaves a ``.model.npz.*.tmp`` behind.) A module of your own is saved
-    with its arrays; to load it, `load` needs one of its class.
+    The file replaces an older one in a single step, so that there is a whole model at any time. (A process killed
+    meanwhile leaves a ``.model.npz.*.tmp`` behind.) To load modules of your own, pass `load` a model to load into.
 
     Parameters
     ----------
     model : Module
-        Any module.
     path : str or Path
-        The file, ending in .npz.
+        Where to; it ends in .npz.
 
     Raises
     ------
     TypeError
-        If ``model`` is no module, an array holds Python objects or fields, or a buffer is a masked array or a Tensor
-        computed from tracked ones.
+        If ``model`` is not a Module, an array holds Python objects or fields, or a buffer is a masked array or a
+        Tensor computed from tracked ones.
     ValueError
         If the model could not be loaded again: the file does not end in .npz, layers of a `Sequential` share
-        parameters or hold further arrays, or a name is such that a file cannot keep it.
+        parameters or hold further arrays, or a file cannot keep a name.
     OSError
-        If the file cannot be written; then nothing of it is left behind.
+        If the file cannot be written; then nothing is left behind.
 
     Examples
     --------
@@ -78,21 +77,16 @@ def save(model: Module, path: str | Path) -> None:
             raise ValueError(f"a file cannot keep the name {quoted(name)}: rename the layer, key or attribute")
         if not DTYPE.fullmatch(value.dtype.str):
             raise TypeError(f"{quoted(name)} is an array of {value.dtype}, but a file holds only numbers and text, which run no code when loaded")
-    structure = outline(model)
+    structure = structure_of(model)
     if "modules" not in structure:
         check_rebuilds(structure, state)
-    arrays = {"structure": np.array(json.dumps(structure)), **{f"state.{name}": value for name, value in state.items()}}
-    with replacing(path) as stream:
-        with ZipFile(stream, "w") as file:  # as numpy.savez does it
-            for name, value in arrays.items():
-                with file.open(f"{name}.npy", "w", force_zip64=True) as member:
-                    np.lib.format.write_array(member, value, allow_pickle=False)
-        with ZipFile(stream) as file:
-            kept = {name: (header.shape, header.dtype) for name, header in headers_of(file, stream.seek(0, os.SEEK_END)).items()}
-        if kept != {name: (value.shape, value.dtype) for name, value in arrays.items()}:
-            raise ValueError("the model could not be loaded again: its file holds other arrays than it should")
+    write_arrays(path, {"structure": np.array(json.dumps(structure)), **{f"state.{name}": value for name, value in state.items()}})
 
 
+@overload
+def load(path: str | Path, into: None = None) -> Module: ...
+@overload
+def load(path: str | Path, into: M) -> M: ...
 def load(path: str | Path, into: Module | None = None) -> Module:
     """Read a model that `save` wrote.
 
@@ -101,8 +95,8 @@ def load(path: str | Path, into: Module | None = None) -> Module:
     path : str or Path
         The file.
     into : Module, optional
-        The model to set the saved parameters and buffers of: needed where the saved one holds modules that are not
-        part of this package, because a file holds no code. It must have the same layers and shapes.
+        The model whose parameters and buffers to set. It must have the same layers and shapes. Required if the saved
+        model holds modules that are not part of this package, because a file holds no code.
 
     Returns
     -------
@@ -112,9 +106,9 @@ def load(path: str | Path, into: Module | None = None) -> Module:
     Raises
     ------
     TypeError
-        If ``into`` is no module, as where it is a class.
+        If ``into`` is not a Module, but a class for example.
     ValueError
-        If the file holds no such model, or one that does not fit ``into`` (which is not changed then).
+        If the file holds no such model, or one that does not fit ``into``, which is then left unchanged.
     OSError
         If the file cannot be read, or there is not enough memory for it.
 
@@ -136,13 +130,13 @@ def load(path: str | Path, into: Module | None = None) -> Module:
         what, remedy = (f"the class {into.__name__}", f"{into.__name__}(...)") if isinstance(into, type) else (f"a {type(into).__name__}", "model")
         raise TypeError(f"load takes a model to load into, got {what}: nn.load(path, into={remedy})")
     try:
-        return loaded(path, into)
+        return read_model(path, into)
     except MemoryError as error:
         raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM), str(path)) from error
 
 
-def loaded(path: str | Path, into: Module | None) -> Module:
-    """What `load` returns."""
+def read_model(path: str | Path, into: Module | None) -> Module:
+    """`load`, once its arguments are checked."""
     where = shown(str(path))
     try:
         with open(path, "rb") as stream, ZipFile(stream) as file:
@@ -150,7 +144,7 @@ def loaded(path: str | Path, into: Module | None) -> Module:
             arrays = {name: array_of(file, header) for name, header in headers_of(file, size).items()}
         structure, made = structure_in(arrays.pop("structure", None))
         state = {name.removeprefix("state."): value for name, value in arrays.items()}
-        problems = [] if made is None else unfit(arrays_of(made), state)
+        problems = [] if made is None else mismatches(arrays_of(made), state)
         if problems:
             raise ValueError("its arrays do not fit its layers: " + "; ".join(problems))
     except (ValueError, BadZipFile, NotImplementedError, EOFError, RecursionError, OverflowError, struct.error, Warning) as error:
@@ -159,7 +153,7 @@ def loaded(path: str | Path, into: Module | None) -> Module:
     if model is None:
         kind = shown(shortened(structure["layer"], 60))
         raise ValueError(f"{where} holds a {kind}, whose modules are not part of this package: pass a model to load it into, nn.load(path, into=model)")
-    problems = unlike(structure, outline(model))
+    problems = differing_layers(structure, structure_of(model))
     if problems:
         raise ValueError(f"{where} does not fit {type(model).__name__}: " + "; ".join(problems))
     try:
@@ -172,28 +166,40 @@ def loaded(path: str | Path, into: Module | None) -> Module:
 # -- what a model is made of ---------------------------------------------------------------------------
 
 
-def outline(model: Module) -> dict[str, Any]:
-    """A model as plain data: what it takes to build it again or, where others' modules are in it, only their names."""
-    kinds = {path: name_of(type(module)) for path, module in model.named_modules()}
-    if any(kind not in LAYERS for kind in kinds.values()):
-        return {"layer": type(model).__name__, "modules": [[path, kind] for path, kind in kinds.items()]}
-    return described(model)
+class Structure(TypedDict, total=False):
+    """A model as plain data: what it takes to build it again or, if it holds modules of others, only their names."""
+
+    layer: Required[str]
+    layers: list[tuple[str, Structure]]  # of a Sequential, by name
+    n_in: int  # of a Dense, as are the next three
+    n_out: int
+    bias: bool
+    dtype: str
+    modules: list[tuple[str, str]]  # the path and class of every module, if not all are part of this package
 
 
-def described(module: Module, depth: int = 0) -> dict[str, Any]:
-    """A layer of this package as plain data."""
+def structure_of(model: Module) -> Structure:
+    """The structure of any model."""
+    classes = {path: class_name(type(module)) for path, module in model.named_modules()}
+    if any(name not in LAYERS for name in classes.values()):
+        return {"layer": type(model).__name__, "modules": list(classes.items())}
+    return structure_of_layer(model)
+
+
+def structure_of_layer(module: Module, depth: int = 0) -> Structure:
+    """The structure of a layer of this package."""
     kind = type(module).__name__
     if depth > DEEPEST:
         raise ValueError(f"layers are nested more than {DEEPEST} deep")
     if isinstance(module, Sequential):
-        return {"layer": kind, "layers": [[name, described(layer, depth + 1)] for name, layer in module.layers.items()]}
+        return {"layer": kind, "layers": [(name, structure_of_layer(layer, depth + 1)) for name, layer in module.layers.items()]}
     if isinstance(module, Dense):
         return {"layer": kind, "n_in": module.n_in, "n_out": module.n_out, "bias": module.bias is not None, "dtype": str(module.weight.dtype)}
     return {"layer": kind}
 
 
-def built(structure: Any, depth: int = 0) -> Module:
-    """The layer that `described` described, without memory for its weights: each is one number, repeated."""
+def built(structure: object, depth: int = 0) -> Module:
+    """The layer of a structure that was read from a file. Its weights take no memory: each is a single number, repeated."""
     match structure:
         case {"layer": "Sequential", "layers": [*layers]} if depth <= DEEPEST:
             model = Sequential()
@@ -218,12 +224,12 @@ def built(structure: Any, depth: int = 0) -> Module:
     raise ValueError(f"{quoted(structure)} is no layer")
 
 
-def check_rebuilds(structure: dict[str, Any], state: dict[str, np.ndarray[Any, Any]]) -> None:
+def check_rebuilds(structure: Structure, state: dict[str, np.ndarray]) -> None:
     """Refuse layers that would not hold these arrays when built again."""
     again = arrays_of(built(structure))
     if again.keys() - state.keys():
         raise ValueError("layers of the model share parameters, which the file could not say: write model.state_dict() with numpy.savez instead")
-    problems = unfit(again, state)
+    problems = mismatches(again, state)
     for path, thing in again.items():
         if thing.dtype != state[path].dtype:
             problems.append(f"{path!r} is {state[path].dtype}, its layer {thing.dtype}")
@@ -231,27 +237,27 @@ def check_rebuilds(structure: dict[str, Any], state: dict[str, np.ndarray[Any, A
         raise ValueError(f"the model holds arrays that its layers would not have when built again, so make it a Module of your own: {'; '.join(problems)}")
 
 
-def kinds_in(structure: dict[str, Any], path: str = "") -> dict[str, str]:
+def classes_in(structure: Structure, path: str = "") -> dict[str, str]:
     """The class of each module by its path."""
     if "modules" in structure:
         return dict(structure["modules"])
-    kinds = {path: structure["layer"]}
+    classes = {path: structure["layer"]}
     for name, inner in structure.get("layers", ()):
-        kinds.update(kinds_in(inner, joined(path, name)))
-    return kinds
+        classes.update(classes_in(inner, dotted(path, name)))
+    return classes
 
 
-def unlike(theirs: dict[str, Any], mine: dict[str, Any]) -> list[str]:
-    """Where two models have different layers; what others call their modules says nothing."""
-    a, b = kinds_in(theirs), kinds_in(mine)
+def differing_layers(theirs: Structure, mine: Structure) -> list[str]:
+    """Where two models have different layers; the classes of modules that are not part of this package may differ."""
+    a, b = classes_in(theirs), classes_in(mine)
     paths = [path for path in {**a, **b} if a.get(path) != b.get(path)]
     if "modules" in theirs or "modules" in mine:
         paths = [path for path in paths if a.get(path) in LAYERS and b.get(path) in LAYERS]
     return [f"layer {quoted(path)} is {a.get(path, 'missing')} in the file and {b.get(path, 'missing')} in the model" for path in paths]
 
 
-def name_of(kind: type[Module]) -> str:
-    """What a file calls a class of modules; that of others always has a dot in it."""
+def class_name(kind: type[Module]) -> str:
+    """What a file calls a class of modules. The name of one that is not part of this package always has a dot in it."""
     return kind.__name__ if kind in LAYERS.values() else f"{kind.__module__}.{kind.__qualname__}"
 
 
@@ -259,22 +265,35 @@ def name_of(kind: type[Module]) -> str:
 
 
 def is_a_member(name: str) -> bool:
-    """Whether a file in a zip can have this name."""
+    """Whether a member of a zip file can have this name."""
     try:
         return ZipInfo(name).filename == name and len(name.encode()) < 2**16  # zipfile cuts it at a NUL
     except UnicodeEncodeError:
         return False
 
 
+def write_arrays(path: str | Path, arrays: dict[str, np.ndarray]) -> None:
+    """Write arrays to a file, and compare its headers with them before it replaces an older one."""
+    with replacing(path) as stream:
+        with ZipFile(stream, "w") as file:  # as numpy.savez does it
+            for name, value in arrays.items():
+                with file.open(f"{name}.npy", "w", force_zip64=True) as member:
+                    np.lib.format.write_array(member, value, allow_pickle=False)
+        with ZipFile(stream) as file:
+            kept = {name: (header.shape, header.dtype) for name, header in headers_of(file, stream.seek(0, os.SEEK_END)).items()}
+        if kept != {name: (value.shape, value.dtype) for name, value in arrays.items()}:
+            raise ValueError("the model could not be loaded again: its file holds other arrays than it should")
+
+
 @contextlib.contextmanager
 def replacing(path: str | Path) -> Iterator[BinaryIO]:
-    """A new file that takes the place of ``path`` once it is written and on the disk; where that fails it is gone."""
-    target = Path(os.path.realpath(path))  # a link stays one
+    """A new file that replaces ``path`` once it is complete and on the disk; if that fails it is removed."""
+    target = Path(os.path.realpath(path))  # a link stays a link
     temporary = target.with_name(f".{target.name[:40]}.{os.urandom(8).hex()}.tmp")
     try:
         if target.exists():
             with open(target, "r+b"):
-                pass  # a file that may not be written is not replaced either
+                pass  # a file that may not be written must not be replaced either
         with open(temporary, "x+b") as stream:
             yield stream
             stream.flush()
@@ -295,7 +314,7 @@ class Header(NamedTuple):
 
     member: ZipInfo
     start: int
-    dtype: np.dtype[Any]
+    dtype: np.dtype
     shape: tuple[int, ...]
     order: Literal["C", "F"]
 
@@ -304,11 +323,11 @@ UTF8 = 0x800  # the flag of a name in UTF-8
 DTYPE = re.compile(r"[<>|][biufcSU][1-9][0-9]{0,8}|[<>][mM]8(?:\[\w+\])?")
 SHAPE = r"(?:[0-9]{1,18}, ?)*(?:[0-9]{1,18})?"
 HEADER = re.compile(rf"\{{'descr': '({DTYPE.pattern})', 'fortran_order': (True|False), 'shape': \(({SHAPE})\), \}} *\n")
-"""A header as NumPy writes it, and no other: nothing in it is evaluated."""
+"""A header exactly as NumPy writes it; nothing in it is evaluated."""
 
 
 def headers_of(file: ZipFile, size: int) -> dict[str, Header]:
-    """The arrays in a file of ``size`` bytes by name, none of them read yet."""
+    """The headers of the arrays in a file of ``size`` bytes, by name."""
     found: dict[str, ZipInfo] = {}
     for member in file.infolist():
         name = member.filename.removesuffix(".npy")
@@ -325,7 +344,7 @@ def headers_of(file: ZipFile, size: int) -> dict[str, Header]:
 
 
 def header_of(file: ZipFile, member: ZipInfo) -> Header:
-    """What a member says about its array, which must agree with its size."""
+    """The header of a member, which must agree with its size."""
     with file.open(member) as content:
         magic = content.read(10)
         length = int.from_bytes(magic[8:], "little")
@@ -338,35 +357,36 @@ def header_of(file: ZipFile, member: ZipInfo) -> Header:
     return Header(member, len(magic) + length, dtype, shape, "F" if header[2] == "True" else "C")
 
 
-def dtype_of(name: str) -> np.dtype[Any]:
+def dtype_of(name: str) -> np.dtype:
     try:
         return np.dtype(name)
     except TypeError as error:
         raise ValueError(f"there is no dtype {quoted(name)} here") from error
 
 
-def array_of(file: ZipFile, header: Header) -> np.ndarray[Any, Any]:
-    """The array itself, read only."""
-    content = file.read(header.member)  # which compares its checksum
-    array: np.ndarray[Any, Any] = np.ndarray(header.shape, header.dtype, content, header.start, order=header.order)
+def array_of(file: ZipFile, header: Header) -> np.ndarray:
+    """The array itself, read-only."""
+    content = file.read(header.member)  # which verifies its checksum
+    array: np.ndarray = np.ndarray(header.shape, header.dtype, content, header.start, order=header.order)
     if array.dtype.kind == "U":
-        text_of(array)  # which NumPy takes on trust
+        text_of(array)  # NumPy does not check that it is text
     return array
 
 
-def text_of(array: np.ndarray[Any, Any]) -> str:
-    """All letters of an array of text."""
+def text_of(array: np.ndarray) -> str:
+    """All characters of an array of text."""
     return array.astype(array.dtype.newbyteorder("<")).tobytes().decode("utf-32-le", "surrogatepass")
 
 
-def structure_in(array: np.ndarray[Any, Any] | None) -> tuple[dict[str, Any], Module | None]:
-    """What a file says about layers, such as `outline` says it, and the model where they are all of this package."""
+def structure_in(array: np.ndarray | None) -> tuple[Structure, Module | None]:
+    """The structure that a file holds, and the model if all its layers are part of this package."""
     if array is None or array.shape or array.dtype.kind != "U":
         raise ValueError("it says nothing about layers")
-    structure: dict[str, Any] = json.loads(text_of(array).rstrip("\0"))
+    structure: object = json.loads(text_of(array).rstrip("\0"))
     match structure:
-        case {"layer": str(), "modules": [*pairs]} if all(isinstance(pair, list) and list(map(type, pair)) == [str, str] for pair in pairs):
-            return structure, None
+        case {"layer": str(kind), "modules": [*pairs]} if all(isinstance(pair, list) and list(map(type, pair)) == [str, str] for pair in pairs):
+            return {"layer": kind, "modules": [(path, name) for path, name in pairs]}, None
         case {"modules": _}:
             raise ValueError(f"{quoted(structure)} is no list of modules")
-    return structure, built(structure)
+    model = built(structure)
+    return structure_of_layer(model), model

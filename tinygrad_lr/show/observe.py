@@ -12,20 +12,20 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from tinygrad_lr.autodiff.graph import Node, node_of
 from tinygrad_lr.autodiff.record import recording
 from tinygrad_lr.autodiff.rules.registry import Array, Function
-from tinygrad_lr.autodiff.tensor import Tensor
-from tinygrad_lr.nn.module import Module
+from tinygrad_lr.autodiff.tensor import Tensor, data_of
+from tinygrad_lr.nn.module import Module, watching
 
 LIBRARIES = tuple(str(Path(file).parent) + os.sep for file in (Path(__file__).parent, np.__file__))  # whose variables are not the user's
-CALL = Module.__call__.__code__
 
 
 class Line(NamedTuple):
@@ -47,43 +47,19 @@ class Variable(NamedTuple):
 
 
 class Observed(Node):
-    """A node that knows where it was made, and keeps its numbers when a backward pass frees them.
-
-    Attributes
-    ----------
-    modules : tuple of Module
-        The modules being called at the time, outermost first.
-    calls : tuple of (int, int)
-        What tells each of these calls from others: the age of the first node in it, and its height on the stack.
-    line : Line or None
-        The innermost line of code outside this package.
-    inside : tuple of int
-        For each positional argument how many of ``modules`` it belongs to; fewer than all for an array
-        that was handed in from outside.
-    seen : tuple
-        The positional arguments and, last, the answer.
-    variables : tuple of (Variable or None)
-        For each positional argument the variable that held it, if it was not computed.
-    variable : Variable or None
-        The one that held the answer.
-    rank : int
-        How well ``variable`` fits: one of the frames where the answer was computed, the innermost first, before one
-        that it was handed to later, the outermost first.
-    counts : dict of str to int
-        The whole numbers among the variables at the time, the innermost first: the counters of loops are among them.
-    """
+    """A node that knows where it was made, and keeps its numbers when a backward pass frees them."""
 
     __slots__ = ("modules", "calls", "line", "inside", "seen", "variables", "variable", "rank", "counts")
 
-    modules: tuple[Module, ...]
-    calls: tuple[tuple[int, int], ...]
-    line: Line | None
-    inside: tuple[int, ...]
-    seen: tuple[Any, ...]
-    variables: tuple[Variable | None, ...]
-    variable: Variable | None
-    rank: int
-    counts: dict[str, int]
+    modules: tuple[Module, ...]  # that are being called at the time, outermost first
+    calls: tuple[tuple[int, int], ...]  # what identifies each of these calls: the age of the first node in it, and its height on the stack
+    line: Line | None  # the innermost line of code outside this package
+    inside: tuple[int, ...]  # for each positional argument how many of the modules it belongs to; fewer than all if it was passed in from outside
+    seen: tuple[Array, ...]  # the positional arguments and, last, the result
+    variables: tuple[Variable | None, ...]  # for each positional argument the variable that held it, if it was not computed
+    variable: Variable | None  # the one that held the result
+    rank: int  # how well `variable` fits: frames where the result was computed, innermost first, come before those that it was returned to, outermost first
+    counts: dict[str, int]  # the whole numbers among the variables at the time, the innermost first: loop counters are among them
 
 
 @contextmanager
@@ -107,19 +83,20 @@ def observe() -> Iterator[None]:
     """
     observer = Observer()
     try:
-        with recording(observer.node_of):
+        with recording(observer.node_of), watching(observer.call):
             yield
     finally:
         observer.finish()
 
 
 class Seen(NamedTuple):
-    """A frame of the user's code, or of a module's call: at which height of the stack, since which node's age, in which module's call."""
+    """A frame of user code, or one in which a module is called."""
 
     frame: FrameType
-    height: int
-    since: int
-    module: Module | None
+    height: int  # counted from the outermost of these frames
+    since: int  # the age of the first node that was made in it
+    module: Module | None  # that is called; for user code the one whose method it is, or that calls it
+    inputs: tuple[object, ...] | None  # what the module is called with; None for user code
 
 
 class Observer:
@@ -127,8 +104,18 @@ class Observer:
 
     def __init__(self) -> None:
         self.frames: dict[int, Seen] = {}
+        self.calls: dict[int, tuple[Module, tuple[object, ...]]] = {}  # in progress, by the id of the frame that makes it
 
-    def node_of(self, func: Function | None, parents: tuple[Node | None, ...], values: tuple[Any, ...], kwargs: dict[str, Any], value: Array) -> Node:
+    def call(self, module: Module, inputs: tuple[object, ...], named: dict[str, object]) -> object:
+        """Call a module; meanwhile the frame of this very method says so."""
+        here = id(sys._getframe())
+        self.calls[here] = module, (*inputs, *named.values())
+        try:
+            return module.forward(*inputs, **named)
+        finally:
+            del self.calls[here]
+
+    def node_of(self, func: Function | None, parents: tuple[Node | None, ...], values: tuple[Array, ...], kwargs: dict[str, object], value: Array) -> Node:
         """What `graph.node_of` makes, with a look around."""
         node = Observed.__new__(Observed)
         plain = node_of(func, parents, values, kwargs, value)
@@ -136,14 +123,14 @@ class Observer:
             if hasattr(plain, slot):
                 setattr(node, slot, getattr(plain, slot))
         seen = self.look_around(node.age)
-        calls = [
-            (one.frame.f_locals["self"], (*one.frame.f_locals["inputs"], *one.frame.f_locals["named"].values())) for one in seen if one.frame.f_code is CALL
-        ]
-        users = [one for one in seen if one.frame.f_code is not CALL]
-        node.modules = tuple(module for module, _ in reversed(calls))
-        node.calls = tuple((one.since, one.height) for one in reversed(seen) if one.frame.f_code is CALL)
+        users = [one for one in seen if one.inputs is None]
+        calls = [(one.module, one.inputs, (one.since, one.height)) for one in seen if one.module is not None and one.inputs is not None]
+        node.modules = tuple(module for module, _, _ in reversed(calls))
+        node.calls = tuple(call for _, _, call in reversed(calls))
         node.line = line_of(users[0].frame) if users else None
-        node.inside = tuple(len(calls) - handed_in(v, calls) if parent is None else len(calls) for v, parent in zip(values, parents))
+        node.inside = tuple(
+            len(calls) - handed_in(v, [inputs for _, inputs, _ in calls]) if parent is None else len(calls) for v, parent in zip(values, parents)
+        )
         node.seen = (*values, value)
         node.variable, node.rank, node.counts = None, -sys.maxsize, {}
         held: dict[int, Variable] = {}  # what was not computed, by the outermost variable that holds it
@@ -153,18 +140,18 @@ class Observer:
         return node
 
     def look_around(self, age: int) -> list[Seen]:
-        """The frames of the user's code and of modules' calls, innermost first."""
-        frames = [frame for frame in stack(sys._getframe(2)) if frame.f_code is CALL or not frame.f_code.co_filename.startswith(LIBRARIES)]
+        """The frames of user code and of calls of modules, innermost first."""
+        frames = [frame for frame in stack(sys._getframe(2)) if id(frame) in self.calls or not frame.f_code.co_filename.startswith(LIBRARIES)]
         module = None
         for height, frame in enumerate(reversed(frames), start=1):
-            self.frames.setdefault(id(frame), Seen(frame, height, age, module))
-            module = frame.f_locals["self"] if frame.f_code is CALL else module
+            module, inputs = self.calls.get(id(frame), (module, None))
+            self.frames.setdefault(id(frame), Seen(frame, height, age, module, inputs))
         return [self.frames[id(frame)] for frame in frames]
 
     def finish(self) -> None:
         """Read once more the frames that were met: what their variables hold now, or held in the end."""
         for seen in self.frames.values():
-            if seen.frame.f_code is not CALL:
+            if seen.inputs is None:
                 read(seen, {})
         self.frames.clear()
 
@@ -197,23 +184,14 @@ def stack(frame: FrameType | None) -> Iterator[FrameType]:
         frame = frame.f_back
 
 
-def handed_to(frame: FrameType) -> tuple[Module, tuple[Any, ...]]:
-    """The module whose call a frame is, and the arguments."""
-    held = frame.f_locals
-    return held["self"], (*held["inputs"], *held["named"].values())
-
-
 def line_of(frame: FrameType) -> Line:
     """Where a frame is."""
     file, number = frame.f_code.co_filename, frame.f_lineno
     return Line(file, number, linecache.getline(file, number, frame.f_globals).strip())
 
 
-def handed_in(value: Any, calls: list[tuple[Module, tuple[Any, ...]]]) -> int:
-    """Through how many calls, from the innermost outwards, ``value`` was handed in as it is."""
+def handed_in(value: Array, calls: list[tuple[object, ...]]) -> int:
+    """To how many calls of modules, from the innermost outwards, ``value`` was passed as it is; ``calls`` holds their inputs."""
     if not isinstance(value, np.ndarray):
         return 0
-    for depth, (_, arguments) in enumerate(calls):
-        if not any(value is (a.data if isinstance(a, Tensor) else a) for a in arguments):
-            return depth
-    return len(calls)
+    return sum(1 for _ in takewhile(lambda inputs: any(value is data_of(a) for a in inputs), calls))

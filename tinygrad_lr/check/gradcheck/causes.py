@@ -1,24 +1,24 @@
-"""What autodiff's own graph tells about its gradient: which functions it came through, and which rule is at fault."""
+"""What autodiff's own graph tells about a gradient: which functions it came through, and whose rule is at fault."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from tinygrad_lr.autodiff.graph import Node
-from tinygrad_lr.autodiff.rules.registry import RULES, Aside, Function, public_name
+from tinygrad_lr.autodiff.rules.registry import RULES, Array, Aside, Function, Rule, public_name
 from tinygrad_lr.check.gradcheck.differences import Floats
+from tinygrad_lr.check.gradcheck.function import CheckedFunction, as_array, pulled, visited
 from tinygrad_lr.check.gradcheck.report import Row
 from tinygrad_lr.check.gradcheck.search import relative_error
-from tinygrad_lr.check.gradcheck.subject import Subject, pulled, visited
 
-FUNCTIONS = 50  # of a graph, whose rules are checked one by one when a gradient is wrong
+FUNCTIONS = 50  # of a graph, whose rules are checked one by one if a gradient is wrong
 
-Judge = Callable[[Callable[..., Any], tuple[Any, ...], list[str]], list[Row]]
-"""Checks a function at given inputs with given names, and gives the rows."""
+Judge = Callable[[Function, tuple[Array, ...], list[str]], list[Row]]
+"""Checks a function at inputs with these names, and returns the rows."""
 
 
 class Use(NamedTuple):
@@ -33,38 +33,38 @@ class Causes:
 
     Parameters
     ----------
-    subject : Subject
+    function : CheckedFunction
     seeds : list
-        What the answers, and then the gradients, were weighted with.
+        What the results, and then the gradients, were weighted with.
 
     Attributes
     ----------
     faulty : list of Use
-        The functions whose rules are wrong, with the argument.
+        The functions whose rules are wrong, each with the argument.
     kinked : list of str
         The functions that have no derivative where they were called.
     notes : list of str
         What was found.
     """
 
-    def __init__(self, subject: Subject, seeds: list[list[Any]]) -> None:
-        self.subject, self.seeds = subject, seeds
-        self.outputs, self.variables = subject.graph(subject.xs)  # one graph for all questions, so that a noisy function gives the same answers
+    def __init__(self, function: CheckedFunction, seeds: list[list[Floats]]) -> None:
+        self.function, self.seeds = function, seeds
+        self.outputs, self.variables = function.graph(function.xs)  # a single graph, so that a noisy function has the same results throughout
         self.once = self.with_weights(1.0)
-        self.crooked: set[str] = set()  # inputs whose gradients do not grow with the incoming one
+        self.crooked: set[str] = set()  # inputs whose gradients are not proportional to the incoming one
         self.faulty: list[Use] = []
         self.kinked: list[str] = []
         self.notes: list[str] = []
 
-    def with_weights(self, factor: Any, number: int | None = None) -> list[Floats]:
-        """The gradient when the weights of all answers, or of one of them, are multiplied."""
-        last = [w * factor if number in (None, i) else w for i, w in enumerate(map(np.asarray, self.seeds[-1]))]
-        return [np.asarray(g.data) for g in pulled(self.outputs, self.variables, [*self.seeds[:-1], last])]
+    def with_weights(self, factor: float | Floats, index: int | None = None) -> list[Floats]:
+        """The gradient when the weights of all results, or of one of them, are multiplied."""
+        last = [w * factor if index in (None, i) else w for i, w in enumerate(self.seeds[-1])]
+        return [as_array(g) for g in pulled(self.outputs, self.variables, [*self.seeds[:-1], last])]
 
     def proportional(self, rows: list[Row]) -> list[Row]:
-        """A gradient must grow with the incoming one. Where it does not, it is wrong even if its numbers happen to be right."""
-        twice = dict(zip(self.subject.names, self.with_weights(2.0)))
-        for name, once in zip(self.subject.names, self.once):
+        """The rows, with wrong ones for gradients that are not proportional to the incoming one, even if they happen to be right here."""
+        twice = dict(zip(self.function.names, self.with_weights(2.0)))
+        for name, once in zip(self.function.names, self.once):
             if not same(twice[name], 2 * once):
                 self.crooked.add(name)
                 how = "depend on" if same(twice[name], once) else "grow with"
@@ -80,14 +80,14 @@ class Causes:
         return [judged(row) for row in rows]
 
     def attributed(self, rows: list[Row], judge: Judge | None, equation: Callable[[Function, int], str]) -> list[Row]:
-        """The rows together with the functions behind them: those at fault, or else those that the input went into."""
+        """The rows with the functions behind them: those at fault, or else those that the input went into."""
         wrong = {row.path for row in rows if row.verdict == "wrong"}
         if wrong:
             self.notes += self.partial(wrong)
             if judge:
                 self.examine(judge)
             self.notes += [f"at fault: the rule of {public_name(use.func)} for its argument {use.argument}" for use in self.faulty]
-        users = {name: list(uses(self.outputs, x.node)) for name, x in zip(self.subject.names, self.variables)}
+        users = {name: list(uses(self.outputs, x.node)) for name, x in zip(self.function.names, self.variables)}
 
         def with_op(row: Row) -> Row:
             behind = self.faulty if row.verdict == "wrong" and self.faulty else users[row.path]
@@ -97,28 +97,28 @@ class Causes:
         return list(map(with_op, rows))
 
     def partial(self, wrong: set[str]) -> list[str]:
-        """Whether a gradient sees only the first or the last of the slices of an answer that it should sum over."""
-        suspects = [(name, once) for name, once in zip(self.subject.names, self.once) if name in wrong - self.crooked and np.any(once)]
+        """Notes on gradients that see only the first or the last of the slices of a result that they should sum over."""
+        suspects = [(name, once) for name, once in zip(self.function.names, self.once) if name in wrong - self.crooked and np.any(once)]
         notes = []
-        for number, y in enumerate(self.outputs if suspects and len(self.seeds) == 1 else ()):
+        for k, y in enumerate(self.outputs if suspects and len(self.seeds) == 1 else ()):
             for axis, n in enumerate(np.shape(y)):
                 for seen, which in ((0, "first"), (n - 1, "last")) if n > 1 else ():
                     others = np.where(np.arange(n) == seen, 1.0, 2.0).reshape([n if i == axis else 1 for i in range(np.ndim(y))])
-                    changed = dict(zip(self.subject.names, self.with_weights(others, number)))
+                    changed = dict(zip(self.function.names, self.with_weights(others, k)))
                     notes += [
-                        f"{name}: only the {which} slice of the answer along axis {axis} counts: the sum over that broadcast axis is missing"
+                        f"{name}: only the {which} slice of the result along axis {axis} counts: the sum over that broadcast axis is missing"
                         for name, once in suspects
                         if same(once, changed[name])
                     ]
         return notes
 
     def examine(self, judge: Judge) -> None:
-        """Check the rules of the functions in the graph, each by itself at the values it was called with."""
+        """Check the rules of the functions in the graph, each on its own at the values it was called with."""
         for node in self.calls():
             rules = RULES[node.func]  # type: ignore[index]
             free = [i for i, (parent, rule) in enumerate(zip(node.parents, rules)) if flows(parent, rule) and np.size(node.values[i])]
 
-            def alone(*xs: Any, node: Node = node, free: list[int] = free) -> Any:
+            def alone(*xs: Array, node: Node = node, free: list[int] = free) -> Array:
                 replacement = dict(zip(free, xs))
                 return node.func(*[replacement.get(i, value) for i, value in enumerate(node.values)], **node.kwargs)  # type: ignore[misc]
 
@@ -132,24 +132,24 @@ class Causes:
                 self.notes.append(name + note.removeprefix("fn"))
 
     def calls(self) -> list[Node]:
-        """The nodes worth looking at: of those that were called alike one, and then the others as far as there is room."""
+        """The nodes worth checking: one for each kind of call, and then the others as far as there is room."""
         nodes = list(visited(self.outputs))
         first = {(node.func, tuple(map(np.shape, node.values)), str(node.kwargs)): node for node in reversed(nodes)}
         rest = [node for node in nodes if node not in set(first.values())]
         return [*reversed(first.values()), *rest][:FUNCTIONS]
 
 
-def uses(outputs: list[Any], variable: Node | None) -> Iterator[Use]:
-    """Where a variable went into a function."""
+def uses(outputs: list[Array], variable: Node | None) -> Iterator[Use]:
+    """The functions that a variable went into."""
     for node in visited(outputs):
         yield from (Use(node.func, i) for i, parent in enumerate(node.parents) if parent is not None and parent is variable)  # type: ignore[arg-type]
 
 
-def flows(parent: Node | None, rule: Any) -> bool:
-    """Whether a gradient goes this way."""
+def flows(parent: Node | None, rule: Rule | Aside | None) -> bool:
+    """Whether a gradient flows to this parent by this rule."""
     return parent is not None and parent.requires_grad and rule is not None and not isinstance(rule, Aside)
 
 
 def same(a: Floats, b: Floats) -> bool:
-    """Whether two gradients are equal, up to what a solver with a tolerance of its own (of an ODE, say) repeats them to."""
+    """Whether two gradients are equal, up to the tolerance of an iterative solver (of an ODE, say)."""
     return np.allclose(a, b, rtol=1e-6, atol=1e-9 * float(np.abs(b[np.isfinite(b)]).max(initial=0)), equal_nan=True)

@@ -1,7 +1,7 @@
-"""What kind of wrong: patterns that a wrong gradient shows.
+"""How a gradient is wrong: patterns that wrong gradients show.
 
-A pattern supposes what the right gradient would be (half as large, transposed, ...). The differences that found
-the mismatch tell, without a further evaluation, whether that supposed gradient fits.
+A pattern assumes what the right gradient would be (half as large, transposed, ...). The differences that found
+the mismatch tell, without another evaluation, whether that gradient fits.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from tinygrad_lr.check.gradcheck.differences import ROUNDED, Floats, Line, balan
 from tinygrad_lr.check.gradcheck.estimates import SURE, estimated
 from tinygrad_lr.check.gradcheck.search import Finding, Gradient, Search
 
-SAME = 1e-6  # how closely numbers agree that are taken to be the same
+SAME = 1e-6  # how closely numbers must agree to be taken as the same
 
 
 class Pattern(NamedTuple):
-    """A kind of wrong, and what the right gradient would then be (flat)."""
+    """A way of being wrong, and what the right gradient would then be (flat)."""
 
     note: str
     right: Floats
@@ -40,7 +40,7 @@ def recognised(gradient: Gradient, seen: Search, sizes: Iterable[int]) -> Patter
 
 
 def patterns(gradient: Gradient, lines: Sequence[Line], slope: float, sizes: Iterable[int]) -> Iterator[Pattern]:
-    """All that is worth supposing of a gradient with more than one element."""
+    """All patterns worth trying on a gradient with more than one element."""
     g, shape = gradient.gradient, gradient.x.shape
     if gradient.n < 2 or not np.any(g):
         return
@@ -77,7 +77,7 @@ def times(factor: float, sizes: Iterable[int]) -> str:
 
 
 def worst_places(gradient: Gradient, pattern: Pattern, n: int) -> list[int]:
-    """Where the gradient and the supposed right one differ most."""
+    """Where the gradient and that of the pattern differ most."""
     off = np.abs(pattern.right - gradient.gradient) * gradient.scale
     return [int(i) for i in np.argsort(-off)[:n] if off[i] > 0]
 
@@ -87,7 +87,7 @@ def alike(a: float, b: float) -> bool:
 
 
 def about_elements(gradient: Gradient, findings: list[Finding]) -> dict[int, str]:
-    """For each wrong element what is remarkable about its value."""
+    """For each wrong element what is remarkable about its value, if anything."""
     notes: dict[int, str] = {}
     values, counts = np.unique(gradient.gradient, return_counts=True)
     unique = {float(v) for v in values[counts == 1]}
@@ -98,7 +98,7 @@ def about_elements(gradient: Gradient, findings: list[Finding]) -> dict[int, str
         others = [o for o in findings if o.i != f.i and np.isfinite(o.analytic)]
         swapped = [o for o in others if f.numeric and alike(f.analytic, o.numeric)]
         moved = [o for o in others if alike(f.analytic - f.numeric, o.numeric - o.analytic)]
-        copied = [int(i) for i in np.flatnonzero(np.abs(gradient.gradient - f.analytic) <= 1e-12 * abs(f.analytic)) if i != f.i]
+        equal = [int(i) for i in np.flatnonzero(np.abs(gradient.gradient - f.analytic) <= 1e-12 * abs(f.analytic)) if i != f.i]
         if f.analytic == 0:
             notes[f.i] = f"zero; its value arrived at {place(gradient, moved[0].i)}" if moved else "zero"
         elif swapped:
@@ -107,8 +107,8 @@ def about_elements(gradient: Gradient, findings: list[Finding]) -> dict[int, str
             notes[f.i] = f"holds what belongs to {place(gradient, moved[0].i)}"
         elif f.numeric and any(alike(f.analytic, c * f.numeric) for c in (-1, 2, 0.5)):
             notes[f.i] = times(f.analytic / f.numeric, ())
-        elif len(copied) == 1 and f.analytic not in unique:
-            notes[f.i] = f"the same value as at {place(gradient, copied[0])}"
+        elif len(equal) == 1 and f.analytic not in unique:
+            notes[f.i] = f"the same value as at {place(gradient, equal[0])}"
     return notes
 
 
@@ -127,9 +127,9 @@ def common_factor(findings: list[Finding]) -> str | None:
 
 
 def one_triangle(gradient: Gradient, line: Line) -> Finding | None:
-    """The element where they differ most, if the function reads one triangle of its matrices only and the gradient is the symmetric one.
+    """The element that differs most, if the function reads only one triangle of its matrices and the gradient is the symmetric one.
 
-    Then the two agree along symmetric directions, and along no others.
+    Gradient and differences then agree along symmetric directions, and along no others.
     """
     shape, step = gradient.x.shape, balanced_step(line.eps)
     if len(shape) < 2 or shape[-1] != shape[-2] or shape[-1] < 2:
@@ -150,24 +150,15 @@ def one_triangle(gradient: Gradient, line: Line) -> Finding | None:
 
 
 class Misshapen(NamedTuple):
-    """A gradient of another shape than its input.
-
-    Attributes
-    ----------
-    note : str
-    mended : array or None
-        The gradient in the input's shape, if a sum or another layout gives it.
-    part : array or None
-        One slice of it in the input's shape: what stands there before the sum.
-    """
+    """A gradient of another shape than its input."""
 
     note: str
-    mended: Floats | None
-    part: Floats | None
+    mended: Floats | None  # the gradient in the input's shape, if a sum or another layout produces it
+    part: Floats | None  # one slice of it in the input's shape, without the sum
 
 
 def misshapen(given: Floats, shape: tuple[int, ...]) -> Misshapen:
-    """What a gradient lacks whose shape is not that of its input."""
+    """What is wrong with a gradient whose shape is not that of its input."""
     problem = f"the gradient has shape {given.shape}, the input {shape}"
     extra = max(given.ndim - len(shape), 0)
     axes = tuple(range(extra)) + tuple(i + extra for i, n in enumerate(shape) if given.ndim == len(shape) + extra and n == 1 != given.shape[i + extra])

@@ -1,9 +1,9 @@
 """How far a gradient is off along a line, and how far that can be trusted.
 
-Differences at one step cannot tell a wrong gradient from rounding, a kink nearby or a function that swings faster than the
-step. At several they can: a wrong gradient is off by as much at every step, rounding by less at longer ones, truncation by
+Differences at one step cannot tell a wrong gradient from rounding, a kink nearby, or a function that oscillates faster than the
+step. Several steps can: a wrong gradient is off by the same at every step, rounding counts less at longer ones, truncation
 less at shorter ones. So a mismatch counts when a fine, an ordinary and a long step agree on it; otherwise steps are followed from
-fine to coarse, and the error estimate says what is left of it.
+fine to coarse, and an error estimate says what is left of it.
 """
 
 from __future__ import annotations
@@ -16,48 +16,30 @@ import numpy as np
 from tinygrad_lr.check.gradcheck.differences import EPS, FINEST, RATIO, ROUNDED, Line, Quotient, balanced_step, next_step
 
 REACH = 2.0**4  # the longest step, in units of x or of 1, whichever is longer
-LONG = 2.0**-10  # a step that is short still, but shows what a function does beyond its slope
+LONG = 2.0**-10  # a step that is still short, but shows what a function does beyond its slope
 SURE = 4.0  # how many times its error estimate a residual must be to count
-HIDDEN = 1e3  # how many times the tolerance an error may be before it is said that precision is limited
-NOISY = 1e-12  # noise in the answers beyond what rounding explains
+HIDDEN = 1e3  # how many times the tolerance an error may be before the report says that precision is limited
+NOISY = 1e-12  # noise in the results beyond what rounding explains
 ALIKE = 0.05  # how closely neighbouring quotients agree on a plateau
-PATIENCE = 3  # steps without a smaller error after which one stops
-VISIBLE = 1e-4  # the part of the answers that a mismatch must add up to, to be believed against longer steps
+PATIENCE = 3  # steps without a smaller error before stopping
+VISIBLE = 1e-4  # the part of the results that a mismatch must add up to, to be believed against longer steps
 STEEPER = 1.5  # how much steeper each finer step is, at least, where a slope grows without bound
 
 
 class Estimate(NamedTuple):
-    """What is known about a residual.
-
-    Attributes
-    ----------
-    residual, error : float
-        The best value, and how far off it may be.
-    step : float
-        Where it was measured.
-    quotients : tuple of Quotient
-        The finest step that could be trusted, and a coarser one.
-    noise : float
-        What the answers were seen to be off by, relative to their size.
-    negligible : bool
-        Whether all that was seen is rounding beside what the function does a small way off.
-    unbounded : bool
-        Whether the slope grows without bound as the step shrinks: at a jump, or at an infinite slope.
-    rise : float
-        What the residual adds up to over the steps at which it was seen, as a part of the answers.
-    """
+    """What is known about a residual."""
 
     residual: float
-    error: float
-    step: float
-    quotients: tuple[Quotient, Quotient]
-    noise: float = 0.0
-    negligible: bool = False
-    unbounded: bool = False
-    rise: float = 1.0
+    error: float  # how far the residual may be off
+    step: float  # where it was measured
+    quotients: tuple[Quotient, Quotient]  # at the finest step that could be trusted, and at a coarser one
+    noise: float = 0.0  # how much the results were seen to be off, relative to their size
+    negligible: bool = False  # whether all that was seen is rounding beside what the function does a short way off
+    unbounded: bool = False  # whether the slope grows without bound as the step shrinks: at a jump, or at an infinite slope
+    rise: float = 1.0  # what the residual adds up to over the steps at which it was seen, as a part of the results
 
     def exceeds(self, tolerance: float) -> bool:
-        """Whether the residual is larger than the tolerance, beyond doubt."""
+        """Whether the residual is certainly larger than the tolerance."""
         return not self.negligible and abs(self.residual) > tolerance + SURE * self.error
 
     def within(self, tolerance: float) -> bool:
@@ -70,11 +52,11 @@ class Estimate(NamedTuple):
 
 
 def estimated(line: Line, tolerance: float, expected: float | None = None) -> Estimate:
-    """The residual along ``line``, as exactly as is needed to tell whether it exceeds ``tolerance``.
+    """The residual along ``line``, as precisely as needed to tell whether it exceeds ``tolerance``.
 
-    Two evaluations do where the gradient is right, or off by what was ``expected`` from other lines. Otherwise the mismatch is
-    looked for at other steps (`confirmed`), and where they disagree, or rounding hides the gradient itself, steps are followed
-    from fine to coarse (`climbed`), and a complex one is tried.
+    Two evaluations are enough if the gradient is right, or off by what other lines led one to expect. Otherwise the mismatch is
+    looked for at other steps (`confirmed`); if they disagree, or rounding hides the gradient itself, steps are followed
+    from fine to coarse (`climbed`), and a complex step is tried.
     """
     first = line.at(balanced_step(line.eps))
     residual = abs(first.residual)
@@ -98,27 +80,27 @@ def estimated(line: Line, tolerance: float, expected: float | None = None) -> Es
 
 
 def confirmed(line: Line, first: Quotient, finer: float) -> Estimate | None:
-    """A mismatch that a much finer step shows as well as a much longer one; None if they disagree, or if nothing moved."""
+    """A mismatch that both a much finer and a much longer step show; None if they disagree, or if nothing moved."""
     if finer > first.step / RATIO:
         return None
     fine = line.at(finer)
     if first.still or not abs(fine.residual - first.residual) <= abs(first.residual) / 4:
         return None
-    if not abs(line.at(long_step(line)).residual - first.residual) <= abs(first.residual) / 2:  # of rounding hardly a hundredth would be left
+    if not abs(line.at(long_step(line)).residual - first.residual) <= abs(first.residual) / 2:  # of rounding, hardly a hundredth would be left
         return None
     found = Estimate(first.residual, ROUNDED * first.noise, first.step, (fine, first))
     return found._replace(negligible=dwarfed(line, found))
 
 
 def long_step(line: Line) -> float:
-    """A step longer than the balanced one."""
+    """A step much longer than the balanced one."""
     return max(LONG, RATIO * balanced_step(line.eps))
 
 
 def dwarfed(line: Line, estimate: Estimate) -> bool:
-    """Whether the estimate vanishes beside what happens on a short way along the line.
+    """Whether the estimate vanishes beside what happens a short way along the line.
 
-    A determinant of low rank is 0 with gradient 0, and its rounding errors come from numbers that cannot be seen there.
+    The determinant of a matrix of low rank is 0 with gradient 0, and its rounding errors come from numbers that cannot be seen there.
     """
     change = line.at(long_step(line)).change
     return bool(max(abs(estimate.residual), estimate.error) <= ROUNDED * np.sqrt(line.eps) * change)
@@ -131,11 +113,11 @@ def repeated(line: Line, estimate: Estimate) -> Estimate:
 
 
 def climbed(line: Line, step: float, tolerance: float) -> Estimate:
-    """Follow the steps upwards from where neighbours first agree, as long as the error estimate shrinks.
+    """Follow the steps from fine to coarse, from where neighbours first agree, as long as the error estimate shrinks.
 
     Each pair of neighbours is extrapolated once (Richardson); an estimate's error is its distance from its coarser
     neighbour, as in Ridders, "Accurate computation of F'(x) and F'(x) F''(x)" (1982), plus the noise that the
-    finer steps betray.
+    finer steps show.
     """
     levels: list[Quotient] = []
     best: Estimate | None = None
@@ -149,9 +131,7 @@ def climbed(line: Line, step: float, tolerance: float) -> Estimate:
                 break
             continue
         levels.append(quotient)
-        if len(levels) < 2:
-            continue
-        if best is None and not agree(line, levels[-2], levels[-1]):
+        if len(levels) < 2 or (best is None and not agree(line, levels[-2], levels[-1])):
             continue
         if best is None:
             plateau = len(levels) - 2
@@ -170,7 +150,7 @@ def climbed(line: Line, step: float, tolerance: float) -> Estimate:
 
 
 def undecided(line: Line, levels: list[Quotient]) -> Estimate:
-    """What can be said where no neighbours agree: noise, a jump, or hardly a place where the function is defined."""
+    """What can be said if no neighbours agree: noise, a jump, or a function that is hardly defined anywhere."""
     if not levels:
         nowhere = Quotient(0.0, np.nan, np.nan, np.nan, np.nan)
         return Estimate(np.nan, np.inf, balanced_step(line.eps), (nowhere, nowhere))
@@ -190,9 +170,9 @@ def unbounded(levels: list[Quotient]) -> bool:
 def doubted(line: Line, best: Estimate, levels: list[Quotient], reach: float) -> Estimate:
     """What was seen at some steps, in view of all others.
 
-    What a function is computed from may be far larger than its answer. Then its answers do not move at all over a short way, or
-    move in jerks, and are smooth in between: with a slope of their own that has nothing to do with the gradient. That is
-    supposed where both sides move as one at longer steps, and the short way is less than a part `VISIBLE` of the answers.
+    The numbers that a function is computed from may be far larger than its result. Over a short way the result then does not change
+    at all, or jumps, and between the jumps is smooth with a slope that has nothing to do with the gradient. This is assumed
+    if both sides agree at longer steps, and the mismatch adds up to less than a part `VISIBLE` of the results.
     """
     levels = further(line, levels, reach if levels[-1].still else RATIO * long_step(line))
     size = max(line.size, *(max(abs(q.left), abs(q.right)) * q.step for q in levels))
@@ -207,7 +187,7 @@ def doubted(line: Line, best: Estimate, levels: list[Quotient], reach: float) ->
     finer = [line.at(step) for step in sorted(line.known) if step < best.step]
     clear = [q for q in finer if ROUNDED * q.noise <= doubt and not q.still]
     if clear and abs(clear[0].residual) <= doubt:
-        return best._replace(error=abs(best.residual))  # right as close as one can look, with a kink very near
+        return best._replace(error=abs(best.residual))  # right as close as one can look, with a kink very nearby
     coarser = [q for q in levels if q.step > best.step]
     same = list(takewhile(lambda q: abs(q.residual - best.residual) <= doubt, coarser))
     seen = same[-1].step if same else best.step
@@ -226,7 +206,7 @@ def further(line: Line, levels: list[Quotient], reach: float) -> list[Quotient]:
 
 
 def agree(line: Line, fine: Quotient, coarse: Quotient) -> bool:
-    """Whether two neighbouring quotients tell the same story: the same slope or mismatch, or none beside a truncation that grows as the step squared."""
+    """Whether two neighbouring quotients show the same slope or mismatch, or only truncation, which grows as the square of the step."""
     a, b = fine.residual + line.predicted, coarse.residual + line.predicted
     size = max(abs(a), abs(b), min(abs(fine.residual), abs(coarse.residual)))
     return abs(a - b) <= ALIKE * size + ROUNDED * fine.noise or abs(b - RATIO**2 * a) <= ALIKE * abs(b)
@@ -248,7 +228,7 @@ def extrapolated(line: Line, levels: list[Quotient], plateau: int) -> Estimate:
 
 
 def sharpened(line: Line, estimate: Estimate, tolerance: float) -> Estimate:
-    """The estimate by a complex step, where real ones left doubt and the function allows it. What is lost inside the function is lost to it too."""
+    """The estimate by a complex step, if real ones left doubt and the function allows it. It cannot recover what is lost inside the function."""
     if estimate.within(tolerance) or estimate.exceeds(tolerance) or not np.isfinite(estimate.residual) or line.floor > SURE * line.eps * line.size:
         return estimate
     exact = line.by_complex_step()
@@ -258,7 +238,7 @@ def sharpened(line: Line, estimate: Estimate, tolerance: float) -> Estimate:
 
 
 def precise(line: Line, step: float) -> tuple[float, float]:
-    """The residual with all the digits that a handful of evaluations gives, for a point where all is well, and what rounding can do to it."""
+    """The residual with as many digits as a few evaluations can give, for a gradient that has passed; and what rounding can do to it."""
     fine, exact = line.at(step), line.by_complex_step()
     noise = ROUNDED * fine.noise
     if exact is not None and abs(exact - fine.residual) <= noise + ROUNDED * np.sqrt(EPS) * abs(line.predicted):

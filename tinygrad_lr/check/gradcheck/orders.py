@@ -1,38 +1,41 @@
-"""The check itself: order by order, input by input, until it can be said what is right, wrong, or not to be seen.
+"""The check itself: order by order, input by input, until each gradient is known to be right, wrong, or impossible to check.
 
-A mismatch alone is no verdict. It may be a kink, a convention, rounding, or a function that changes from call to call;
-each has a sign of its own, and is looked for before a gradient is called wrong.
+A mismatch alone is not a verdict. It may be a kink, a convention, rounding, or a function that changes from call to call;
+each is recognised by its own signs, which are looked for before a gradient is called wrong.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Collection
-from typing import Any, NamedTuple
+from collections.abc import Callable, Collection, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from tinygrad_lr.autodiff.rules.registry import Function
-from tinygrad_lr.autodiff.tensor import Tensor
+from tinygrad_lr.autodiff.rules.registry import Array, Function
 from tinygrad_lr.autodiff.trees import leaves
 from tinygrad_lr.check.gradcheck.causes import Causes
 from tinygrad_lr.check.gradcheck.diagnosis import Misshapen, about_elements, common_factor, misshapen, one_triangle, recognised, worst_places
 from tinygrad_lr.check.gradcheck.differences import ROUNDED, Floats
 from tinygrad_lr.check.gradcheck.estimates import NOISY
+from tinygrad_lr.check.gradcheck.function import CheckedFunction, RuleError, as_array, differing, flattened, rounding
 from tinygrad_lr.check.gradcheck.report import Report, Row
 from tinygrad_lr.check.gradcheck.search import Finding, Gradient, Problem, Search, Tolerance, relative_error, search
-from tinygrad_lr.check.gradcheck.subject import RuleError, Subject, differing, joined, rounding
 
 RTOL = 1e-6
-RTOL_OF_FLOAT32 = 1e-3  # how far a gradient in float32 may be from the same in float64
-NUDGE = 0.01  # how far beside a kink the check is repeated, in units of x
-AROUND, NEIGHBOURS = 2.0**-24, 4  # how far around it, and at how many points, one looks whether it is at a kink
+RTOL_OF_FLOAT32 = 1e-3  # how far a gradient in float32 may be from that in float64
+NUDGE = 0.01  # how far from a kink the check is repeated, in units of x
+AROUND, NEIGHBOURS = 2.0**-24, 4  # how far from a point, and at how many others, the gradient is compared
 SHOWN = 3  # elements that show a pattern
 
 
 class Options(NamedTuple):
-    """What gradcheck was asked for, beyond the function."""
+    """The arguments of gradcheck besides the function and its inputs.
+
+    ``blame`` is whether to check single rules where a gradient is wrong, ``equation`` names the equation that a rule
+    belongs to.
+    """
 
     rtol: float | None
     atol: float
@@ -55,42 +58,40 @@ class Options(NamedTuple):
         return Tolerance(RTOL if self.rtol is None else self.rtol, self.atol)
 
 
-def checked(subject: Subject, gradient: Callable[..., Any] | None, order: int, options: Options) -> Report:
-    """The report on a subject, at every order."""
-    by_autodiff = gradient is None
-    answers = subject.answers
-    if not np.all(np.isfinite(joined(answers))):
+def report_on(function: CheckedFunction, gradient: Function | None, order: int, options: Options) -> Report:
+    """The report on a function, at every order."""
+    results = flattened(function.results)
+    if not np.all(np.isfinite(results)):
         raise ValueError("gradcheck() needs a point at which the function is finite")
-    if not by_autodiff and joined(answers).size != 1:
-        raise ValueError(f"a gradient belongs to a function that gives a single number, this one gives {joined(answers).size}: sum them in fn")
-    if message := subject.unsteady():
-        return unchecked(subject, message)
-    copied = "it was checked on copies, but a second call with the same array would start from what the first has left"
-    written = [f"fn changes its input {name} in place: {copied}" for name in subject.written()]
-    seeds = [[np.ones(np.shape(y)) if joined(answers).size == 1 else spread(options.rng, np.shape(y)) for y in answers]]
+    if gradient is not None and results.size != 1:
+        raise ValueError(f"a gradient belongs to a function that returns a single number, this one returns {results.size}: sum them in fn")
+    if message := function.unsteady():
+        return unchecked(function, message)
+    consequence = "it was checked on copies, but a second call with the same array would start from what the first has left"
+    notes = [f"fn changes its input {name} in place: {consequence}" for name in function.written()]
+    seeds = [[np.ones(np.shape(y)) if results.size == 1 else random_weights(options.rng, np.shape(y)) for y in function.results]]
     rows: list[Row] = []
-    notes: list[str] = []
-    for level in range(1, order + 1 if by_autodiff else 2):
+    for level in range(1, order + 1 if gradient is None else 2):
         if level > 1:
-            seeds = [*seeds, [spread(options.rng, x.shape) * units(x) for x in subject.xs]]
-        check = Check(subject, gradient, seeds, options, kinks={(row.path, row.index) for row in rows if row.verdict == "kink"})
+            seeds = [*seeds, [random_weights(options.rng, x.shape) * units(x) for x in function.xs]]
+        check = Check(function, gradient, seeds, options, kinks={(row.path, row.index) for row in rows if row.verdict == "kink"})
         found = check.rows()
-        if any(row.verdict != "ok" for row in found) and (message := subject.unsteady() or check.unsteady()):
-            return unchecked(subject, message)  # it changes only now and then
+        if any(row.verdict != "ok" for row in found) and (message := function.unsteady() or check.unsteady()):
+            return unchecked(function, message)  # it changes only now and then
         rows += found
         notes += check.notes
         if any(row.verdict in ("wrong", "unchecked") for row in found):
-            break  # derivatives of what is wrong tell nothing
-    return Report(tuple(rows), tuple(dict.fromkeys([*written, *notes])), subject.evaluations)
+            break  # the derivatives of a wrong gradient tell nothing
+    return Report(tuple(rows), tuple(dict.fromkeys(notes)), function.evaluations)
 
 
-def unchecked(subject: Subject, message: str) -> Report:
+def unchecked(function: CheckedFunction, message: str) -> Report:
     """The report on a function that cannot be checked."""
-    rows = [Row(name, x.shape, (), 1, np.nan, np.nan, np.nan, "unchecked") for name, x in zip(subject.names, subject.xs)]
-    return Report(tuple(rows), (message,), subject.evaluations)
+    rows = [Row(name, x.shape, (), 1, np.nan, np.nan, np.nan, "unchecked") for name, x in zip(function.names, function.xs)]
+    return Report(tuple(rows), (message,), function.evaluations)
 
 
-def spread(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
+def random_weights(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
     """Random weights that are neither small nor equal."""
     weights: Floats = rng.uniform(0.5, 1.5, shape) * rng.choice((-1.0, 1.0), shape)
     return weights
@@ -103,87 +104,84 @@ def units(x: Floats) -> float:
 
 
 class Check:
-    """The check of a subject's gradient at one order.
+    """The check of a function's gradient at one order.
 
-    The gradient of order n is that of the function that gives the derivatives of order n - 1, its answers
+    The gradient of order n is that of the function that returns the derivatives of order n - 1, its results
     weighted with the last of ``seeds``.
     """
 
     def __init__(
         self,
-        subject: Subject,
-        gradient: Callable[..., Any] | None,
-        seeds: list[list[Any]],
+        function: CheckedFunction,
+        gradient: Function | None,
+        seeds: list[list[Floats]],
         options: Options,
         kinks: Collection[tuple[str, tuple[int, ...]]] = (),
     ) -> None:
-        self.subject, self.gradient, self.seeds, self.options = subject, gradient, seeds, options
+        self.function, self.gradient, self.seeds, self.options = function, gradient, seeds, options
         self.order = len(seeds)
-        self.kinks = kinks  # of lower orders, by input and element: there the gradient jumps
-        self.bent = False  # whether a slope was seen to change at the point
+        self.kinks = kinks  # inputs and elements where a lower order has found one, so that the gradient jumps
+        self.bent = False  # whether some slope changes at the point
         self.notes: list[str] = []
 
     # -- the function and its gradient at this order ---------------------------------------------------
 
-    def values(self, xs: list[Any]) -> Floats:
-        """What is differentiated, in a row."""
+    def values(self, xs: Sequence[Array]) -> Floats:
+        """What is differentiated, as one flat array."""
         if self.order == 1:
-            return self.subject.values(xs)
-        return joined(self.subject.derivatives(xs, self.seeds[:-1]))
+            return self.function.values(xs)
+        return flattened(self.function.derivative(xs, self.seeds[:-1]))
 
-    def gradients(self, xs: list[Any]) -> list[Floats | None]:
-        """The gradient in question."""
+    def gradients(self, xs: Sequence[Floats]) -> list[Floats | None]:
+        """The gradient in question; None for inputs that have none."""
         if self.gradient is None:
-            return list(self.subject.seeded(xs, self.seeds))
-        found = self.gradient(*self.subject.tree([np.array(x) for x in xs]))
-        parts = leaves(found)
+            return list(self.function.derivative(xs, self.seeds))
+        parts = leaves(self.gradient(*self.function.arguments([np.array(x) for x in xs])))
         if len(parts) != len(xs):
-            raise ValueError(f"gradient() must give one array per input: {len(xs)} ({', '.join(self.subject.names)}), got {len(parts)}")
-        return [None if g is None else np.asarray(g.data if isinstance(g, Tensor) else g) for g in parts]
+            raise ValueError(f"gradient() must return one array per input: {len(xs)} ({', '.join(self.function.names)}), got {len(parts)}")
+        return [None if g is None else as_array(g) for g in parts]
 
     def unsteady(self) -> str:
-        """How another call of one's own gradient differs from the first; empty if it does not."""
+        """How another call of the user's gradient differs from the first; empty if it does not."""
         if self.gradient is None:
             return ""
-        first, again = (joined([g for g in self.gradients(self.subject.given) if g is not None]) for _ in range(2))
+        first, again = (flattened([g for g in self.gradients(self.function.given) if g is not None]) for _ in range(2))
         return differing("gradient", first, again)
 
     def problem(self, xs: list[Floats], exact: list[Floats | None]) -> tuple[Problem, list[Misshapen | None]]:
-        """The problem at a point with its gradient, and for each input whether that has another shape."""
-        answers = (self.subject.answers if xs is self.subject.xs else self.subject.call(xs)) if self.order == 1 else [self.values(xs)]
-        eps = max(float(np.finfo(np.asarray(getattr(y, "data", y)).dtype).eps) for y in answers)
+        """The problem at a point with this gradient, and for each input what is wrong with the gradient's shape."""
+        results = (self.function.results if xs is self.function.xs else self.function.call(xs)) if self.order == 1 else [self.values(xs)]
+        eps = max(float(np.finfo(as_array(y).dtype).eps) for y in results)
         faults = [None if g is None or g.shape == x.shape else misshapen(g, x.shape) for x, g in zip(xs, exact)]
         found = [g if fault is None else fault.mended for g, fault in zip(exact, faults)]
         mended: list[Floats] = [np.zeros(x.shape) if g is None else g.astype(np.float64) for x, g in zip(xs, found)]
-        weights = joined([np.asarray(w) for w in self.seeds[-1]])
+        weights = flattened(self.seeds[-1])
         inside = functools.cache(lambda: self.inside(xs))
         blur, slope = functools.partial(self.blur, xs), functools.partial(self.slope, xs)
-        return Problem(self.order, self.subject.names, xs, mended, self.values, weights, joined(answers), eps, inside, blur, slope), faults
+        return Problem(self.order, self.function.names, xs, mended, self.values, weights, flattened(results), eps, inside, blur, slope), faults
 
     def inside(self, xs: list[Floats]) -> float:
-        """What rounding does to the weighted values, seen from inside; 0 where autodiff cannot look into the function."""
+        """What rounding inside the function does to the weighted values; 0 if autodiff cannot look into it."""
         try:
-            return rounding(self.subject.derivatives(xs, self.seeds[:-1], create_graph=True) if self.order > 1 else self.subject.graph(xs)[0], self.seeds[-1])
+            outputs = self.function.graph(xs)[0] if self.order == 1 else self.function.recorded_derivative(xs, self.seeds[:-1])
+            return rounding(outputs, self.seeds[-1])
         except Exception:  # whatever a function does with Tensors, or its rules with those of a second order
             return 0.0
 
     def blur(self, xs: list[Floats], k: int, direction: Floats) -> float:
         """What rounding does to the gradient in question of input k along a direction; 0 as above."""
         try:
-            if self.gradient is None:
-                found: list[Any] = self.subject.derivatives(xs, self.seeds, create_graph=True)
-            else:
-                found, _ = self.subject.graph_of(self.gradient, xs)
-            return rounding([found[k]], [direction])
+            outputs = self.function.recorded_derivative(xs, self.seeds) if self.gradient is None else self.function.graph(xs, self.gradient)[0]
+            return rounding([outputs[k]], [direction])
         except Exception:
             return 0.0
 
     def slope(self, xs: list[Floats], k: int, x: Floats, direction: Floats) -> float:
-        """The gradient in question at another x of input k, along a direction; nan where it has another shape."""
+        """The gradient in question at another x of input k, along a direction; nan if it has another shape."""
         try:
             with np.errstate(all="ignore"):
                 g = self.gradients([*xs[:k], x, *xs[k + 1 :]])[k]
-        except (ValueError, ArithmeticError):  # it refuses such inputs, or a rule fails
+        except (ValueError, ArithmeticError):  # the function refuses such inputs, or a rule fails
             return np.nan
         return float(np.sum(g * direction)) if g is not None and g.shape == x.shape else np.nan
 
@@ -192,14 +190,14 @@ class Check:
     def rows(self) -> list[Row]:
         """One row per input, or one per wrong element."""
         try:
-            given = self.gradients(self.subject.given)
-            double = all(x.dtype == np.float64 for x in self.subject.given)
-            problem, faults = self.problem(self.subject.xs, given if double else self.gradients(self.subject.xs))
+            given = self.gradients(self.function.given)
+            double = all(x.dtype == np.float64 for x in self.function.given)
+            problem, faults = self.problem(self.function.xs, given if double else self.gradients(self.function.xs))
         except RuleError as error:
             self.notes.append(str(error))
-            if len(self.subject.xs) == 1:
-                return [Row(self.subject.names[0], self.subject.xs[0].shape, (), self.order, np.nan, np.nan, np.nan, "wrong", "of another shape")]
-            return [row for k in range(len(self.subject.xs)) for row in self.rows_alone(k)]
+            if len(self.function.xs) == 1:
+                return [Row(self.function.names[0], self.function.xs[0].shape, (), self.order, np.nan, np.nan, np.nan, "wrong", "of another shape")]
+            return [row for k in range(len(self.function.xs)) for row in self.rows_alone(k)]
         rows = []
         for k, fault in enumerate(faults):
             mine = given[k]
@@ -214,13 +212,13 @@ class Check:
         return self.with_autodiffs(rows) if self.bent else rows
 
     def rows_alone(self, k: int) -> list[Row]:
-        """Rows of one input, the others held fast: some gradient has a shape that stops autodiff."""
-        others = self.subject.xs
+        """Rows of one input, the others held fixed: some gradient has a shape that stops autodiff."""
+        others = self.function.xs
 
-        def alone(x: Any) -> Any:
-            return self.subject.fn(*self.subject.tree([*others[:k], x, *others[k + 1 :]]))
+        def alone(x: Array) -> object:
+            return self.function.fn(*self.function.arguments([*others[:k], x, *others[k + 1 :]]))
 
-        return list(checked(Subject(alone, (self.subject.given[k],), [self.subject.names[k]]), None, 1, self.options).rows)
+        return list(report_on(CheckedFunction(alone, (self.function.given[k],), [self.function.names[k]]), None, 1, self.options).rows)
 
     def rows_of(self, problem: Problem, k: int) -> list[Row]:
         """What the search finds about one input's gradient."""
@@ -255,7 +253,7 @@ class Check:
         return [self.row(gradient, spot._replace(verdict="precision", note=limits(gradient, seen)))]
 
     def jumps(self, gradient: Gradient, seen: Search) -> list[Finding]:
-        """Where the function itself jumps: the elements, if a lower order has found them at a kink, or the whole."""
+        """Where the function itself jumps: the elements that a lower order has found at a kink, or the whole."""
         path = gradient.problem.names[gradient.k]
         known = [int(np.ravel_multi_index(index, gradient.x.shape)) for name, index in sorted(self.kinks) if name == path and index]
         if found := [f for f in map(gradient.look_for_jump_at, known) if f.verdict == "kink"]:
@@ -300,12 +298,12 @@ class Check:
         return found
 
     def sizes(self) -> set[int]:
-        """All sizes and lengths of inputs and answers."""
-        arrays = [*self.subject.xs, *self.subject.answers]
+        """All sizes and lengths of inputs and results."""
+        arrays = [*self.function.xs, *self.function.results]
         return {n for a in arrays for n in (np.size(a), *np.shape(a))}
 
     def rows_of_all(self, gradient: Gradient) -> list[Row]:
-        """Every element compared; the wrong ones, or the worst one."""
+        """Every element compared: rows for the wrong ones, or for the worst one."""
         findings = [gradient.look_at(i) for i in range(gradient.n)]
         suspicious = [f for f in findings if f.verdict != "ok"]
         wrong = [f for f in suspicious if f.verdict == "wrong"]
@@ -316,12 +314,12 @@ class Check:
         return [self.row(gradient, f, remarks.get(f.i, "")) for f in shown]
 
     def rows_beside(self, problem: Problem, k: int) -> tuple[list[Row], bool]:
-        """At a kink differences say little about the rules, so the check is repeated a small way beside it.
+        """At a kink differences say little about the rules, so the check is repeated a short way beside it.
 
-        Gives the rows of what is wrong there, and whether nothing hides errors there.
+        Returns the rows of what is wrong there, and whether nothing could hide errors there.
         """
         xs = list(problem.inputs)
-        xs[k] = xs[k] + NUDGE * units(xs[k]) * spread(self.options.rng, xs[k].shape)
+        xs[k] = xs[k] + NUDGE * units(xs[k]) * random_weights(self.options.rng, xs[k].shape)
         try:
             with np.errstate(all="ignore"):
                 beside, _ = self.problem(xs, self.gradients(xs))
@@ -352,22 +350,22 @@ class Check:
     def with_causes(self, rows: list[Row], problem: Problem) -> list[Row]:
         """The rows of autodiff's gradient, with what its graph tells."""
 
-        def judge(fn: Callable[..., Any], inputs: tuple[Any, ...], names: list[str]) -> list[Row]:
-            part = Subject(fn, inputs, names)
-            if not np.all(np.isfinite(joined(part.answers))):
+        def judge(fn: Function, inputs: tuple[Array, ...], names: list[str]) -> list[Row]:
+            part = CheckedFunction(fn, inputs, names)
+            if not np.all(np.isfinite(flattened(part.results))):
                 return []
-            return list(checked(part, None, self.order, self.options._replace(blame=False, mode="fast")).rows)
+            return list(report_on(part, None, self.order, self.options._replace(blame=False, mode="fast")).rows)
 
-        causes = Causes(self.subject, self.seeds)
+        causes = Causes(self.function, self.seeds)
         rows = causes.proportional(rows)
         rows = causes.attributed(rows, judge if self.options.blame else None, self.options.equation)
         if self.options.blame and not causes.faulty:
-            rows = [row for k, name in enumerate(self.subject.names) for row in self.excused([r for r in rows if r.path == name], causes, problem, k)]
+            rows = [row for k, name in enumerate(self.function.names) for row in self.excused([r for r in rows if r.path == name], causes, problem, k)]
         self.notes += causes.notes
         return rows
 
     def excused(self, rows: list[Row], causes: Causes, problem: Problem, k: int) -> list[Row]:
-        """Wrong rows of an input where several kinks meet, each of whose rules is right: then the whole gradient may lie between no slopes at all.
+        """Rows of an input that are wrong because several kinks meet, though each rule is right: the gradient may then lie between no slopes.
 
         It is a matter of convention there, and right if it is right at a point beside.
         """
@@ -386,10 +384,10 @@ class Check:
         return list(map(judged, rows))
 
     def restless(self, problem: Problem, k: int) -> bool:
-        """Whether the gradient of an input is another one from point to point right around here, as where equals are sorted."""
+        """Whether the gradient of an input changes from point to point right around here, as it does if equal numbers are sorted."""
         xs, found = list(problem.inputs), []
         for _ in range(NEIGHBOURS):
-            xs[k] = problem.inputs[k] + AROUND * units(problem.inputs[k]) * spread(self.options.rng, xs[k].shape)
+            xs[k] = problem.inputs[k] + AROUND * units(problem.inputs[k]) * random_weights(self.options.rng, xs[k].shape)
             try:
                 with np.errstate(all="ignore"):
                     found.append(np.asarray(self.gradients(xs)[k]))
@@ -399,9 +397,9 @@ class Check:
         return not np.allclose(found, found[0], rtol=NUDGE, atol=NUDGE * size, equal_nan=True)
 
     def with_autodiffs(self, rows: list[Row]) -> list[Row]:
-        """Rows of one's own gradient, which at a kink is as right as autodiff's if it is the same."""
+        """Rows of the user's gradient, which at a kink is right if it is the same as autodiff's."""
         try:
-            theirs = Check(self.subject, None, self.seeds, self.options).rows()
+            theirs = Check(self.function, None, self.seeds, self.options).rows()
         except Exception:  # autodiff need not be able to follow fn
             return rows
         verdicts = {(row.path, row.index): row for row in theirs if row.verdict == "kink"}
@@ -415,7 +413,7 @@ class Check:
 
 
 def limits(gradient: Gradient, seen: Search) -> str:
-    """How closely a gradient could be looked at."""
+    """How precisely a gradient could be checked."""
     whole = max(gradient.whole(line.direction) for line in seen.lines)
     error, noise = max(max(e.error, abs(e.residual)) for e in seen.estimates), max(e.noise for e in seen.estimates)
     sight = "the gradient is hidden by rounding" if error >= whole else f"errors below {error / whole:.0e} of the whole gradient stay unseen"
@@ -423,13 +421,13 @@ def limits(gradient: Gradient, seen: Search) -> str:
 
 
 def as_given(rows: list[Row], given: Floats, problem: Problem, k: int, rtol: float | None) -> list[Row]:
-    """The same rows, or one that says where the gradient in the inputs' own type strays from that in float64."""
+    """The same rows, or one that says where the gradient in the inputs' own dtype is far from that in float64."""
     exact = problem.exact[k]
     if given.dtype == np.float64 or not given.size or given.shape != exact.shape:
         return rows
-    answers = float(np.linalg.norm(problem.weights * problem.centre)) / units(problem.inputs[k])
+    slope = float(np.linalg.norm(problem.weights * problem.centre)) / units(problem.inputs[k])
     typical = np.sqrt(np.mean(exact**2))
-    allowed = max(RTOL_OF_FLOAT32, 0.0 if rtol is None else rtol) * (np.abs(exact) + typical) + ROUNDED * float(np.finfo(given.dtype).eps) * answers
+    allowed = max(RTOL_OF_FLOAT32, 0.0 if rtol is None else rtol) * (np.abs(exact) + typical) + ROUNDED * float(np.finfo(given.dtype).eps) * slope
     with np.errstate(invalid="ignore"):
         excess = np.where(np.isfinite(given), np.abs(given - exact) / np.maximum(allowed, 1e-300), np.inf)
     i = np.unravel_index(int(np.argmax(excess)), excess.shape)

@@ -1,4 +1,4 @@
-"""What a gradient check found, as data and as a table: of text, or of HTML where a notebook shows it."""
+"""What a gradient check found, as data and as a table: in text, or in HTML for notebooks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 SHOWN = 30  # rows of a table
-NUMBERS = {"order", "analytic", "numeric", "rel. error"}  # columns that stand to the right
+NUMBERS = {"order", "analytic", "numeric", "rel. error"}  # columns that are aligned right
 RESERVES = {"kink": "at a kink", "precision": "checked no closer than precision allows", "convention": "symmetric by convention"}
 
 
@@ -22,24 +22,24 @@ class Row:
     shape : tuple of int
         The input's shape.
     index : tuple of int
-        The element: one that is wrong, or where all are right the largest of the gradient.
+        The element: one that is wrong or, if all are right, the largest of the gradient.
     order : int
         1 for the gradient; 2 for the second derivatives' sum over random weights.
     analytic, numeric : float
-        The gradient in question, and what differences say.
+        The gradient in question, and what differences yield.
     error : float
-        |analytic - numeric| / max(|analytic|, |numeric|), where these are not both below rounding.
+        |analytic - numeric| / max(|analytic|, |numeric|), unless both are below rounding.
     verdict : str
         "ok"; "wrong"; "kink": the function has no derivative there, and the analytic value lies between the slopes
         on both sides, or several kinks meet and it is right at a point beside; "precision": noise or rounding in the function,
         or float32, does not allow a closer look; "convention": the function reads one triangle of its matrix, and the gradient
-        is the symmetric one; "unchecked": the function is another one from call to call, or has no finite slope here.
+        is the symmetric one; "unchecked": the function changes from call to call, or has no finite slope here.
     note : str
-        What is known about the kind of error.
+        What is known about the error.
     op : str
-        The functions that the input went into; for a wrong gradient the one whose rule is at fault, where that was found.
+        The functions that the input went into; for a wrong gradient the one whose rule is at fault, if it was found.
     equation : str
-        The equation of backpropagation that gives this gradient (models only).
+        The equation of backpropagation for this gradient (models only).
     """
 
     path: str
@@ -72,9 +72,9 @@ class Report:
     Attributes
     ----------
     rows : tuple of Row
-        For every input and order the wrong elements, or a single row where there are none.
+        For every input and order the wrong elements, or a single row if there are none.
     notes : tuple of str
-        What is to be said of the whole: what kind of wrong it is, and why something could not be checked.
+        Remarks on gradients as a whole: how they are wrong, and why something could not be checked.
     evaluations : int
         How often the function was evaluated at first order.
     """
@@ -85,7 +85,7 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is wrong, and all could be checked. Kinks, conventions and limits of precision are no errors."""
+        """Whether nothing is wrong and everything could be checked. Kinks, conventions and limits of precision are not errors."""
         return not any(row.fails for row in self.rows)
 
     @property
@@ -122,12 +122,12 @@ class Report:
         return f"<p>{html.escape(self.sentence)}{notes}</p>\n{html_table(self.rows[:SHOWN])}"
 
     def rest(self) -> list[str]:
-        """What is said of the rows that are not shown."""
+        """A line about the rows that are not shown, if there are any."""
         return [f"... and {len(self.rows) - SHOWN} more rows"] if len(self.rows) > SHOWN else []
 
 
 def columns(rows: Sequence[Row]) -> dict[str, list[str]]:
-    """What the tables show, by heading; columns that are empty throughout are left out."""
+    """The columns of the tables, by heading; empty ones are left out."""
     found = {
         "element": [row.element for row in rows],
         "shape": [str(row.shape) for row in rows],
@@ -152,7 +152,7 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def html_table(rows: Sequence[Row]) -> str:
-    """The same for a notebook, with see-through colours only: its page may be light or dark."""
+    """The same for a notebook, with translucent colours only: its page may be light or dark."""
     shown = columns(rows)
 
     def line(tag: str, cells: Sequence[str]) -> str:
@@ -165,7 +165,7 @@ def html_table(rows: Sequence[Row]) -> str:
 
 
 class GradientError(AssertionError):
-    """A gradient that is wrong, or could not be checked. The message is the report; the report itself is in ``report``.
+    """A gradient is wrong, or could not be checked. The message is the printed report; the report itself is in ``report``.
 
     Examples
     --------

@@ -1,28 +1,30 @@
 """Finding the wrong elements of a gradient in a handful of evaluations.
 
 The gradient of one input is compared with differences along a pair of random directions d and d c. Every element
-i has its own code c_i, so when a single one is wrong by e, the residuals are e d_i and e d_i c_i: their ratio names the
-element, however many there are, and a check of that element alone confirms it. When the ratio is nobody's code,
-several elements are wrong: the set is halved, one half is measured, the other's residuals are what remains.
+i has its own code c_i, so if a single one is wrong by e, the residuals are e d_i and e d_i c_i: their ratio names the
+element, however many there are, and a check of that element alone confirms it. If the ratio is not the code of any element,
+several are wrong: the set is halved, one half is measured, and the other half has what remains of the residuals.
 Kinks are found in the same way, by the change of slope in place of the residual: it is |e d_i|, and |c_i| is the code.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
+from tinygrad_lr.autodiff.rules.registry import Array
 from tinygrad_lr.check.gradcheck.differences import FINEST, RATIO, ROUNDED, Floats, Line, Sides, balanced_step, next_step
 from tinygrad_lr.check.gradcheck.estimates import STEEPER, SURE, Estimate, estimated, precise, repeated
 
-LIMIT = 12  # suspicious elements after which the search ends: then most of them are
+LIMIT = 12  # suspicious elements after which the search ends
 HALVINGS = 400
 JUMPS = "the slope grows without bound as the step shrinks"
-NEAR = 2.0**-20  # how far from the point, in units of x, a gradient must not have changed to be continuous
+NEAR = 2.0**-20  # how far from the point, in units of x, a continuous gradient must still be the same
 WAY = 2.0**-6  # how far it is integrated, in units of x
-PROMINENT = 1e-3  # the part of the answers that a residual must add up to, to be believed against an integral
+PROMINENT = 1e-3  # the part of the results that a residual must add up to, to be believed against an integral
 GAUSS = (  # points and weights of the five-point rule on [-1, 1], for an average
     *((-0.9061798459386640, 0.1184634425280945), (-0.5384693101056831, 0.2393143352496832), (0.0, 0.2844444444444444)),
     *((0.5384693101056831, 0.2393143352496832), (0.9061798459386640, 0.1184634425280945)),
@@ -30,41 +32,19 @@ GAUSS = (  # points and weights of the five-point rule on [-1, 1], for an averag
 
 
 class Problem(NamedTuple):
-    """A function at a point, and the gradient in question there.
+    """A function at a point, and the gradient in question there."""
 
-    Attributes
-    ----------
-    order : int
-        What the function is: 1 for the user's own, 2 for its gradient.
-    names : list of str
-    inputs : list of float64 arrays
-    exact : list of float64 arrays
-        The gradient in question, computed in float64.
-    values : callable
-        ``values(inputs)`` gives all answers in a row.
-    weights, centre : arrays
-        What the answers are multiplied with and then summed; the answers at the inputs.
-    eps : float
-        The relative rounding error of an answer.
-    inside : callable
-        ``inside()`` gives what rounding inside the function does to the weighted answers.
-    blur : callable
-        ``blur(k, direction)`` gives what rounding does to the gradient in question of input k along a direction.
-    slope : callable
-        ``slope(k, x, direction)`` gives that gradient at another point x of input k, along a direction.
-    """
-
-    order: int
+    order: int  # of the gradient: at 1 the function is the user's own, at 2 it is its gradient
     names: list[str]
     inputs: list[Floats]
-    exact: list[Floats]
-    values: Callable[[list[Any]], Floats]
-    weights: Floats
-    centre: Floats
-    eps: float
-    inside: Callable[[], float]
-    blur: Callable[[int, Floats], float]
-    slope: Callable[[int, Floats, Floats], float]
+    exact: list[Floats]  # the gradient in question, computed in float64
+    values: Callable[[Sequence[Array]], Floats]  # of inputs: all results as one flat array
+    weights: Floats  # what the results are multiplied with before they are summed
+    centre: Floats  # the results at the inputs
+    eps: float  # the relative rounding error of a result
+    inside: Callable[[], float]  # what rounding inside the function does to the weighted results
+    blur: Callable[[int, Floats], float]  # of k and a direction: what rounding does to the gradient of input k along it
+    slope: Callable[[int, Floats, Floats], float]  # of k, x and a direction: the gradient of input k at another point x, along the direction
 
 
 class Tolerance(NamedTuple):
@@ -75,30 +55,16 @@ class Tolerance(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """One element that was looked at.
+    """One element that was looked at."""
 
-    Attributes
-    ----------
-    i : int
-        Its place in the flat array; -1 for all of it.
-    analytic, numeric : float
-    verdict : str
-    left, right : float
-        The one-sided slopes, at a kink.
-    floor : float
-        The slope below which rounding hides everything.
-    note : str
-        What else was seen.
-    """
-
-    i: int
+    i: int  # its index in the flat array; -1 for the array as a whole
     analytic: float
     numeric: float
     verdict: str
-    left: float = np.nan
+    left: float = np.nan  # the one-sided slopes, at a kink
     right: float = np.nan
-    floor: float = 0.0
-    note: str = ""
+    floor: float = 0.0  # the slope below which rounding hides everything
+    note: str = ""  # what else was seen
 
     @property
     def error(self) -> float:
@@ -112,7 +78,7 @@ class Finding(NamedTuple):
 
 
 def relative_error(analytic: float, numeric: float, floor: float = 0.0) -> float:
-    """|analytic - numeric| as a part of the larger one, or of the smallest slope that rounding lets one see."""
+    """|analytic - numeric| relative to the larger of them, or to the smallest slope that rounding does not hide."""
     size = max(abs(analytic), abs(numeric), floor)
     return abs(analytic - numeric) / size if size else 0.0
 
@@ -135,8 +101,8 @@ class Gradient:
         self.scale = np.maximum(sizes, typical)
         self.gradient = np.where(self.finite, self.exact, 0.0)
 
-    def values(self, x: Floats) -> Floats:
-        """All answers with this input replaced."""
+    def values(self, x: Array) -> Floats:
+        """All results with this input replaced."""
         return self.problem.values([*self.problem.inputs[: self.k], x, *self.problem.inputs[self.k + 1 :]])
 
     def line(self, direction: Floats) -> Line:
@@ -145,9 +111,9 @@ class Gradient:
         return Line(self.values, problem.weights, problem.centre, self.x, self.gradient.reshape(self.x.shape), shaped, problem.eps, problem.inside)
 
     def allowed(self, direction: Floats) -> float:
-        """How large a residual may be along a direction when every element is within its tolerance.
+        """How large a residual along a direction may be if every element is within its tolerance.
 
-        With random signs the errors add up to hardly more than four times the root of the sum of their squares.
+        With random signs the errors rarely add up to more than four times the root of the sum of their squares.
         """
         each = (self.tolerance.absolute + self.tolerance.relative * np.abs(self.gradient)) * direction
         return (SURE if np.count_nonzero(direction) > 1 else 1.0) * float(np.sqrt(each @ each))
@@ -161,10 +127,10 @@ class Gradient:
         return ROUNDED * self.problem.blur(self.k, line.direction)
 
     def proved(self, line: Line, estimate: Estimate) -> bool:
-        """Whether the gradient is right in spite of a residual: if it is continuous at the point, and its integral is what the function changes by.
+        """Whether the gradient is right in spite of a residual: it is continuous at the point, and its integral is the change of the function.
 
-        Where a function is rounded coarsely beside its changes, differences over short ways see the steps of a staircase. Over a longer
-        way these do not count, and Gauss's rule leaves no truncation.
+        If the results are rounded coarsely beside their changes, short differences see the steps of a staircase. Over a longer
+        distance the steps do not count, and Gauss's rule leaves no truncation.
         """
 
         def slope(step: float) -> float:
@@ -204,7 +170,7 @@ class Gradient:
         return Finding(i, analytic, slope, "wrong", left, right)
 
     def look_beside(self, i: int, line: Line, found: Estimate) -> Finding:
-        """An element that is not finite, or where the function is defined on one side at most."""
+        """An element that is not finite, or where the function is defined on at most one side."""
         analytic, scale = float(self.exact[i]), float(self.scale[i])
         slope = (found.residual + line.predicted) / scale
         if np.isfinite(slope):
@@ -222,14 +188,14 @@ class Gradient:
         return Finding(i, analytic, near / scale, "wrong" if off else "ok", note="fn is defined on one side only")
 
     def look_closely_at(self, i: int, step: float) -> Finding:
-        """The same for an element of a gradient that has passed, with all the digits that can be had."""
+        """The same for an element of a gradient that has passed, with as many digits as possible."""
         line = self.line(self.unit(i))
         residual, noise = precise(line, step)
         scale = float(self.scale[i])
         return Finding(i, float(self.exact[i]), (residual + line.predicted) / scale, "ok", floor=noise / scale)
 
     def look_for_jump_at(self, i: int) -> Finding:
-        """An element where the function is known to have a kink at a lower order: whether it jumps there."""
+        """Whether the function jumps at an element where a lower order has found a kink."""
         line = self.line(self.unit(i))
         coarse = line.at(balanced_step(line.eps))
         fine = line.at(coarse.step / RATIO)
@@ -238,7 +204,7 @@ class Gradient:
         return Finding(i, float(self.exact[i]), slope, "kink" if grows else "ok", note=JUMPS if grows else "")
 
     def edges(self, step: float) -> list[int]:
-        """The elements that cannot move both ways, found by halving: the first few of them."""
+        """The elements that cannot be moved in both directions, found by halving: the first few of them."""
         found: list[int] = []
         stack = [np.flatnonzero(self.free)]
         while stack and len(found) <= LIMIT:
@@ -269,11 +235,15 @@ def kink(line: Line, found: Estimate, off: bool, tolerance: float) -> Sides | No
     return sides if 0.5 <= fine.jump / sides.jump <= 2 else None
 
 
+Members = npt.NDArray[np.intp]
+"""Indices of elements."""
+
+
 class Pair:
     """A pair of random directions that tell elements apart.
 
-    Magnitudes are spread over [0.5, 1.5] and signs are random, so that errors do not cancel; codes are spread
-    evenly over [0.5, 1.5] with random signs.
+    Magnitudes are random in [0.5, 1.5] and signs are random, so that errors do not cancel; codes are evenly
+    spaced over [0.5, 1.5], with random signs.
     """
 
     def __init__(self, gradient: Gradient, rng: np.random.Generator) -> None:
@@ -282,7 +252,7 @@ class Pair:
         self.first = gradient.scale * np.where(gradient.free, rng.uniform(0.5, 1.5, n) * rng.choice((-1.0, 1.0), n), 0.0)
         self.codes = (0.5 + (rng.permutation(n) + 0.5) / max(n, 1)) * rng.choice((-1.0, 1.0), n)
 
-    def lines(self, members: Any = slice(None)) -> tuple[Line, Line]:
+    def lines(self, members: Members | slice = slice(None)) -> tuple[Line, Line]:
         """Both directions, restricted to some elements."""
         direction = np.zeros(self.gradient.n)
         direction[members] = self.first[members]
@@ -294,7 +264,7 @@ Amounts = tuple[float, float]
 
 
 class Residuals:
-    """What the slopes along the pair are off by: the sums of e_i d_i and of e_i d_i c_i."""
+    """How far the slopes along the pair are off: the sums of e_i d_i and of e_i d_i c_i."""
 
     def __init__(self, pair: Pair, estimates: tuple[Estimate, Estimate]) -> None:
         self.pair, self.codes = pair, pair.codes
@@ -310,7 +280,7 @@ class Residuals:
         return (f.numeric - f.analytic) * self.pair.first[f.i] if f.verdict != "ok" and self.pair.first[f.i] else 0.0
 
     def expected(self, i: int, total: float) -> float | None:
-        """What an element alone would be off by if it were the only one, along `Gradient.unit`."""
+        """How far an element would be off, along `Gradient.unit`, if it were the only one."""
         return total * float(self.pair.gradient.scale[i] / self.pair.first[i])
 
 
@@ -337,38 +307,21 @@ class Jumps:
 
 
 class Search(NamedTuple):
-    """What a search found.
+    """What a search found."""
 
-    Attributes
-    ----------
-    estimates : pair of Estimate
-        The residuals of the whole gradient.
-    lines : pair of Line
-    mismatch : bool
-        Whether the gradient as a whole is off.
-    limited : bool
-        Whether it could not be seen exactly enough to tell.
-    findings : list of Finding
-        The elements that explain the mismatch, and those at a kink.
-    complete : bool
-        Whether they explain all of it.
-    bent : bool
-        Whether the slope changes at the point, along the first direction.
-    """
-
-    estimates: tuple[Estimate, Estimate]
+    estimates: tuple[Estimate, Estimate]  # of the residuals of the whole gradient
     lines: tuple[Line, Line]
-    mismatch: bool
-    limited: bool
-    findings: list[Finding]
-    complete: bool
-    bent: bool
+    mismatch: bool  # whether the gradient as a whole is off
+    limited: bool  # whether it could not be measured precisely enough to tell
+    findings: list[Finding]  # the elements that explain the mismatch, and those at a kink
+    complete: bool  # whether they explain all of it
+    bent: bool  # whether the slope changes at the point, along the first direction
 
 
 def search(gradient: Gradient, rng: np.random.Generator, explained: Callable[[Search], list[Finding]]) -> Search:
-    """Check a gradient as a whole, and on a mismatch find its wrong elements.
+    """Check a gradient as a whole, and if there is a mismatch find its wrong elements.
 
-    ``explained`` may recognise a pattern from the residuals of the whole; it gives elements that show it, or nothing.
+    ``explained`` may recognise a pattern in the residuals of the whole; it returns elements that show it, or none.
     """
     pair, lines, first = started(gradient, rng)
     tolerances = [gradient.allowed(line.direction.ravel()) for line in lines]
@@ -391,7 +344,7 @@ def search(gradient: Gradient, rng: np.random.Generator, explained: Callable[[Se
 
 
 def started(gradient: Gradient, rng: np.random.Generator) -> tuple[Pair, tuple[Line, Line], Estimate]:
-    """A pair of directions, and what is seen along the first: without the elements that cannot move both ways, if there are any."""
+    """A pair of directions, and the estimate along the first. Elements that cannot be moved in both directions are left out."""
     pair = Pair(gradient, rng)
     lines = pair.lines()
     first = estimated(lines[0], gradient.allowed(lines[0].direction.ravel()))
@@ -404,7 +357,7 @@ def started(gradient: Gradient, rng: np.random.Generator) -> tuple[Pair, tuple[L
 
 
 def bend(gradient: Gradient, line: Line, estimate: Estimate) -> Sides | None:
-    """The slopes on both sides along a direction of the whole, if they differ."""
+    """The slopes of the whole on both sides along a direction, if they differ."""
     step = balanced_step(line.eps)
     coarse = estimate.quotients[1] if estimate.quotients[1].step == step else line.at(step)
     if not np.isfinite(coarse.residual) or not line.bent(coarse, gradient.whole(line.direction)):
@@ -420,9 +373,9 @@ def kinks(gradient: Gradient, pair: Pair, jump: Sides) -> dict[int, Finding]:
 
 
 def placed(gradient: Gradient, pair: Pair, trace: Residuals | Jumps, findings: dict[int, Finding]) -> tuple[dict[int, Finding], bool]:
-    """The elements that the measurements of the whole come from, besides those known, and whether they explain all of it."""
+    """The findings, with those elements added that the measurements of the whole come from; and whether they explain all of it."""
     findings = dict(findings)
-    stack: list[tuple[Any, float, float]] = [(np.flatnonzero(gradient.free), *remaining(trace, trace.totals, findings.values()))]
+    stack: list[tuple[Members, float, float]] = [(np.flatnonzero(gradient.free), *remaining(trace, trace.totals, findings.values()))]
     for _ in range(HALVINGS):
         if not stack or sum(f.verdict != "ok" for f in findings.values()) >= LIMIT:
             break
@@ -443,12 +396,12 @@ def placed(gradient: Gradient, pair: Pair, trace: Residuals | Jumps, findings: d
 
 
 def remaining(trace: Residuals | Jumps, totals: Amounts, known: Iterable[Finding]) -> Amounts:
-    """What is left along the pair when the shares of known elements are taken away."""
+    """What is left along the pair without the shares of known elements."""
     shares = [(trace.share(f), float(trace.codes[f.i])) for f in known]
     return totals[0] - sum(share for share, _ in shares), totals[1] - sum(share * code for share, code in shares)
 
 
-def decoded(trace: Residuals | Jumps, members: Any, first: float, second: float) -> Any:
+def decoded(trace: Residuals | Jumps, members: Members, first: float, second: float) -> Members:
     """The element whose code is the ratio of the measurements, if there is one."""
     if abs(first) <= 2 * trace.errors[0]:
         return members[:0]

@@ -7,7 +7,7 @@ import pytest
 
 import tinygrad_lr as tg
 from tinygrad_lr import nn
-from tinygrad_lr.nn.summary import memory, summary
+from tinygrad_lr.nn.summary import memory
 
 X = np.zeros((4, 2))
 
@@ -15,7 +15,7 @@ X = np.zeros((4, 2))
 def test_counts_shapes_and_memory():
     model = nn.Sequential(nn.Dense(2, 3, dtype=np.float32), nn.ReLU(), nn.Sequential(nn.Dense(3, 1, bias=False, dtype=np.float32)))
     model[0].bias.requires_grad = False
-    table = summary(model, X.astype(np.float32))
+    table = model.summary(X.astype(np.float32))
     assert [(row.path, row.shapes, row.parameters, row.calls) for row in table.rows] == [
         *(("", ((4, 1),), 0, 1), ("0", ((4, 3),), 9, 1), ("1", ((4, 3),), 0, 1), ("2", ((4, 1),), 0, 1), ("2.0", ((4, 1),), 3, 1)),
     ]
@@ -37,7 +37,7 @@ class Tied(nn.Module):
 
 
 def test_shared_and_unused_layers_and_many_answers():
-    table = summary(Tied(), X)
+    table = Tied().summary(X)
     assert [(row.path, row.calls, row.parameters) for row in table.rows] == [("", 1, 0), ("layer", 3, 6), ("unused", 0, 15)]
     assert table.rows[0].shapes == ((4, 2), ())
     assert "(4, 2) x 3" in repr(table)
@@ -47,9 +47,9 @@ def test_shared_and_unused_layers_and_many_answers():
 def test_the_model_is_as_before():
     model = nn.Sequential(nn.Dense(2, 1, rng=0))
     before = {path: dict(vars(module)) for path, module in model.named_modules()}
-    summary(model, X)
+    model.summary(X)
     with pytest.raises(ValueError, match="expected"):
-        summary(model, np.zeros((4, 3)))
+        model.summary(np.zeros((4, 3)))
     assert {path: dict(vars(module)) for path, module in model.named_modules()} == before
     assert all(p.grad is None for p in model.parameters())
     assert model(X).requires_grad
@@ -58,7 +58,7 @@ def test_the_model_is_as_before():
 def test_a_forward_set_on_the_instance_stays():
     layer = nn.Tanh()
     layer.forward = forward = lambda z: tg.Tensor(z) * 2
-    assert summary(layer, X).rows[0].shapes == ((4, 2),)
+    assert layer.summary(X).rows[0].shapes == ((4, 2),)
     assert layer.forward is forward
 
 
