@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,10 @@ from tests.nn.broken_files import crafted
 from tests.regression.test_data import BAD
 from tinygrad_lr import cli, nn
 from tinygrad_lr.autodiff.rules.elementwise import sigmoid
-from tinygrad_lr.show import fit
+from tinygrad_lr.check.backprop import backprop_report
+from tinygrad_lr.check.gradcheck import central_differences
+from tinygrad_lr.cli import gradients
+from tinygrad_lr.regression.descent import neuron
 
 GOLDEN = Path(__file__).parent / "golden"
 COMMAND = [sys.executable, "-W", "error", "-m", "tinygrad_lr"]
@@ -363,25 +367,30 @@ def test_letters_that_the_output_cannot_show(tmp_path):
 # -- a wrong gradient is told --------------------------------------------------------------------------
 
 
-def test_wrong_gradient(monkeypatch, capsys):
-    right = fit.backpropagated
-    monkeypatch.setattr(fit, "backpropagated", lambda w, b, X, y: {**right(w, b, X, y), "0.bias": right(w, b, X, y)["0.bias"] + 1e-11})
+def test_wrong_equations(monkeypatch, capsys):
+    def slightly_off(*arguments):
+        report = backprop_report(*arguments)
+        layer = report.layers[0]
+        layer.rows = [replace(row, by_hand=row.by_hand + 1e-11) if row.name == "dL/db" else row for row in layer.rows]
+        return report
+
+    monkeypatch.setattr(gradients, "backprop_report", slightly_off)
     assert cli.main([]) == 1
     assert capsys.readouterr().out.count("\n  Autodiff DISAGREES.\n") == 1
 
 
 def test_wrong_differences(monkeypatch, capsys):
-    right = fit.central_differences
-    monkeypatch.setattr(fit, "central_differences", lambda fn, x: right(fn, x) + 2e-7)
+    monkeypatch.setattr(gradients, "central_differences", lambda fn, x: central_differences(fn, x) + 2e-7)
     assert cli.main([]) == 1
     assert capsys.readouterr().out.count("\n  Autodiff DISAGREES.\n") == 1
 
 
-def test_equations_do_not_overflow():
+def test_gradients_of_inputs_that_saturate_the_neuron():
     X, y = np.array([[1e6], [-1e6], [0.0]]), np.array([[0.0], [0.0], [1.0]])
-    found = fit.backpropagated(np.array([1.0]), 0.0, X, y)
-    assert found["0.weight"].tolist() == [[1e6 / 3]]
-    assert found["0.bias"].tolist() == [1 / 3 - 0.5 / 3]
+    model = neuron(n_inputs=1)
+    model[0].weight.data = np.array([[1.0]])
+    autodiff, _, equations = gradients.three_gradients(model, X, y).T
+    assert autodiff.tolist() == equations.tolist() == [1e6 / 3, 1 / 3 - 0.5 / 3]
 
 
 # -- terminals, pipes and signals ----------------------------------------------------------------------

@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tinygrad_lr import nn
+from tinygrad_lr import cli, nn
 from tinygrad_lr.show.explorer import explore
-from tinygrad_lr.show.fit import print_primes
 from tinygrad_lr.show.picture import number
 
 X = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
@@ -99,7 +98,7 @@ def parameter(page, path):
 
 
 def test_the_primes_page_of_the_main_job_has_its_2500_epochs(capsys, opened):
-    assert print_primes()
+    assert cli.main([]) == 0
     printed = capsys.readouterr().out
     page = training(opened(Path(re.search(r"\S+primes\.html", printed)[0])))
     slider = page.get_by_role("slider", name="Epoch")

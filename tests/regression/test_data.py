@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tinygrad_lr.autodiff.text import quoted, shortened
-from tinygrad_lr.regression.data import PRIMES, DataError, listed, read_csv, split
+from tinygrad_lr.regression.data import PRIMES, DataError, quoted_names, read_csv, split
 
 GOOD = {
     "plain": b"a,b,y\n1,2,0\n3,4,1\n",
@@ -178,5 +178,5 @@ def test_shortened_keeps_both_ends():
 
 
 def test_listed_stops_somewhere():
-    assert listed(["a", "b", "c"]) == "'a', 'b', 'c'"
-    assert listed(["a", "b", "c"], most=2) == "'a', 'b', and 1 more"
+    assert quoted_names(["a", "b", "c"]) == "'a', 'b', 'c'"
+    assert quoted_names(["a", "b", "c"], most=2) == "'a', 'b', and 1 more"
