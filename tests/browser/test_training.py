@@ -302,7 +302,7 @@ def test_axes_have_titles_and_ticks_with_round_numbers(pages, opened, size):
         assert len(plots) == {"xor": 6, "classes": 3, "mlp": 2, "curve": 6, "three": 5}[name]
         for plot in plots:
             titles = plot.locator("text.title").all_text_contents()
-            assert titles[0] in {"loss", "value", "answer", "probability of each class", "input x[:, 1]"}
+            assert titles[0] in {"loss", "value", "output", "probability of each class", "input x[:, 1]"}
             assert titles[1] in {"epoch", "input x", "input x[:, 0]"}
             label = plot.get_attribute("aria-label")
             for which in "xy":
