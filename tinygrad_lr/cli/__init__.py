@@ -78,16 +78,20 @@ class Parser(argparse.ArgumentParser):
 
 def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     """The options; ``options.run`` is the command."""
-    about = "Logistic regression as a network of one neuron, with every number shown. Without a command it learns six primes."
-    parser = Parser(prog="python -m tinygrad_lr", description=about)
+    about = "Logistic regression as a network of one neuron, with every number shown. Without a command it learns six primes, an example."
+    status = "Each command has a --help of its own. The exit status is 0, or 1 if a gradient is wrong, or 2 for bad input or output that cannot be written."
+    parser = Parser(prog="python -m tinygrad_lr", description=about, epilog=status)
     parser.add_argument("--version", action="version", version=f"tinygrad_lr {tinygrad_lr.__version__}")
     parser.set_defaults(run=primes.run)
     commands = parser.add_subparsers(metavar="command")
     whole = bounded(int, float("inf"), "a whole number above 0")
 
-    fitting = commands.add_parser("fit", help="fit a CSV file of numbers with a header row")
+    about = (
+        "Fit one neuron to a table by gradient descent. Prints its weights beside those of maximum likelihood, its predictions, and a check of its gradient."
+    )
+    fitting = commands.add_parser("fit", help="fit a CSV file of numbers with a header row", description=about)
     fitting.set_defaults(run=fit.run)
-    fitting.add_argument("file", help="the CSV file: one column of classes, all others features")
+    fitting.add_argument("file", help="a CSV file of numbers with a header row: one column of classes, all others features")
     fitting.add_argument("--target", required=True, metavar="NAME", help="the column that holds the class, 0 or 1")
     fitting.add_argument("--epochs", type=whole, default=2500, metavar="N", help="how many gradient steps to take (default: %(default)s)")
     rate = bounded(float, 1e6, "a number above 0, at most 1e6")
@@ -95,13 +99,17 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     share = bounded(float, 0.99, "a share above 0, at most 0.99")
     fitting.add_argument("--test", type=share, metavar="SHARE", help="hold out this share of the samples, such as 0.2, and test on them")
 
-    commands.add_parser("check", help="check every rule and layer against differences").set_defaults(run=check.run)
+    about = "Check the gradients of every function and layer of this package, at first and second order, against finite differences."
+    commands.add_parser("check", help="check every rule and layer against differences", description=about).set_defaults(run=check.run)
 
-    drawing = commands.add_parser("draw", help="draw the graph of a saved model")
+    about = "Draw the computation graph of a saved model, called on one sample of ones."
+    drawing = commands.add_parser("draw", help="draw the graph of a saved model", description=about)
     drawing.set_defaults(run=draw.run)
     drawing.add_argument("model", help="a model written by tinygrad_lr.nn.save, ending in .npz")
-    drawing.add_argument("-o", "--picture", metavar="FILE", help="where to: .svg, .png, .pdf or .gv (default: the model's name with .svg)")
-    drawing.add_argument("--depth", type=whole, metavar="N", help="close modules below this level")
+    drawing.add_argument("-o", "--picture", metavar="FILE", help="where to write it: .svg, .png, .pdf or .gv (default: the model's name with .svg)")
+    drawing.add_argument(
+        "--depth", type=whole, metavar="N", help="show modules of this level as single boxes: 1 for the parts of the model (default: open all)"
+    )
     return parser.parse_args(arguments)
 
 

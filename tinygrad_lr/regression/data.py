@@ -1,7 +1,7 @@
 """Data to fit: the six primes, and tables of numbers from CSV files.
 
-A table is taken as it stands or refused: nothing is guessed, dropped or filled in. What is refused is told
-with its place, counted as a spreadsheet counts: the header is row 1, and blank lines are rows too.
+A table is accepted as it is or refused: nothing is guessed, dropped or filled in. An error names the place, counted
+as in a spreadsheet: the header is row 1, and blank lines are rows too.
 """
 
 from __future__ import annotations
@@ -38,12 +38,7 @@ class DataError(ValueError):
     """A table that cannot be fitted; the message names the file, row and column."""
 
 
-PRIMES = Samples(
-    X=np.array([[2.0], [3.0], [5.0], [7.0], [11.0], [13.0]]),
-    y=np.array([[0.0], [0.0], [1.0], [0.0], [1.0], [1.0]]),
-    names=("x",),
-    target="y",
-)
+PRIMES = Samples(np.array([[2.0], [3], [5], [7], [11], [13]]), np.array([[0.0], [0], [1], [0], [1], [1]]), ("x",), "y")
 """The running example: six primes, three of each class, not separable."""
 
 
@@ -69,7 +64,7 @@ def read_csv(path: str | Path, target: str) -> Samples:
     ------
     DataError
         If the file cannot be read, a column has no name or shares it, the target column is missing, a row
-        has too many or too few fields, a field is no finite number (or one whose square is not), a class is
+        has too many or too few fields, a field is not a finite number (or one whose square is not), a class is
         neither 0 nor 1, or only one class occurs.
 
     Examples
@@ -104,7 +99,7 @@ def text_of(path: str | Path, where: str) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        before = error.object[: error.start].decode() + "?"  # the place is where the fields before it end
+        before = error.object[: error.start].decode() + "?"  # the fields before it tell its place
         *_, (row, fields) = records(where, before, strict=False)
         place = f"{where}, row {row}, column {len(fields)}"
         raise DataError(f"{place}: byte 0x{error.object[error.start]:02x} is not UTF-8; save the file as UTF-8 text") from error
@@ -122,12 +117,12 @@ def records(where: str, text: str, strict: bool = True) -> Iterator[tuple[int, l
 
 
 def column_name(text: str) -> str:
-    """A column's name, with all white space in it, line breaks included, as single spaces."""
+    """A column's name, with any white space in it, line breaks included, as a single space."""
     return " ".join(text.split())
 
 
 def check_header(where: str, row: int, header: list[str], names: list[str], target: str) -> None:
-    """Refuse a header that does not say which column is which."""
+    """Refuse a header that does not identify the columns."""
     if not header:
         raise DataError(f"{where} is empty: expected a header row and rows of numbers")
     for column, name in enumerate(names, 1):
@@ -159,7 +154,7 @@ def numbers_in(where: str, row: int, names: list[str], fields: list[str], target
 
 
 def as_number(text: str, is_class: bool = False) -> float:
-    """The field as a number that can be computed with; 1_000 is one in Python, but in a table rather a slip."""
+    """The field as a number to compute with; 1_000 is a number in Python, but rather a slip in a table."""
     try:
         value = float(text) if "_" not in text else None
     except ValueError:
@@ -195,18 +190,18 @@ def split(y: Floats, share: float | None) -> tuple[Indices, Indices]:
 
 
 class Table(NamedTuple):
-    """Samples to learn from, their features standardised: of mean 0 and standard deviation 1; and samples held out, brought to the same scale."""
+    """Samples to learn from, with features standardised to mean 0 and standard deviation 1, and samples held out, on the same scale."""
 
     samples: Samples
     held_out: Samples
-    rows: Indices  # of the samples to learn from, among all of the file
-    raw: Floats  # their features in their own units
-    mean: Floats
+    rows: Indices  # the indices in the file of the samples to learn from
+    raw: Floats  # their features in the file's units
+    mean: Floats  # of these features
     deviation: Floats
-    constant: tuple[str, ...]  # the columns left out because they tell the classes not apart
+    constant: tuple[str, ...]  # the columns left out
 
     def in_units(self, weight: Floats, bias: float) -> list[float]:
-        """The weights of the same neuron for features in their own units, then its bias."""
+        """The weights of the same neuron for features in the file's units, then its bias."""
         weight = weight / self.deviation
         return [*weight.tolist(), bias - float(weight @ self.mean)]
 
@@ -236,7 +231,7 @@ def read_table(path: str | Path, target: str, share: float | None = None) -> Tab
 
 
 def quoted_names(names: Iterable[str], most: int = 20) -> str:
-    """The names in quotes, the first few where there are many."""
+    """The names in quotes, only the first of many."""
     names = list(names)
     more = [f"and {len(names) - most} more"] if len(names) > most else []
     return ", ".join([quoted(name) for name in names[:most]] + more)

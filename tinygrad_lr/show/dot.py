@@ -1,8 +1,8 @@
 """`draw`: the computation graph as a picture, through Graphviz.
 
-The graphviz package writes the DOT text. The layout is made by the ``dot`` on PATH or, where there is none,
-by the one that pygraphviz carries. Colours are middle tones on no background, so that a drawing reads on a
-light page and on a dark one.
+The graphviz package writes the DOT text. The layout is computed by the ``dot`` on PATH or, where there is none,
+by the one that pygraphviz brings along. Colours are middle tones on no background, so that a drawing is readable on
+a light page and on a dark one.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ GAP = "&nbsp;&nbsp;"
 INK, FAINT = "#1f2933", "#5f6c7b"  # on the light fill of a box
 LINE, GRADIENT = "#737f8c", "#d6366f"  # on the page itself, light or dark
 ON_FILL = "#a3174f"  # the colour of gradients, inside a box
-BAR, ON_BAR = "#52606d", "#d9e2ec"  # an operation, and what is faint on it
+BAR, ON_BAR = "#52606d", "#d9e2ec"  # an operation, and faint text on it
 GIVEN = ("parameter", "constant", "input")  # what is not computed
-RULES_SHOWN = 3  # in the box of a parameter that is used again and again
+RULES_SHOWN = 3  # in the box of a parameter that is used several times
 
 # fmt: off
 LOOKS = {
@@ -47,21 +47,15 @@ LOOKS = {
     "module":    {"fillcolor": "#eceef7", "color": "#7b86c2", "penwidth": "1.6"},
     "more":      {"fillcolor": "#f1f3f5", "color": "#9aa5b1", "style": "rounded,filled,dashed"},
 }
+CLUSTER = {
+    "style": "rounded,filled", "color": "#8793a0", "fillcolor": "#8793a014", "penwidth": "0.8",
+    "fontcolor": LINE, "fontsize": "10", "labeljust": "l", "margin": "8",
+}
 # fmt: on
 
 DIRECTIONS = ("TB", "LR", "BT", "RL")
-CLUSTER = {
-    "style": "rounded,filled",
-    "color": "#8793a0",
-    "fillcolor": "#8793a014",
-    "fontcolor": LINE,
-    "fontsize": "10",
-    "labeljust": "l",
-    "margin": "8",
-    "penwidth": "0.8",
-}
 CONTROL_PICTURES = {i: 0x2400 + i for i in range(32) if i != 10} | {127: 0x2421}
-LONGEST = 60  # characters of a user's text that a drawing shows; a tooltip has all of it
+LONGEST = 60  # characters of a user's text in a drawing; a tooltip has all of it
 
 
 def draw(
@@ -193,7 +187,7 @@ class Drawing:
         ValueError
             If the path has another suffix.
         RuntimeError
-            If a picture needs a layout and there is nothing that makes one.
+            If a picture needs a layout and Graphviz is not installed.
         """
         path = Path(path)
         form = path.suffix.lower().removeprefix(".")
@@ -313,7 +307,7 @@ class Layout:
         return self.makers[box.id].cluster if box.id in self.makers else box.cluster
 
     def place(self) -> None:
-        """Put what is given beside the first operation that needs it, where both are in one cluster."""
+        """Put what is given beside the first operation that uses it, where both are in the same cluster."""
         placed: set[str] = set()
         for edge in self.picture.edges:
             box, result = self.box[edge.tail], self.home.get(edge.head, "")
@@ -334,14 +328,15 @@ class Layout:
         for edge in self.picture.edges:
             if edge.kind == "forward":
                 self.join(graph, edge.tail, edge.head)
-        if self.grads:  # against the direction of the layout, beside the forward edges; thin while no gradient has passed
-            with graph.subgraph() as ways:
+        if self.grads:  # against the direction of the layout, beside the forward edges; thin before any backward pass
+            with graph.subgraph() as paths:
                 width = "1.2" if self.picture.has_gradients else "0.7"
-                ways.attr("edge", dir="back", style="dashed", color=GRADIENT, fontcolor=GRADIENT, penwidth=width)
+                paths.attr("edge", dir="back", style="dashed", color=GRADIENT, fontcolor=GRADIENT, penwidth=width)
                 for edge in self.picture.edges:
                     if edge.kind != "forward":
-                        words = None if self.box[edge.head].kind in GIVEN else rule_label(edge)
-                        self.join(ways, edge.head, edge.tail, words, "back", **({"style": "dotted"} if edge.kind == "aside" else {}))
+                        words = "" if self.box[edge.head].kind in GIVEN else rule_words(edge)
+                        looks = {"style": "dotted"} if edge.kind == "aside" else {}
+                        self.join(paths, edge.head, edge.tail, f"<&nbsp;{words}&nbsp;>" if words else None, "back", **looks)
 
     def fill(self, part: Digraph, within: str | None) -> None:
         """Write the boxes of a cluster and the clusters in it; they nest no deeper than the calls that made them."""
@@ -360,7 +355,8 @@ class Layout:
                         row.node(name)
         for cluster in self.parts.get(within, ()):
             with part.subgraph(name=cluster.id) as inner:
-                inner.attr(label=f"<{cluster_title(cluster)}>", tooltip=escaped_tooltip(cluster.path or cluster.title), **CLUSTER)
+                title = GAP.join(filter(None, (bold(escaped(cluster.path)), escaped(cluster.title))))
+                inner.attr(label=f"<{title}>", tooltip=escaped_tooltip(cluster.path or cluster.title), **CLUSTER)
                 self.fill(inner, cluster.id)
 
     def join(self, graph: Digraph, above: str, below: str, label: str | None = None, direction: str = "forward", **looks: str) -> None:
@@ -381,12 +377,6 @@ def rule_words(edge: Edge) -> str:
     return " ".join(filter(None, (bold(edge.tag), escaped(edge.text))))
 
 
-def rule_label(edge: Edge) -> str | None:
-    """The same beside an edge."""
-    words = rule_words(edge)
-    return f"<&nbsp;{words}&nbsp;>" if words else None
-
-
 def label_of(box: Box, op: Box | None, rules: list[str], values: bool, grads: bool) -> str:
     """What a box says, as a Graphviz HTML label: its operation and names, its numbers, and the rules of its gradient."""
     if box.kind == "op":
@@ -405,7 +395,7 @@ def label_of(box: Box, op: Box | None, rules: list[str], values: bool, grads: bo
 
 
 def numbers_beside(box: Box, values: bool, grads: bool) -> str:
-    """The numbers of a box, and beside them its gradient."""
+    """The numbers of a box beside its gradient."""
     shown = [number_block(box.value, INK)] if values and box.value is not None else []
     if grads and box.grad is not None:
         shown += [small("grad", ON_FILL), number_block(box.grad, ON_FILL)]
@@ -414,7 +404,7 @@ def numbers_beside(box: Box, values: bool, grads: bool) -> str:
 
 
 def names_of(box: Box, short: bool = False) -> str:
-    """The symbol of a box, and the name it has besides; in bold what the user named."""
+    """The symbol of a box and its name; what the user named is bold."""
     symbol = f"<I>{bold(escaped(box.symbol))}</I>" if box.symbol else ""
     name = "" if short and symbol else escaped(box.name)
     return GAP.join(filter(None, (symbol, name and f"<I>{name}</I>" if box.derived else bold(name))))
@@ -436,11 +426,6 @@ def bold(words: str) -> str:
 
 def small(words: str, colour: str = FAINT) -> str:
     return f'<FONT POINT-SIZE="9" COLOR="{colour}">{words}</FONT>' if words else ""
-
-
-def cluster_title(cluster: Cluster) -> str:
-    """The path and the repr."""
-    return GAP.join(filter(None, (bold(escaped(cluster.path)), escaped(cluster.title))))
 
 
 def tooltip_of(box: Box, op: Box | None) -> dict[str, str]:

@@ -55,19 +55,16 @@ def progress_line(epochs: int) -> Callable[[int, float], None]:
     visible, due = sys.stderr.isatty(), 0.0
 
     def watch(epoch: int, loss: float) -> None:
+        """Draw the line over the one before; the last one stays."""
         nonlocal due
-        if visible and epoch < epochs and (time.monotonic() >= due or epoch + 1 == epochs):
-            show_progress(epoch + 1, epochs, loss)
+        running = epoch + 1
+        if visible and running <= epochs and (time.monotonic() >= due or running == epochs):
+            width = max(0, min(30, shutil.get_terminal_size().columns - 50))
+            text = f"{running:{len(str(epochs))}}/{epochs} [{'#' * (width * running // epochs):.<{width}}] loss {loss:<12.6f}"
+            print(f"\r  {'progress':<10} {text}", end="\n" if running == epochs else "", file=sys.stderr, flush=True)
             due = time.monotonic() + 0.1
 
     return watch
-
-
-def show_progress(epoch: int, epochs: int, loss: float) -> None:
-    """Draw the progress line over the one before; the last one stays."""
-    width = max(0, min(30, shutil.get_terminal_size().columns - 50))
-    text = f"{epoch:{len(str(epochs))}}/{epochs} [{'#' * (width * epoch // epochs):.<{width}}] loss {loss:<12.6f}"
-    print(f"\r  {'progress':<10} {text}", end="\n" if epoch == epochs else "", file=sys.stderr, flush=True)
 
 
 # -- after the training --------------------------------------------------------------------------------
@@ -145,16 +142,9 @@ def print_predictions(target: str, y: Floats, p: Floats) -> None:
 
 
 def print_gradients(model: nn.Sequential, start: Floats, end: Floats, names: Sequence[str] = ()) -> bool:
-    """The gradient at the end from three sources, and how far they are apart; returns whether they agree.
+    """The gradient at the end from three sources, and how far they are apart at the start and at the end; returns whether they agree.
 
-    Parameters
-    ----------
-    model : Sequential
-        Whose parameters the gradient belongs to.
-    start, end : ndarray of shape (parameters, 3)
-        The gradient before and after the training: by autodiff, by central differences, and by BP1 to BP4.
-    names : sequence of str
-        The features.
+    ``start`` and ``end`` have a row for each parameter, and a column each for autodiff, central differences and BP1 to BP4.
     """
     labels = [path + "[" + ", ".join(map(str, i)) + "]" for path, p in model.named_parameters() for i in np.ndindex(p.shape)]
     names = [shortened(name, 12) for name in names] + [""] * (len(labels) - len(names))

@@ -31,27 +31,13 @@ LONGEST = 24  # characters of an expression that stands for a name
 
 @dataclass
 class Claim:
-    """The name that a value would have if no other had it.
-
-    Attributes
-    ----------
-    name : str
-        The variable or symbol.
-    path : str
-        The module whose variable it is.
-    code : hashable
-        The place in the code; the same for all values that a loop computes there.
-    counts : mapping
-        The integers among the variables at the time.
-    given : bool
-        Whether the value was not computed.
-    """
+    """The name that a value would have if no other had it."""
 
     name: str
-    path: str = ""
-    code: Hashable = None
-    counts: Mapping[str, int] = field(default_factory=dict)
-    given: bool = False
+    path: str = ""  # of the module whose variable it is
+    code: Hashable = None  # the place in the code, the same for all values that a loop computes there
+    counts: Mapping[str, int] = field(default_factory=dict)  # the integers among the variables at the time
+    given: bool = False  # whether the value was not computed
 
 
 def told_apart(claims: Sequence[Claim]) -> list[str]:
@@ -109,12 +95,7 @@ def counters(iterations: Sequence[Mapping[str, int]]) -> list[str]:
 class Naming:
     """Collects the names that the values of a picture would have, then settles them.
 
-    Parameters
-    ----------
-    notation : Notation
-        Knows the symbols, and receives the final names.
-    paths : mapping
-        A module's id to its path.
+    ``notation`` knows the symbols, and receives the final names; ``paths`` has a module's path by its id.
     """
 
     def __init__(self, notation: Notation, paths: Mapping[int, str]) -> None:
