@@ -364,7 +364,7 @@ def test_letters_that_the_output_cannot_show(tmp_path):
     assert "größe" in shown("fit", "t.csv", "--target", "y", cwd=tmp_path)
 
 
-# -- wrong gradients -------------------------------------------------------------------------------
+# -- wrong gradients -----------------------------------------------------------------------------------
 
 
 def test_wrong_equations(monkeypatch, capsys):
