@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,10 @@ from tests.nn.broken_files import crafted
 from tests.regression.test_data import BAD
 from tinygrad_lr import cli, nn
 from tinygrad_lr.autodiff.rules.elementwise import sigmoid
-from tinygrad_lr.show import fit
+from tinygrad_lr.check.backprop import backprop_report
+from tinygrad_lr.check.gradcheck import central_differences
+from tinygrad_lr.cli import gradients
+from tinygrad_lr.regression.descent import neuron
 
 GOLDEN = Path(__file__).parent / "golden"
 COMMAND = [sys.executable, "-W", "error", "-m", "tinygrad_lr"]
@@ -37,20 +41,20 @@ def run(*arguments, cwd=None):
 
 
 def shown(*arguments, cwd=None):
-    """What a run prints that goes well."""
+    """The output of a successful run."""
     done = run(*arguments, cwd=cwd)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
 
 
 def masked(text):
-    """The text without the digits that come from rounding, and so depend on the machine, and without the page's folder."""
+    """The text without the digits that depend on rounding, and so on the machine, and without the page's folder."""
     text = re.sub(r"browser:\s+.*primes\.html", "browser: primes.html", text)
     return DISTANCES.sub(r"\1 ...", DIFFERENCES.sub(r"\1 ...\3 ...", text))
 
 
 def assert_gradients_agree(text, rows):
-    """All gradients printed are the same to nine digits but for what differences lose, and the distances printed are small."""
+    """All printed gradients agree to nine digits, but for the error of differences, and the printed distances are small."""
     gradients = DIFFERENCES.findall(text)
     assert len(gradients) == rows
     for autodiff, differences, equations, apart in gradients:
@@ -63,12 +67,12 @@ def assert_gradients_agree(text, rows):
     for _, _, from_differences, from_equations in distances:
         assert float(from_differences) < 2e-9
         assert float(from_equations) < 1e-14
-    assert float(distances[0][1]) > 0.1  # else the check at the start would show nothing
+    assert float(distances[0][1]) > 0.1  # else the check at the start would prove nothing
     assert text.count("\n  Autodiff agrees with both.\n") == 1
 
 
 def write_table(path, columns, y):
-    """A CSV file of the columns, by name, and the classes y."""
+    """Write a CSV file of the columns, by name, and the classes y."""
     rows = zip(*columns.values(), y)
     lines = [",".join([*columns, "y"]), *(",".join([*(f"{x:.12g}" for x in row[:-1]), f"{row[-1]:d}"]) for row in rows)]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -189,7 +193,7 @@ def test_features_of_all_sizes(tmp_path):
 
 def test_constant_column_is_left_out(plants):
     lines = (plants / "plants.csv").read_text().splitlines()
-    (plants / "more.csv").write_text("\n".join([f"tenth,{lines[0]}", *(f"0.1,{line}" for line in lines[1:])]))  # 0.1 averages to a bit less
+    (plants / "more.csv").write_text("\n".join([f"tenth,{lines[0]}", *(f"0.1,{line}" for line in lines[1:])]))  # the mean of 0.1s is slightly less
     text = shown("fit", "more.csv", "--target", "y", cwd=plants)
     assert "\n  left out   1 constant: 'tenth'\n" in text
     assert weights(text) == weights(shown("fit", "plants.csv", "--target", "y", cwd=plants))
@@ -284,7 +288,7 @@ def test_one_epoch_at_a_chosen_rate(plants):
 
 
 def test_rate_far_too_large(plants):
-    text = shown("fit", "plants.csv", "--target", "y", "--lr", "1e6", cwd=plants)  # z is beyond what exp can take
+    text = shown("fit", "plants.csv", "--target", "y", "--lr", "1e6", cwd=plants)  # exp(z) overflows
     assert "times 1/L, try a smaller one" in " ".join(text.split())
     assert text.count("\n  Autodiff agrees with both.\n") == 1
 
@@ -360,28 +364,33 @@ def test_letters_that_the_output_cannot_show(tmp_path):
     assert "größe" in shown("fit", "t.csv", "--target", "y", cwd=tmp_path)
 
 
-# -- a wrong gradient is told --------------------------------------------------------------------------
+# -- wrong gradients -----------------------------------------------------------------------------------
 
 
-def test_wrong_gradient(monkeypatch, capsys):
-    right = fit.backpropagated
-    monkeypatch.setattr(fit, "backpropagated", lambda w, b, X, y: {**right(w, b, X, y), "0.bias": right(w, b, X, y)["0.bias"] + 1e-11})
+def test_wrong_equations(monkeypatch, capsys):
+    def slightly_off(*arguments):
+        report = backprop_report(*arguments)
+        layer = report.layers[0]
+        layer.rows = [replace(row, by_hand=row.by_hand + 1e-11) if row.name == "dL/db" else row for row in layer.rows]
+        return report
+
+    monkeypatch.setattr(gradients, "backprop_report", slightly_off)
     assert cli.main([]) == 1
     assert capsys.readouterr().out.count("\n  Autodiff DISAGREES.\n") == 1
 
 
 def test_wrong_differences(monkeypatch, capsys):
-    right = fit.central_differences
-    monkeypatch.setattr(fit, "central_differences", lambda fn, x: right(fn, x) + 2e-7)
+    monkeypatch.setattr(gradients, "central_differences", lambda fn, x: central_differences(fn, x) + 2e-7)
     assert cli.main([]) == 1
     assert capsys.readouterr().out.count("\n  Autodiff DISAGREES.\n") == 1
 
 
-def test_equations_do_not_overflow():
+def test_gradients_of_inputs_that_saturate_the_neuron():
     X, y = np.array([[1e6], [-1e6], [0.0]]), np.array([[0.0], [0.0], [1.0]])
-    found = fit.backpropagated(np.array([1.0]), 0.0, X, y)
-    assert found["0.weight"].tolist() == [[1e6 / 3]]
-    assert found["0.bias"].tolist() == [1 / 3 - 0.5 / 3]
+    model = neuron(n_inputs=1)
+    model[0].weight.data = np.array([[1.0]])
+    autodiff, _, equations = gradients.three_gradients(model, X, y).T
+    assert autodiff.tolist() == equations.tolist() == [1e6 / 3, 1 / 3 - 0.5 / 3]
 
 
 # -- terminals, pipes and signals ----------------------------------------------------------------------
@@ -401,7 +410,7 @@ class OnTerminal:
         """Read on; False at the end."""
         try:
             data = os.read(self.terminal, 4096)
-        except OSError:  # Linux says so when the other side is closed
+        except OSError:  # which Linux raises when the other side is closed
             data = b""
         self.seen += data.decode()
         return bool(data)
@@ -470,7 +479,7 @@ each_job = pytest.mark.parametrize("arguments", JOBS, ids=lambda arguments: " ".
 
 @pytest.fixture
 def jobs(plants):
-    """A folder with all that the jobs need."""
+    """A folder with the files that the jobs need."""
     nn.save(nn.Sequential(nn.Dense(2, 3), nn.Tanh()), plants / "model.npz")
     return plants
 
@@ -498,7 +507,7 @@ def test_standard_output_is_closed(jobs, arguments):
 @on_posix
 @pytest.mark.parametrize("redirections", ["2>&-", f"2>{FULL}"])
 def test_standard_error_takes_nothing(jobs, redirections):
-    """Then nothing is said, but the status is right, and errors do not go where answers do."""
+    """Then nothing is printed there, but the status is right, and errors do not go to standard output."""
     done = in_a_shell(redirections, "draw", "model.npz", cwd=jobs)
     assert (done.returncode, done.stdout, done.stderr) == (0, "wrote model.svg\n", "")
     assert in_a_shell(redirections, cwd=jobs).returncode == 0
@@ -518,7 +527,7 @@ def test_nothing_takes_anything(jobs, redirections):
 @on_posix
 @pytest.mark.parametrize("module", ["typing", "numpy", "numpy.linalg", "argparse", "tinygrad_lr.cli", "tinygrad_lr.nn", "tinygrad_lr.show.fit"])
 def test_interrupted_while_it_loads(tmp_path, module):
-    """Ctrl-C comes as the module is imported; Python's own way would be a traceback from somewhere in there."""
+    """Ctrl-C comes while the module is imported; by default Python would print a traceback."""
     (tmp_path / "sitecustomize.py").write_text(
         f"import os, signal, sys\nsys.addaudithook(lambda event, args: event == 'import' and args[0] == {module!r} and os.kill(os.getpid(), signal.SIGINT))\n"
     )

@@ -17,7 +17,8 @@ import tinygrad_lr
 ROOT = Path(tinygrad_lr.__file__).parent
 PROJECT = Path(__file__).parents[1]
 README = PROJECT / "README.md"
-PYPROJECT = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+CONFIGURATION = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
+PYPROJECT, SETUPTOOLS = CONFIGURATION["project"], CONFIGURATION["tool"]["setuptools"]
 
 
 def imports_of(path: Path) -> set[str]:
@@ -72,7 +73,7 @@ def test_importing_alone_does_not_even_load_numpy():
 
 def test_type_checkers_see_the_names_that_load_when_used():
     for_checkers = {alias.name for node in ast.walk(ast.parse((ROOT / "__init__.py").read_text())) if isinstance(node, ast.ImportFrom) for alias in node.names}
-    assert for_checkers - {"import_module", "Any"} == set(tinygrad_lr.__all__)
+    assert for_checkers - {"import_module"} == set(tinygrad_lr.__all__)
 
 
 def test_readme_examples():
@@ -101,3 +102,14 @@ def test_something_imports_what_an_extra_brings(extra):
         package = re.match(r"[\w-]+", need)[0]
         module = {"scikit-learn": "sklearn"}.get(package, package)
         assert re.search(rf"""^ *(import|from) {module}\b|importorskip\("{module}\b""", text, re.MULTILINE), f"nothing imports {module}"
+
+
+def test_commits_are_checked_by_the_commands_of_ci():
+    hooks = re.findall(r"^ *entry: (.+)$", (PROJECT / ".pre-commit-config.yaml").read_text(encoding="utf-8"), re.MULTILINE)
+    step = re.search(r'^step "Lint, format, types, import layers"\n((?:.+\n)+)', (PROJECT / ".ci" / "run").read_text(encoding="utf-8"), re.MULTILINE)
+    assert hooks == step[1].splitlines()
+
+
+def test_the_version_is_in_one_place():
+    assert PYPROJECT["dynamic"] == ["version"]
+    assert SETUPTOOLS["dynamic"]["version"] == {"attr": "tinygrad_lr.__version__"}

@@ -51,7 +51,7 @@ def test_a2_probabilities_at_the_optimum(x, p):
 
 
 def test_a4_central_differences():
-    """Gradients by differences of our model's loss, in the test's own NumPy."""
+    """Gradients by differences of the model's loss, computed in the test."""
     loss_fn = nn.BCELoss(reduction="sum")
 
     def loss_at(w, b):
@@ -70,7 +70,7 @@ def test_a4_central_differences():
 
 
 def test_a5_the_exact_gradient():
-    """A4 with autodiff: the same road to within the differences' error of h^2."""
+    """A4 with autodiff: the same path, up to the error of the differences, h^2."""
     w, b, _ = trained(neuron(0.0, -1.0), "sum", lr=0.02, epochs=2500)
     assert shown(w, "0.551463631705")
     assert shown(b, "-3.546839399925")
@@ -139,7 +139,7 @@ def descent(X, t, updates):
 
 @pytest.mark.parametrize("k, w_a, w_b, loss", UPDATES)
 def test_d_updates(k, w_a, w_b, loss):
-    """The losses to 14 digits: the source takes log(1 - y) of a rounded y, which costs the 15th."""
+    """The losses to 14 digits: the source computes log(1 - y) from a rounded y, which costs the 15th."""
     weights, found = list(descent(*two_classes(), 10))[k]
     assert shown(weights[0], w_a)
     assert shown(weights[1], w_b)

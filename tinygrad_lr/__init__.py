@@ -1,6 +1,6 @@
 """Reverse-mode autodiff on NumPy, small enough to read in an afternoon and good enough to use.
 
-Names load when they are first used. So importing the package costs nothing by itself (pytest imports it on
+Names are loaded when they are first used. So importing the package itself costs nothing (pytest imports it on
 every run, for the gradcheck fixture), and using Tensors loads NumPy and nothing heavier.
 """
 
@@ -8,8 +8,6 @@ from importlib import import_module as _import_module
 
 TYPE_CHECKING = False  # for type checkers; typing itself would take longer to load than all of this
 if TYPE_CHECKING:
-    from typing import Any as _Any
-
     from tinygrad_lr import nn as nn
     from tinygrad_lr.autodiff.derivatives import grad as grad
     from tinygrad_lr.autodiff.derivatives import gradients as gradients
@@ -58,13 +56,15 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split
 __all__ = ["nn", *sorted(_HOME_OF)]
 
 
-def __getattr__(name: str) -> "_Any":
-    if name == "nn":
-        return _import_module("tinygrad_lr.nn")
-    if name not in _HOME_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(_import_module(f"tinygrad_lr.{_HOME_OF[name]}"), name)
-    return value
+if not TYPE_CHECKING:  # or type checkers would take any name for one of this package's
+
+    def __getattr__(name: str) -> object:
+        if name == "nn":
+            return _import_module("tinygrad_lr.nn")
+        if name not in _HOME_OF:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = globals()[name] = getattr(_import_module(f"tinygrad_lr.{_HOME_OF[name]}"), name)
+        return value
 
 
 def __dir__() -> list[str]:

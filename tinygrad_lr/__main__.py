@@ -1,16 +1,16 @@
 """``python -m tinygrad_lr``. Ctrl-C ends it with one line, also while it is still loading."""
 
-import _signal as signal  # type: ignore[import-not-found]  # without the Enums around it, which take longest of all to load
+import _signal as signal  # type: ignore[import-not-found]  # without the Enums of signal, which take longest of all to load
 import os
 import sys
 
-TYPE_CHECKING = False  # typing would take longer to load than all that comes before Ctrl-C is provided for
+TYPE_CHECKING = False  # typing would take longer to load than everything before Ctrl-C is handled
 if TYPE_CHECKING:
-    from typing import Any, NoReturn
+    from typing import NoReturn
 
 
-def stop(*_: "Any") -> "NoReturn":
-    """End at once. While modules load, a KeyboardInterrupt would come out of them as a traceback, or as something else."""
+def stop(*_: object) -> "NoReturn":
+    """End at once. While modules load, a KeyboardInterrupt would surface as a traceback, or as another exception."""
     try:
         os.write(2, b"\nstopped\n")
     finally:

@@ -15,7 +15,7 @@ SWITCHES = [
 
 
 def missing(what):
-    """Skip for want of a program or package; where everything is said to be installed that is a failure."""
+    """Skip where a program or package is missing; in CI, where all are installed, fail."""
     (pytest.fail if os.environ.get("CI") else pytest.skip)(f"the page is tested in a browser, and {what} is not installed")
 
 
@@ -35,7 +35,7 @@ def browser():
 
 @pytest.fixture
 def opened(browser):
-    """Opens a page; at the end there must have been no message on the console, no dialog and no request but for the file."""
+    """Opens a page; by the end there must be no message on the console, no dialog, and no request but for the file."""
     seen, contexts = [], []
 
     def opened(path, size=(1280, 800), scheme="light", **settings):
@@ -57,7 +57,7 @@ def opened(browser):
 
 @pytest.fixture
 def axe_findings():
-    """What the accessibility rules of axe find wrong on a page."""
+    """Violations of axe's accessibility rules on a page."""
     try:
         from axe_playwright_python.sync_playwright import Axe
     except ImportError:

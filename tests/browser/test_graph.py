@@ -39,7 +39,7 @@ WALK = """(keys) => {
 
 
 class Shared(nn.Module):
-    """One layer, used three times, each time with a way around it."""
+    """One layer, used three times, each time with a residual connection."""
 
     def __init__(self):
         self.layer, self.head = nn.Dense(2, 2, rng=0), nn.Dense(2, 1, rng=1)
@@ -70,7 +70,7 @@ def written(tmp_path_factory):
 
 
 def cards(page):
-    """The places of all cards on the screen, by their labels."""
+    """The positions of all cards on the screen, by their labels."""
     return {card["label"]: card for card in page.locator(".card").evaluate_all(ALL)}
 
 
@@ -105,7 +105,7 @@ def test_cards_do_not_overlap(written, opened, name):
         assert a["right"] <= b["left"] or b["right"] <= a["left"] or a["bottom"] <= b["top"] or b["bottom"] <= a["top"], (a["label"], b["label"])
 
 
-def test_a_parameter_used_again_stands_there_by_its_name(written, opened):
+def test_a_parameter_used_again_appears_by_name(written, opened):
     page = opened(written["shared"], LAPTOP, reduced_motion="reduce")
     again = page.locator('.card.repeat[aria-label="w1 again, layer.weight"]')
     assert again.count() == 2
@@ -131,7 +131,7 @@ def test_a_parameter_used_again_stands_there_by_its_name(written, opened):
 
 @SIZES
 def test_a_step_of_a_loop_has_its_parts_in_one_place(written, opened, size):
-    """In the backward pass too: the camera does not run to the first step and back for each of the parameters."""
+    """In the backward pass too: the camera does not move to the first step and back for each parameter."""
     page = opened(written["recurrent"], size, reduced_motion="reduce")
     steps = last_step(page)
     widths = [box["right"] - box["left"] for box in cards(page).values()]
@@ -159,7 +159,7 @@ def test_text_can_be_read_at_the_start(written, opened, name, size):
 @SIZES
 @pytest.mark.parametrize("name", list(pages()))
 def test_steps_do_not_jump(written, opened, name, size):
-    """Through all steps and back: the zoom stays, the step's card is in view, and where all that takes part was in view nothing moves."""
+    """Through all steps and back: the zoom stays, the step's card is in view, and where all its cards were in view nothing moves."""
     page = opened(written[name], size, reduced_motion="reduce")
     zoom, steps = page.evaluate(ZOOM), last_step(page)
     walked = page.evaluate(WALK, ["ArrowRight"] * steps + ["ArrowLeft"] * steps)
@@ -215,7 +215,7 @@ def test_a_model_is_not_folded_into_one_card(tmp_path, opened):
 
 
 def test_the_page_works_in_a_notebooks_frame(written, tmp_path, opened):
-    """What `explore` shows of itself in a notebook, in another page."""
+    """What `explore` shows in a notebook, put into another page."""
     notebook = tmp_path / "notebook.html"
     notebook.write_text(f"<!DOCTYPE html><title>notebook</title><body><p id=own>cell</p>{written['xor']._repr_html_()}", encoding="utf-8")
     page = opened(notebook, LAPTOP, reduced_motion="reduce")

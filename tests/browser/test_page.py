@@ -43,7 +43,7 @@ def xor(tmp_path_factory, history):
 
 
 def deltas():
-    """The network's numbers by the equations, as the page writes them."""
+    """The network's numbers from the equations, as the page writes them."""
     w1, b1, w2, b2 = (p.numpy() for p in network().parameters())
     a1 = np.tanh(X @ w1.T + b1)
     a2 = 1 / (1 + np.exp(-(a1 @ w2.T + b2)))

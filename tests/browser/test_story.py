@@ -1,4 +1,4 @@
-"""The story of the page in a real browser: nothing of any step is hidden, steps have addresses, and signs and sizes are legible."""
+"""The story of the page in a real browser: no step hides anything, steps have addresses, and signs and sizes are legible."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SIZES = {"phone": PHONE, "desk": DESK, "projector": PROJECTOR}
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory):
-    """The page of each network, made when it is first asked for."""
+    """The page of each network, written when it is first used."""
     folder, made = tmp_path_factory.mktemp("pages"), {}
 
     def page_of(name):
@@ -266,9 +266,9 @@ def test_the_equations_explain_themselves(pages, opened, tag, step, words):
     below = page.locator("#formula").bounding_box()
     assert tip.bounding_box()["y"] >= below["y"] + below["height"]  # the formula that it explains stays in view
     at = button.bounding_box()
-    page.mouse.move(at["x"] + 10, at["y"] + at["height"] + 20)  # on its way to the tip the pointer may rest
+    page.mouse.move(at["x"] + 10, at["y"] + at["height"] + 20)  # the pointer may pause between the tag and the tip
     page.wait_for_timeout(300)
-    tip.hover()  # and the tip can be pointed at without going away
+    tip.hover()  # and the tip stays while the pointer is over it
     page.wait_for_timeout(300)
     assert tip.is_visible()
     page.mouse.move(5, 5)

@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tinygrad_lr import nn
+from tinygrad_lr import cli, nn
 from tinygrad_lr.show.explorer import explore
-from tinygrad_lr.show.fit import print_primes
 from tinygrad_lr.show.picture import number
 
 X = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
@@ -19,7 +18,7 @@ SIZES = [(1440, 900), (1920, 1080), (390, 844)]
 
 
 def trained(model, loss_fn, x, y, epochs, every=1, lr=0.5):
-    """The loss at each epoch, and the state at every so many."""
+    """The loss at each epoch, and the state every few epochs."""
     optimizer = nn.SGD(model.parameters(), lr=lr)
     history = []
     for epoch in range(epochs):
@@ -78,7 +77,7 @@ def pages(tmp_path_factory, xor):
 
 
 def training(page):
-    """The page at its training view, chosen by the mouse."""
+    """The page in its training view, chosen by mouse."""
     page.get_by_role("tab", name="Training").click()
     return page
 
@@ -99,7 +98,7 @@ def parameter(page, path):
 
 
 def test_the_primes_page_of_the_main_job_has_its_2500_epochs(capsys, opened):
-    assert print_primes()
+    assert cli.main([]) == 0
     printed = capsys.readouterr().out
     page = training(opened(Path(re.search(r"\S+primes\.html", printed)[0])))
     slider = page.get_by_role("slider", name="Epoch")
@@ -143,7 +142,7 @@ def test_losses_and_snapshots_at_some_epochs_only(tmp_path, opened):
     assert page.inner_text("#epoch").split("\n") == ["epoch 1,234,569 of 1,234,569, loss 0.25", "network as of epoch 1,234,567, the snapshot before"]
 
 
-def test_the_answer_moves_with_the_epoch(xor, opened, pages):
+def test_the_output_moves_with_the_epoch(xor, opened, pages):
     page = training(opened(xor[0]))
     picture = page.locator("#training image.regions")
     last = picture.get_attribute("href")
@@ -186,7 +185,7 @@ def test_keys_work_without_finding_the_slider_first(xor, opened):
     assert page.inner_text("#training .keys").split() == ["←", "→", "epoch,", "Shift", "←", "→", "snapshot,", "Space", "plays"]
 
 
-def test_keys_drive_the_view_that_is_seen(xor, opened):
+def test_keys_act_on_the_view_that_is_shown(xor, opened):
     page = training(opened(xor[0]))
     page.keyboard.press("Home")
     page.keyboard.press("ArrowRight")
@@ -223,7 +222,7 @@ def test_space_plays_to_the_last_epoch_and_pauses(xor, opened):
     page = opened(xor[0])
     page.clock.install()
     training(page)
-    page.keyboard.press(" ")  # from the last epoch it begins again
+    page.keyboard.press(" ")  # from the last epoch it starts over
     assert page.get_by_role("button", name="Pause").get_attribute("aria-pressed") == "true"
     assert page.get_attribute("#epoch", "aria-live") == "off"
     page.clock.run_for(3000)
@@ -284,7 +283,7 @@ def epoch_of_slider(page):
 
 
 def axis(page, plot, name):
-    """The numbers at the ticks of an axis, and where they stand."""
+    """The numbers at the ticks of an axis, and their positions."""
     texts = page.locator(f"{plot} text.tick").evaluate_all(
         "all => all.map((one) => [one.textContent, +one.getAttribute('x'), +one.getAttribute('y'), one.getAttribute('text-anchor')])"
     )
@@ -303,7 +302,7 @@ def test_axes_have_titles_and_ticks_with_round_numbers(pages, opened, size):
         assert len(plots) == {"xor": 6, "classes": 3, "mlp": 2, "curve": 6, "three": 5}[name]
         for plot in plots:
             titles = plot.locator("text.title").all_text_contents()
-            assert titles[0] in {"loss", "value", "answer", "probability of each class", "input x[:, 1]"}
+            assert titles[0] in {"loss", "value", "output", "probability of each class", "input x[:, 1]"}
             assert titles[1] in {"epoch", "input x", "input x[:, 0]"}
             label = plot.get_attribute("aria-label")
             for which in "xy":
@@ -510,7 +509,7 @@ def test_colours_follow_the_theme(xor, opened):
     assert all(a != b for a, b in zip(light, page.evaluate(pictures)))
 
 
-def test_without_a_history_there_is_no_training(tmp_path, opened):
+def test_without_a_history_there_is_no_training_view(tmp_path, opened):
     model = nn.Sequential(nn.Dense(2, 1, rng=0), nn.Sigmoid())
     page = opened(explore(model, nn.BCELoss(), X, Y, tmp_path / "page.html"))
     assert page.get_by_role("tab").count() == 0

@@ -1,4 +1,4 @@
-"""Tables from CSV files: what is read, and what is refused with which words. tests/test_cli.py runs the same files through the command line."""
+"""Tables from CSV files: what is read, what is refused, and the error texts. tests/test_cli.py runs the same files through the command line."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tinygrad_lr.autodiff.text import quoted, shortened
-from tinygrad_lr.regression.data import PRIMES, DataError, listed, read_csv, split
+from tinygrad_lr.regression.data import PRIMES, DataError, quoted_names, read_csv, split
 
 GOOD = {
     "plain": b"a,b,y\n1,2,0\n3,4,1\n",
@@ -177,6 +177,6 @@ def test_shortened_keeps_both_ends():
     assert len(quoted("x" * 1000)) == 62
 
 
-def test_listed_stops_somewhere():
-    assert listed(["a", "b", "c"]) == "'a', 'b', 'c'"
-    assert listed(["a", "b", "c"], most=2) == "'a', 'b', and 1 more"
+def test_only_the_first_of_many_names_are_quoted():
+    assert quoted_names(["a", "b", "c"]) == "'a', 'b', 'c'"
+    assert quoted_names(["a", "b", "c"], most=2) == "'a', 'b', and 1 more"

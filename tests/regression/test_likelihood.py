@@ -20,7 +20,7 @@ def column(*numbers):
 
 
 def gradient(found, X, y):
-    """The derivatives of the mean loss by the weights and by the bias: 0 at a maximum."""
+    """The derivatives of the mean loss with respect to the weights and the bias: 0 at a maximum."""
     delta = (sigmoid(X @ found.weight[:, None] + found.bias) - y) / len(y)
     return np.append((X.T @ delta)[:, 0], delta.sum())
 
@@ -48,7 +48,7 @@ def test_primes():
 
 
 def test_primes_as_rs_glm():
-    """R stops where the deviance moves by less than 1e-8 of itself, nine digits in."""
+    """R stops when the relative change of the deviance is below 1e-8, which is nine digits."""
     found = maximum_likelihood(PRIMES.X, PRIMES.y)
     assert found.weight == pytest.approx([0.551775920706039], rel=1e-9)
     assert found.bias == pytest.approx(-3.54907067213626, rel=1e-9)
@@ -85,7 +85,7 @@ def test_a_single_sample_of_a_class():
 
 @pytest.mark.parametrize("scale, shift", [(1e6, 0.0), (1e-6, 0.0), (1.0, 1e4), (1e3, -1e6)])
 def test_units_do_not_matter(scale, shift):
-    """In units of x' = scale x + shift the weight is w / scale, and probabilities stay."""
+    """In units of x' = scale x + shift the weight is w / scale, and probabilities stay the same."""
     found = maximum_likelihood(scale * PRIMES.X + shift, PRIMES.y)
     assert found.problem is None
     assert found.weight[0] * scale == pytest.approx(W, rel=1e-9)
@@ -153,7 +153,7 @@ def test_collinear_columns():
     assert found.problem == DEPENDENT
     assert found.loss == pytest.approx(LOSS, rel=1e-13)
     assert found.weight @ [1, 2] == pytest.approx(W, rel=1e-12)
-    assert found.weight[0] == pytest.approx(2 * found.weight[1], rel=1e-9)  # equal shares in units of each column's deviation
+    assert found.weight[0] == pytest.approx(2 * found.weight[1], rel=1e-9)  # equal weights in units of each column's deviation
     assert found.bias == pytest.approx(B, rel=1e-12)
 
 
@@ -166,7 +166,7 @@ def test_more_columns_than_samples():
 
 @pytest.mark.parametrize("constant", [0.0, 1.0, 7.0, 0.1, 3.3, -1e8 - 0.1])
 def test_a_constant_column_gets_weight_0(constant):
-    """The bias does all that such a column could; rounding in its mean must not be taken for a spread."""
+    """The bias does all that such a column could; rounding in its mean must not count as variation."""
     found = maximum_likelihood(np.hstack([PRIMES.X, np.full((6, 1), constant)]), PRIMES.y)
     assert found.problem == DEPENDENT
     assert found.weight == pytest.approx([W, 0.0], rel=1e-12, abs=1e-15)

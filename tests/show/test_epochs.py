@@ -12,9 +12,9 @@ import pytest
 from tinygrad_lr import nn
 from tinygrad_lr.autodiff.tensor import Tensor
 from tinygrad_lr.regression.data import PRIMES
+from tinygrad_lr.regression.descent import neuron, train
 from tinygrad_lr.show.epochs import LOSSES, MOST, training_of
 from tinygrad_lr.show.explorer import explore
-from tinygrad_lr.show.fit import neuron, train
 
 X = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
 Y = np.array([[0.0], [1.0], [1.0], [0.0]])
@@ -70,7 +70,8 @@ def test_epochs_have_the_numbers_they_are_given():
 def test_the_primes_page_counts_the_epochs_of_the_main_job(capsys, tmp_path):
     history = []
     model = neuron(1, bias=-1.0)
-    last = train(model, PRIMES.X, PRIMES.y, epochs=2500, lr=0.1, history=history)
+    watch = lambda epoch, loss: history.append((loss, None if epoch % 25 else model.state_dict()))
+    last = train(model, PRIMES.X, PRIMES.y, epochs=2500, lr=0.1, watch=watch).last
     training = told(history, model, x=PRIMES.X, y=PRIMES.y)
     assert (training["first"], training["last"]) == (0, 2500)
     assert training["snapshots"] == list(range(0, 2501, 25))

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from tinygrad_lr.autodiff.rules.elementwise import sigmoid
 from tinygrad_lr.autodiff.rules.network import bce_with_logits
 
-Floats = np.ndarray[Any, np.dtype[np.float64]]
+Floats = npt.NDArray[np.float64]
 
-RANK = 1e-10  # singular values below this part of the largest count as 0
+RANK = 1e-10  # singular values below this fraction of the largest count as 0
 UNFINISHED = "no maximum found in the steps allowed"
 SEPARATED = "the classes are separated, so the likelihood grows without end as the weights do"
 DEPENDENT = "some columns depend on others, so the maximum is not unique; these are its smallest weights"
@@ -40,7 +41,7 @@ def maximum_likelihood(X: Floats, y: Floats, steps: int = 100) -> Maximum:
     y : ndarray of shape (m, 1)
         Classes 0 and 1.
     steps : int
-        How many steps to take at most.
+        The most steps to take.
 
     Returns
     -------
@@ -55,9 +56,9 @@ def maximum_likelihood(X: Floats, y: Floats, steps: int = 100) -> Maximum:
     0.551775920839 -3.549070672801
     """
     m = len(y)
-    spread = X.max(axis=0) > X.min(axis=0)  # of a constant column, rounding leaves a mean and a deviation that are slightly off
+    spread = X.max(axis=0) > X.min(axis=0)  # the mean and deviation of a constant column are slightly off by rounding
     mean, scale = np.where(spread, X.mean(axis=0), X[0]), np.where(spread, X.std(axis=0), 1.0)
-    design = np.hstack([(X - mean) / scale, np.ones((m, 1))])  # of one scale, so that the Hessian's rank can be told
+    design = np.hstack([(X - mean) / scale, np.ones((m, 1))])  # on one scale, so that the Hessian's rank can be determined
     rank = np.linalg.matrix_rank(design.T @ design, rtol=RANK)
     dependent = DEPENDENT if rank < design.shape[1] else None
     beta = np.zeros((design.shape[1], 1))
@@ -68,13 +69,13 @@ def maximum_likelihood(X: Floats, y: Floats, steps: int = 100) -> Maximum:
         gradient = design.T @ (a - y) / m
         hessian = (design * (a * (1 - a))).T @ design / m
         step, _, left, _ = np.linalg.lstsq(hessian, gradient, rcond=RANK)
-        decrement = float((gradient * step).sum())  # twice what the step can gain, to second order
+        decrement = float((gradient * step).sum())  # twice the decrease of the loss to expect, to second order
         size = 1.0
         while (lowered := float(bce_with_logits(design @ (beta - size * step), y))) > loss * (1 + 1e-15) and size > 1e-4:
             size /= 2
         beta, loss = beta - size * step, min(lowered, loss)
         if left < rank or decrement <= 1e-18 + 1e-16 * loss:
-            # at a maximum the steps vanish; towards infinity each one still moves some z by 1, or its curvature is lost
+            # at a maximum the steps vanish; towards infinity each still moves some z by about 1, or the Hessian loses rank
             problem = SEPARATED if left < rank or np.abs(design @ step).max() > 0.1 else dependent
             break
     weight = beta[:-1, 0] / scale

@@ -1,4 +1,4 @@
-"""Arrays as a few bytes for the page: a matrix averaged down to cells, and cells as text in base64."""
+"""Arrays in few bytes for the page: a matrix averaged down to cells, and cells as text in base64."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import base64
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tinygrad_lr.show.picture import number
 
 Data = dict[str, Any]
-Floats = np.ndarray[Any, Any]
+Floats = npt.NDArray[np.floating]
 
 MAP_ROWS, MAP_COLUMNS = 32, 48
 
@@ -43,7 +44,7 @@ def averaged(matrix: Floats) -> Floats:
 
 
 def signed_cells(means: Floats, largest: float) -> str:
-    """Numbers as bytes: 128 is 0, 1 and 255 are ``largest`` away from it, 0 is not finite."""
+    """Numbers as bytes: 1 is -largest, 128 is 0, 255 is largest, and 0 is a number that is not finite."""
     finite = np.isfinite(means)
     return encoded(np.where(finite, 128 + np.rint(127 * np.where(finite, means, 0) / largest), 0))
 
@@ -61,5 +62,5 @@ def heat_map(matrix: Floats) -> Data:
 
 
 def encoded(cells: Floats, dtype: str = "u1") -> str:
-    """Whole numbers as bytes in base64; more than one byte each, the lowest first."""
+    """Integers as bytes in base64, little-endian where ``dtype`` has several bytes."""
     return base64.b64encode(np.rint(cells).astype(np.dtype(dtype).newbyteorder("<")).tobytes()).decode()

@@ -1,8 +1,8 @@
 """`draw`: the computation graph as a picture, through Graphviz.
 
-The graphviz package writes the DOT text. The layout is made by the ``dot`` on PATH or, where there is none,
-by the one that pygraphviz carries. Colours are middle tones on no background, so that a drawing reads on a
-light page and on a dark one.
+The graphviz package writes the DOT text. The layout is computed by the ``dot`` on PATH or, where there is none,
+by the one that pygraphviz brings along. Colours are middle tones on no background, so that a drawing is readable on
+a light page and on a dark one.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import inspect
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,14 +24,17 @@ from tinygrad_lr.nn.module import Module
 from tinygrad_lr.show.observe import observe
 from tinygrad_lr.show.picture import Box, Cluster, Edge, Picture, in_short, picture_of, reduced, table_of
 
+if TYPE_CHECKING:
+    from graphviz import Digraph
+
 FONT, NUMBERS = "Helvetica,Arial,sans-serif", "Menlo,Consolas,DejaVu Sans Mono,monospace"
 GAP = "&nbsp;&nbsp;"
 INK, FAINT = "#1f2933", "#5f6c7b"  # on the light fill of a box
 LINE, GRADIENT = "#737f8c", "#d6366f"  # on the page itself, light or dark
 ON_FILL = "#a3174f"  # the colour of gradients, inside a box
-BAR, ON_BAR = "#52606d", "#d9e2ec"  # an operation, and what is faint on it
+BAR, ON_BAR = "#52606d", "#d9e2ec"  # an operation, and faint text on it
 GIVEN = ("parameter", "constant", "input")  # what is not computed
-RULES_SHOWN = 3  # in the box of a parameter that is used again and again
+RULES_SHOWN = 3  # in the box of a parameter that is used several times
 
 # fmt: off
 LOOKS = {
@@ -43,26 +47,20 @@ LOOKS = {
     "module":    {"fillcolor": "#eceef7", "color": "#7b86c2", "penwidth": "1.6"},
     "more":      {"fillcolor": "#f1f3f5", "color": "#9aa5b1", "style": "rounded,filled,dashed"},
 }
+CLUSTER = {
+    "style": "rounded,filled", "color": "#8793a0", "fillcolor": "#8793a014", "penwidth": "0.8",
+    "fontcolor": LINE, "fontsize": "10", "labeljust": "l", "margin": "8",
+}
 # fmt: on
 
 DIRECTIONS = ("TB", "LR", "BT", "RL")
-CLUSTER = {
-    "style": "rounded,filled",
-    "color": "#8793a0",
-    "fillcolor": "#8793a014",
-    "fontcolor": LINE,
-    "fontsize": "10",
-    "labeljust": "l",
-    "margin": "8",
-    "penwidth": "0.8",
-}
-PICTURES = {i: 0x2400 + i for i in range(32) if i != 10} | {127: 0x2421}
-LONGEST = 60  # characters of a user's text that a drawing shows; a tooltip has all of it
+CONTROL_PICTURES = {i: 0x2400 + i for i in range(32) if i != 10} | {127: 0x2421}
+LONGEST = 60  # characters of a user's text in a drawing; a tooltip has all of it
 
 
 def draw(
-    target: Any,
-    *inputs: Any,
+    target: object,
+    *inputs: object,
     model: Module | None = None,
     depth: int | None = None,
     values: bool = True,
@@ -72,28 +70,28 @@ def draw(
 ) -> Drawing:
     """Draw how a Tensor was computed, or what a model does with an input.
 
-    An operation and its answer are drawn as one, with parameters and constants beside it. What was computed inside
-    `observe` is called after the user's variables, and each call of a module has a frame.
+    An operation and its result are drawn as one, with parameters and constants beside it. What was computed inside
+    `observe` is named after the user's variables, and each call of a module has a frame.
 
     Parameters
     ----------
     target : Tensor or Module
         A computed Tensor (or a list or dict of them), or a model to call on ``inputs``.
     *inputs : array_like
-        What to call the model with.
+        What to call the model on.
     model : Module, optional
-        For a Tensor: the model whose parameters are to be called by their paths.
+        For a Tensor: the model whose parameters are to be named by their paths.
     depth : int, optional
-        Show modules of this level as single boxes; 0 is the model itself, 1 its parts. All are open by default.
+        Show modules of this level as single boxes; 0 is the model itself, 1 its parts. By default all are open.
     values : bool
         Whether to write numbers into boxes: all of a small array, minimum, mean and maximum of a large one.
     grads : bool
-        Whether to show the way of the gradients with the rules they follow, and the gradients there are.
+        Whether to show the backward pass with its rules, and the gradients that there are.
     direction : {"TB", "LR", "BT", "RL"}
-        Where the drawing runs to: T for top, L for left and so on.
+        From top to bottom, from left to right, and so on.
     max_nodes : int or None
-        How many boxes there may be, an operation and its answer counted as two. Beyond it modules are closed, then the middle is left out, and a line
-        below the drawing says so.
+        The most boxes, counting an operation and its result as two. Beyond it modules are closed, then the middle
+        is left out, and a line below the drawing says so.
 
     Returns
     -------
@@ -102,10 +100,8 @@ def draw(
 
     Raises
     ------
-    TypeError
-        If the target is neither a Tensor nor a Module, or a Tensor comes with inputs.
-    ValueError
-        If an option is out of range.
+    TypeError, ValueError
+        If the target is neither a Tensor nor a Module, a Tensor comes with inputs, or an option is out of range.
 
     Examples
     --------
@@ -120,8 +116,7 @@ def draw(
         if number is not None and number < least:
             raise ValueError(f"{option} must be at least {least}, got {number}")
     if isinstance(target, Module):
-        outputs, names = called(target, inputs)
-        model = target
+        (outputs, names), model = observed(target, inputs), target
     elif inputs:
         raise TypeError(f"draw() calls a Module on inputs, but got a {type(target).__name__} first: draw(model, x) or draw(loss)")
     else:
@@ -129,8 +124,8 @@ def draw(
     return Drawing(reduced(picture_of(outputs, model, names), depth, max_nodes), values, grads, direction)
 
 
-def called(model: Module, inputs: tuple[Any, ...]) -> tuple[list[Tensor], dict[str, Any]]:
-    """What the model answers, observed, and its inputs by the names its `forward` has for them."""
+def observed(model: Module, inputs: tuple[object, ...]) -> tuple[list[Tensor], dict[str, object]]:
+    """What the model returns when it is called inside `observe`, and its inputs by the names of its `forward`."""
     arrays = tuple(x if isinstance(x, Tensor) or hasattr(x, "__array_function__") or not is_numeric(x) else np.asarray(x) for x in inputs)
     try:
         names = {name: value for name, value in inspect.signature(model.forward).bind(*arrays).arguments.items() if not isinstance(value, tuple)}
@@ -149,16 +144,16 @@ def called(model: Module, inputs: tuple[Any, ...]) -> tuple[list[Tensor], dict[s
     return outputs, names
 
 
-def is_numeric(x: Any) -> bool:
+def is_numeric(x: object) -> bool:
     """Whether ``x`` is a number or nested lists of numbers."""
     return all(isinstance(leaf, bool | int | float) for leaf in leaves(x)) and not isinstance(x, dict)
 
 
-def is_floating(x: Any) -> bool:
+def is_floating(x: object) -> bool:
     return hasattr(x, "dtype") and np.issubdtype(x.dtype, np.floating) and not (isinstance(x, Tensor) and not x.is_leaf)
 
 
-def tensors_in(tree: Any, refusal: Exception) -> list[Tensor]:
+def tensors_in(tree: object, refusal: Exception) -> list[Tensor]:
     """The Tensors that a nested structure holds."""
     found = [leaf for leaf in leaves(tree) if isinstance(leaf, Tensor)]
     if not found:
@@ -167,12 +162,12 @@ def tensors_in(tree: Any, refusal: Exception) -> list[Tensor]:
 
 
 class Drawing:
-    """A picture of a computation graph. A notebook shows it as it is.
+    """A picture of a computation graph, which shows itself in a notebook.
 
     Attributes
     ----------
     picture : Picture
-        The boxes and edges that are drawn.
+        Its boxes and edges.
     source : str
         The DOT text; the same program gives the same text, byte for byte.
     """
@@ -192,7 +187,7 @@ class Drawing:
         ValueError
             If the path has another suffix.
         RuntimeError
-            If a picture needs a layout and there is nothing that makes one.
+            If a picture needs a layout and Graphviz is not installed.
         """
         path = Path(path)
         form = path.suffix.lower().removeprefix(".")
@@ -211,7 +206,7 @@ class Drawing:
     def _repr_svg_(self) -> str | None:
         return self.svg() if engine() is not None else None
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         picture = self._repr_svg_()
         return {"text/plain": f"{self!r}\n{NO_ENGINE}"} if picture is None else {"image/svg+xml": picture, "text/plain": repr(self)}
 
@@ -225,20 +220,19 @@ class Drawing:
 
 NO_ENGINE = (
     "a layout needs Graphviz: install the draw extra, which brings it along (pip install 'tinygrad_lr[draw]'), "
-    "or Graphviz itself, so that its program dot is on PATH. Without, .source and .save('graph.gv') work."
+    "or Graphviz itself, so that its program dot is on PATH. Without it .source and .save('graph.gv') work."
 )
 
 
-def engine() -> Any:
-    """What makes layouts: the path of ``dot``, else pygraphviz, else None."""
-    program = shutil.which("dot")
-    if program is not None:
+def engine() -> str | ModuleType | None:
+    """What computes layouts: the path of ``dot``, else pygraphviz, else None."""
+    if program := shutil.which("dot"):
         return program
     try:
         import pygraphviz
     except ImportError:
         return None
-    return pygraphviz
+    return pygraphviz  # type: ignore[no-any-return]  # it has no type hints
 
 
 def laid_out(source: str, form: str) -> bytes:
@@ -256,7 +250,8 @@ def laid_out(source: str, form: str) -> bytes:
     if form == "png":
         graph.graph_attr["dpi"] = "192"
     try:
-        return graph.draw(format=form, prog="dot")  # type: ignore[no-any-return]
+        picture: bytes = graph.draw(format=form, prog="dot")
+        return picture
     finally:
         graph.close()
 
@@ -269,7 +264,7 @@ def dot_text(picture: Picture, values: bool, grads: bool, direction: str) -> str
     import graphviz
 
     graph = graphviz.Digraph("tinygrad_lr")
-    note = {"label": f"<{text(picture.note, 1000)}>", "labelloc": "b", "fontcolor": LINE} if picture.note else {}
+    note = {"label": f"<{escaped(picture.note, 1000)}>", "labelloc": "b", "fontcolor": LINE} if picture.note else {}
     graph.attr("graph", rankdir=direction, bgcolor="transparent", fontname=FONT, fontsize="11", nodesep="0.2", ranksep="0.12", pad="0.2", **note)
     graph.attr("node", shape="box", style="rounded,filled", fillcolor="#ffffff", color="#9aa5b1", margin="0.1,0.03", height="0.3", width="0.3")
     graph.attr("node", fontname=FONT, fontsize="11", fontcolor=INK)
@@ -281,17 +276,17 @@ def dot_text(picture: Picture, values: bool, grads: bool, direction: str) -> str
 class Layout:
     """Which boxes become one, and which stand side by side.
 
-    An operation and its answer are one node. What an operation is given (parameters, constants) stands beside it, the
-    first on its left and the second on its right, and says itself what comes back to it; so the way of the data is a
-    straight line, which it could not be with the parameters' boxes above each operation. A parameter that is used again
-    is there again by its name alone: lines from all its uses would tie the picture into a knot.
+    An operation and its result are one node. What an operation is given (parameters, constants) stands beside it, the
+    first on its left and the second on its right, and its box says which gradient it receives. So the path of the data
+    is a straight line, which the boxes of parameters above each operation would bend. A parameter that is used again
+    appears again by its name alone: lines from all its uses would tangle the picture.
     """
 
     def __init__(self, picture: Picture, values: bool, grads: bool) -> None:
         self.picture, self.values, self.grads = picture, values, grads
         self.box = {box.id: box for box in picture.boxes}
         self.makers = {"v" + box.id[2:]: box for box in picture.boxes if box.kind == "op" and "v" + box.id[2:] in self.box}
-        self.home = {op.id: answer for answer, op in self.makers.items()}
+        self.home = {op.id: result for result, op in self.makers.items()}
         self.boxes: dict[str | None, list[Box]] = {}
         for box in picture.boxes:
             if box.id not in self.home:
@@ -299,11 +294,11 @@ class Layout:
         self.parts: dict[str | None, list[Cluster]] = {}
         for cluster in picture.clusters:
             self.parts.setdefault(cluster.parent, []).append(cluster)
-        self.beside: dict[str, list[str]] = {}  # an answer to what stands beside it
-        self.again: dict[tuple[str, str], str] = {}  # a parameter and an answer to the parameter's name beside it
-        self.repeated: dict[str | None, list[tuple[str, Box]]] = {}  # a cluster to the names in it that stand for parameters
+        self.beside: dict[str, list[str]] = {}  # a result to what stands beside its operation
+        self.again: dict[tuple[str, str], str] = {}  # a parameter and a result to the parameter's name beside it
+        self.repeated: dict[str | None, list[tuple[str, Box]]] = {}  # a cluster to the parameters that appear in it by name
         self.place()
-        self.rules: dict[str, list[str]] = {}  # what is given to what comes back to it
+        self.rules: dict[str, list[str]] = {}  # what is given to the rules of its gradient
         for edge in picture.edges if grads else ():
             if edge.kind != "forward" and self.box[edge.head].kind in GIVEN and edge.text:
                 self.rules.setdefault(edge.head, []).append(rule_words(edge))
@@ -312,37 +307,38 @@ class Layout:
         return self.makers[box.id].cluster if box.id in self.makers else box.cluster
 
     def place(self) -> None:
-        """Put what is given beside the first operation that needs it, where both are in one cluster."""
+        """Put what is given beside the first operation that uses it, where both are in the same cluster."""
         placed: set[str] = set()
         for edge in self.picture.edges:
-            box, answer = self.box[edge.tail], self.home.get(edge.head, "")
-            if edge.kind != "forward" or box.kind not in GIVEN or not answer or box.id in self.beside.get(answer, ()):
+            box, result = self.box[edge.tail], self.home.get(edge.head, "")
+            if edge.kind != "forward" or box.kind not in GIVEN or not result or box.id in self.beside.get(result, ()):
                 continue
             if box.id in placed and box.kind == "parameter":
-                if (box.id, answer) not in self.again:
-                    self.again[box.id, answer] = name = f"{box.id}_{answer}"
-                    self.beside.setdefault(answer, []).append(name)
-                    self.repeated.setdefault(self.cluster_of(self.box[answer]), []).append((name, box))
-            elif box.id not in placed and box.kind != "input" and self.cluster_of(self.box[answer]) == box.cluster:
-                self.beside.setdefault(answer, []).append(box.id)
+                if (box.id, result) not in self.again:
+                    self.again[box.id, result] = name = f"{box.id}_{result}"
+                    self.beside.setdefault(result, []).append(name)
+                    self.repeated.setdefault(self.cluster_of(self.box[result]), []).append((name, box))
+            elif box.id not in placed and box.kind != "input" and self.cluster_of(self.box[result]) == box.cluster:
+                self.beside.setdefault(result, []).append(box.id)
             placed.add(box.id)
 
-    def write(self, graph: Any) -> None:
+    def write(self, graph: Digraph) -> None:
         """Write all of it."""
         self.fill(graph, None)
         for edge in self.picture.edges:
             if edge.kind == "forward":
                 self.join(graph, edge.tail, edge.head)
-        if self.grads:  # against the direction of the layout, beside the forward edges; thin while no gradient has passed
-            with graph.subgraph() as ways:
+        if self.grads:  # against the direction of the layout, beside the forward edges; thin before any backward pass
+            with graph.subgraph() as paths:
                 width = "1.2" if self.picture.has_gradients else "0.7"
-                ways.attr("edge", dir="back", style="dashed", color=GRADIENT, fontcolor=GRADIENT, penwidth=width)
+                paths.attr("edge", dir="back", style="dashed", color=GRADIENT, fontcolor=GRADIENT, penwidth=width)
                 for edge in self.picture.edges:
                     if edge.kind != "forward":
-                        words = None if self.box[edge.head].kind in GIVEN else rule_label(edge)
-                        self.join(ways, edge.head, edge.tail, words, "back", **({"style": "dotted"} if edge.kind == "aside" else {}))
+                        words = "" if self.box[edge.head].kind in GIVEN else rule_words(edge)
+                        looks = {"style": "dotted"} if edge.kind == "aside" else {}
+                        self.join(paths, edge.head, edge.tail, f"<&nbsp;{words}&nbsp;>" if words else None, "back", **looks)
 
-    def fill(self, part: Any, within: str | None) -> None:
+    def fill(self, part: Digraph, within: str | None) -> None:
         """Write the boxes of a cluster and the clusters in it; they nest no deeper than the calls that made them."""
         here = self.boxes.get(within, ())
         for box in here:
@@ -359,10 +355,11 @@ class Layout:
                         row.node(name)
         for cluster in self.parts.get(within, ()):
             with part.subgraph(name=cluster.id) as inner:
-                inner.attr(label=f"<{cluster_title(cluster)}>", tooltip=plain(cluster.path or cluster.title), **CLUSTER)
+                title = GAP.join(filter(None, (bold(escaped(cluster.path)), escaped(cluster.title))))
+                inner.attr(label=f"<{title}>", tooltip=escaped_tooltip(cluster.path or cluster.title), **CLUSTER)
                 self.fill(inner, cluster.id)
 
-    def join(self, graph: Any, above: str, below: str, label: str | None = None, direction: str = "forward", **looks: str) -> None:
+    def join(self, graph: Digraph, above: str, below: str, label: str | None = None, direction: str = "forward", **looks: str) -> None:
         """Write an edge."""
         above, below = self.home.get(above, above), self.home.get(below, below)
         if above == below:
@@ -376,56 +373,50 @@ class Layout:
 
 
 def rule_words(edge: Edge) -> str:
-    """The equation and what it says here."""
-    return " ".join(filter(None, (bold(edge.tag), text(edge.text))))
-
-
-def rule_label(edge: Edge) -> str | None:
-    """The same beside an edge."""
-    words = rule_words(edge)
-    return f"<&nbsp;{words}&nbsp;>" if words else None
+    """The equation of a gradient, and its rule."""
+    return " ".join(filter(None, (bold(edge.tag), escaped(edge.text))))
 
 
 def label_of(box: Box, op: Box | None, rules: list[str], values: bool, grads: bool) -> str:
-    """What a box says, as a Graphviz HTML label: the operation that made it, on a bar with its names; its numbers; and what comes back to it."""
+    """What a box says, as a Graphviz HTML label: its operation and names, its numbers, and the rules of its gradient."""
     if box.kind == "op":
-        return f"<{text(' '.join(filter(None, (box.name, box.detail))))}>"
+        return f"<{escaped(' '.join(filter(None, (box.name, box.detail))))}>"
     about = " ".join(filter(None, (str(box.shape) if box.shape is not None else "", box.dtype)))
-    made = text(" ".join(filter(None, (op.name, op.detail)))) if op is not None else ""
-    head = GAP.join(filter(None, (made, names_of(box), text(box.detail), small(about, FAINT if op is None else ON_BAR))))
+    made = escaped(" ".join(filter(None, (op.name, op.detail)))) if op is not None else ""
+    head = GAP.join(filter(None, (made, names_of(box), escaped(box.detail), small(about, FAINT if op is None else ON_BAR))))
     bar = f'<TD BGCOLOR="{BAR}" CELLPADDING="1"><FONT COLOR="#ffffff">&nbsp;{head}&nbsp;</FONT></TD>'
     cells = [bar if op is not None else f'<TD CELLPADDING="2">{head}</TD>'] if head else []
     if len(rules) > RULES_SHOWN:
         rules = [*rules[: RULES_SHOWN - 1], f"and {len(rules) - RULES_SHOWN + 1} more"]
-    lines = [small(text(box.holds)), numbers_beside(box, values, grads), *(small(rule, ON_FILL) for rule in rules)]
+    lines = [small(escaped(box.holds)), numbers_beside(box, values, grads), *(small(rule, ON_FILL) for rule in rules)]
     cells += [f"<TD>{line}</TD>" for line in lines if line]
     rows = "".join(f"<TR>{cell}</TR>" for cell in cells)
     return f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0">{rows}</TABLE>>' if rows else "< >"
 
 
 def numbers_beside(box: Box, values: bool, grads: bool) -> str:
-    """The numbers of a box, and beside them its gradient."""
-    shown = [numbers_of(box.value, INK)] if values and box.value is not None else []
+    """The numbers of a box beside its gradient."""
+    shown = [number_block(box.value, INK)] if values and box.value is not None else []
     if grads and box.grad is not None:
-        shown += [small("grad", ON_FILL), numbers_of(box.grad, ON_FILL)]
+        shown += [small("grad", ON_FILL), number_block(box.grad, ON_FILL)]
     cells = "".join(f"<TD>{cell}</TD>" for cell in shown if cell)
     return f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="2"><TR>{cells}</TR></TABLE>' if cells else ""
 
 
 def names_of(box: Box, short: bool = False) -> str:
-    """The symbol of a box, and the name it has besides; in bold what the user named."""
-    symbol = f"<I>{bold(text(box.symbol))}</I>" if box.symbol else ""
-    name = "" if short and symbol else text(box.name)
+    """The symbol of a box and its name; what the user named is bold."""
+    symbol = f"<I>{bold(escaped(box.symbol))}</I>" if box.symbol else ""
+    name = "" if short and symbol else escaped(box.name)
     return GAP.join(filter(None, (symbol, name and f"<I>{name}</I>" if box.derived else bold(name))))
 
 
-def numbers_of(array: Any, colour: str) -> str:
-    """A small array as a tidy block, a large one in short, another library's not at all."""
+def number_block(array: object, colour: str) -> str:
+    """The numbers of a small array in rows, a summary of a large one; nothing for an array of another library."""
     table = table_of(array)
     if table is None:
-        return small(GAP.join(f'<FONT COLOR="{FAINT}">{word}</FONT> {text(x)}' for word, x in in_short(array)), colour)
+        return small(GAP.join(f'<FONT COLOR="{FAINT}">{word}</FONT> {escaped(x)}' for word, x in in_short(array)), colour)
     widths = [max(map(len, column)) for column in zip(*table)]
-    lines = ("&nbsp;&nbsp;".join(text(x.rjust(width)).replace(" ", "&nbsp;") for x, width in zip(line, widths)) for line in table)
+    lines = ("&nbsp;&nbsp;".join(escaped(x.rjust(width)).replace(" ", "&nbsp;") for x, width in zip(line, widths)) for line in table)
     return f'<FONT FACE="{NUMBERS}" POINT-SIZE="9.5" COLOR="{colour}">{"<BR/>".join(lines)}</FONT>'
 
 
@@ -437,28 +428,23 @@ def small(words: str, colour: str = FAINT) -> str:
     return f'<FONT POINT-SIZE="9" COLOR="{colour}">{words}</FONT>' if words else ""
 
 
-def cluster_title(cluster: Cluster) -> str:
-    """The path and the repr."""
-    return GAP.join(filter(None, (bold(text(cluster.path)), text(cluster.title))))
-
-
 def tooltip_of(box: Box, op: Box | None) -> dict[str, str]:
-    """The line of code behind a box, and names that were cut."""
+    """The line of code behind a box, and names that were shortened."""
     names = [box.name, *([op.name, op.detail] if op is not None else [])]
     said = [*(name for name in names if len(name) > LONGEST), str(box.line) if box.line is not None else ""]
-    return {"tooltip": plain("\n".join(filter(None, said)))} if any(said) else {}
+    return {"tooltip": escaped_tooltip("\n".join(filter(None, said)))} if any(said) else {}
 
 
 @functools.lru_cache(maxsize=4096)
-def text(words: str, most: int = LONGEST) -> str:
-    """A user's text inside a label: Graphviz reads it as HTML, and still replaces \\N and its like in it."""
+def escaped(words: str, most: int = LONGEST) -> str:
+    """A user's text inside a label: Graphviz reads it as HTML, and still replaces escapes such as \\N in it."""
     words = printable(words)
     if len(words) > most:
         words = words[: most - 1] + "…"
     return html.escape(words).replace("\\", "\\\\").replace("  ", "&nbsp; ").replace("\n", "<BR/>")
 
 
-def plain(words: str) -> str:
+def escaped_tooltip(words: str) -> str:
     """A user's text inside a tooltip, where the graphviz package quotes all but backslashes."""
     import graphviz
 
@@ -466,5 +452,5 @@ def plain(words: str) -> str:
 
 
 def printable(words: str) -> str:
-    """The text with control characters as their pictures, and halves of characters replaced."""
-    return words if words.isprintable() else words.translate(PICTURES).encode("utf-8", "replace").decode()
+    """The text with control characters as their pictures, and lone surrogates replaced."""
+    return words if words.isprintable() else words.translate(CONTROL_PICTURES).encode("utf-8", "replace").decode()

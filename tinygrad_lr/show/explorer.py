@@ -39,7 +39,7 @@ else:
 
 Data = dict[str, Any]
 
-SCRIPTS = ("dom.js", "layout.js", "graph.js", "panel.js", "steps.js", "plots.js", "training.js", "page.js")
+SCRIPTS = ("dom.js", "layout.js", "graph.js", "cards.js", "camera.js", "panel.js", "steps.js", "plots.js", "training.js", "page.js")
 TABLE_ROWS, TABLE_COLUMNS = 20, 10  # a larger array is shown as a heat map and a histogram
 LAYERS = 50  # beyond it the equations are not computed by hand: that takes a backward pass for each layer
 BARS = 24

@@ -1,7 +1,7 @@
-"""What drawings and the page call a value: by its symbol in the equations, by the user's variable, or by how it was computed.
+"""The names of values in drawings and on the page: the symbol in the equations, the user's variable, or how a value was computed.
 
-A name stands for one value. Where a variable held several in turn, each is told by the counter of the loop
-(``x[t=3]``) or, where there is none to be seen, by its place among them (``x[3]``).
+A name stands for one value. Where a variable held several in turn, they are told apart by the counter of the loop
+(``x[t=3]``) or, where none is found, by their number (``x[3]``).
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import itertools
 from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tinygrad_lr.autodiff.graph import Node
 from tinygrad_lr.autodiff.rules import name_of
-from tinygrad_lr.autodiff.rules.registry import PLAIN, Function
+from tinygrad_lr.autodiff.rules.registry import PLAIN, Array, Function
 from tinygrad_lr.autodiff.rules.shapes import getitem, scatter
 from tinygrad_lr.show.observe import Observed
 from tinygrad_lr.show.wording import SIGNS
@@ -31,27 +31,13 @@ LONGEST = 24  # characters of an expression that stands for a name
 
 @dataclass
 class Claim:
-    """A value that wants a name.
-
-    Attributes
-    ----------
-    name : str
-        What it was called.
-    path : str
-        The module whose variable that is.
-    code : hashable
-        What was running; the same for values that a loop makes.
-    counts : mapping
-        The whole numbers among the variables at the time.
-    given : bool
-        Whether it was not computed.
-    """
+    """The name that a value would have if no other had it."""
 
     name: str
-    path: str = ""
-    code: Hashable = None
-    counts: Mapping[str, int] = field(default_factory=dict)
-    given: bool = False
+    path: str = ""  # of the module whose variable it is
+    code: Hashable = None  # the place in the code, the same for all values that a loop computes there
+    counts: Mapping[str, int] = field(default_factory=dict)  # the integers among the variables at the time
+    given: bool = False  # whether the value was not computed
 
 
 def told_apart(claims: Sequence[Claim]) -> list[str]:
@@ -76,15 +62,15 @@ def told_apart(claims: Sequence[Claim]) -> list[str]:
 
 
 def alike(keys: Sequence[Hashable]) -> list[list[int]]:
-    """The places of equal keys, where there are several."""
-    places: dict[Hashable, list[int]] = {}
+    """The indices of each key that occurs several times."""
+    indices: dict[Hashable, list[int]] = {}
     for k, key in enumerate(keys):
-        places.setdefault(key, []).append(k)
-    return [same for same in places.values() if len(same) > 1]
+        indices.setdefault(key, []).append(k)
+    return [same for same in indices.values() if len(same) > 1]
 
 
 def marks_of(claims: Sequence[Claim]) -> list[str]:
-    """What tells values of one name apart: [t=3] in a loop; nothing for what was given, or is the only one outside the loop."""
+    """What tells values of one name apart: [t=3] in a loop; nothing for the one that was given, or is alone outside the loop."""
     marks: dict[int, str] = {}
     for loop in alike([claim.code for claim in claims]):
         marks.update(zip(loop, counters([claims[k].counts for k in loop])))
@@ -96,43 +82,38 @@ def marks_of(claims: Sequence[Claim]) -> list[str]:
     return found if len(set(found)) == len(found) else [f"[{k + 1}]" for k in range(len(claims))]
 
 
-def counters(rounds: Sequence[Mapping[str, int]]) -> list[str]:
-    """The rounds of a loop by the one or two variables that differ from round to round, or else by their number."""
-    known = [name for name in rounds[0] if all(name in counts for counts in rounds)]
+def counters(iterations: Sequence[Mapping[str, int]]) -> list[str]:
+    """The iterations of a loop, told apart by the one or two variables that differ from each to the next, or else numbered."""
+    known = [name for name in iterations[0] if all(name in counts for counts in iterations)]
     for some in itertools.chain(itertools.combinations(known, 1), itertools.combinations(known[:8], 2)):
-        values = [tuple(counts[name] for name in some) for counts in rounds]
+        values = [tuple(counts[name] for name in some) for counts in iterations]
         if len(set(values)) == len(values):
             return ["[" + ", ".join(f"{name}={value}" for name, value in zip(some, at)) + "]" for at in values]
-    return [f"[{k + 1}]" for k in range(len(rounds))]
+    return [f"[{k + 1}]" for k in range(len(iterations))]
 
 
 class Naming:
-    """Gathers what the values of a picture would be called, and settles it.
+    """Collects the names that the values of a picture would have, then settles them.
 
-    Parameters
-    ----------
-    notation : Notation
-        Knows the symbols, and is told the names that come out.
-    paths : mapping
-        A module's id to its path.
+    ``notation`` knows the symbols, and receives the final names; ``paths`` has a module's path by its id.
     """
 
     def __init__(self, notation: Notation, paths: Mapping[int, str]) -> None:
         self.notation, self.paths = notation, paths
         self.symbols: list[tuple[Box, Claim]] = []
         self.names: list[tuple[Box, Claim]] = []
-        self.met: set[str] = set()
+        self.known: set[str] = set()
 
-    def add(self, node: Node, answer: Box, operands: Mapping[int, Box]) -> None:
-        """Note what a call's answer is called, and those of its operands that were not met before."""
+    def add(self, node: Node, result: Box, operands: Mapping[int, Box]) -> None:
+        """Note the names of a call's result and of its operands, where they are new."""
         seen = node if isinstance(node, Observed) else None
         code = (seen.line.file, seen.line.number) if seen is not None and seen.line is not None else None
         counts = seen.counts if seen is not None else {}
         boxes = [(i, box, seen.variables[i] if seen is not None else None) for i, box in operands.items()]
-        for i, box, variable in [*boxes, (-1, answer, seen.variable if seen is not None else None)]:
-            if box.id in self.met:
+        for i, box, variable in [*boxes, (-1, result, seen.variable if seen is not None else None)]:
+            if box.id in self.known:
                 continue
-            self.met.add(box.id)
+            self.known.add(box.id)
             symbol = self.notation.symbol.get(id(box.node))
             if symbol:
                 self.symbols.append((box, Claim(symbol, "", (code, i), counts, i >= 0)))
@@ -144,7 +125,7 @@ class Naming:
     def settle(self, boxes: Sequence[Box], arguments: Mapping[int, Mapping[int, Box]]) -> None:
         """Name all boxes."""
         symbols = {claim.name for _, claim in self.symbols}
-        self.names = [(box, claim) for box, claim in self.names if claim.name and (box.name or claim.name not in symbols)]  # z1 is the equations'
+        self.names = [(box, claim) for box, claim in self.names if claim.name and (box.name or claim.name not in symbols)]  # z1 belongs to the equations
         for (box, _), symbol in zip(self.symbols, told_apart([claim for _, claim in self.symbols])):
             box.symbol = symbol
         for (box, _), name in zip(self.names, told_apart([claim for _, claim in self.names])):
@@ -166,15 +147,15 @@ class Naming:
 
 
 class Nameless:
-    """Names for what was never given one: the expression of names that computed it where that is short, else its operation and a number."""
+    """Names for values without a variable: the expression that computed one where that is short, else its operation and a number."""
 
     def __init__(self, taken: set[str]) -> None:
         self.taken = taken
-        self.made: set[str] = set()  # names that are no names to write others with
+        self.made: set[str] = set()  # names made here, which are not used in further expressions
         self.times: Counter[str] = Counter()
 
     def computed(self, node: Node, operands: Mapping[int, str]) -> str:
-        """The name of an answer, from those of the arguments that have one."""
+        """The name of a call's result, from the names of its operands."""
         func = node.func
         assert func is not None
         known = self.made.isdisjoint(operands.values()) and (arguments_of(node) or len(operands) == len(node.parents))
@@ -186,7 +167,7 @@ class Nameless:
         return words
 
     def numbered(self, word: str) -> str:
-        """The word with the next number that no one has taken."""
+        """The word with the next number that is free."""
         words = ""
         while not words or words in self.taken:
             self.times[word] += 1
@@ -196,15 +177,7 @@ class Nameless:
 
 
 def written(node: Node, operands: Mapping[int, str]) -> str:
-    """The call that made a value, as it is typed.
-
-    Parameters
-    ----------
-    node : Node
-        The call.
-    operands : mapping
-        For each argument that is drawn what it is called.
-    """
+    """The call that computed a value, as source code; ``operands`` has the name of each argument that is drawn."""
     func = node.func
     assert func is not None
     args = [operands[i] if i in operands else setting(value) for i, value in enumerate(arguments_of(node)) if i in operands or value is not None]
@@ -219,41 +192,41 @@ def written(node: Node, operands: Mapping[int, str]) -> str:
 
 
 def index_in(words: str) -> str:
-    """An index as it stands in brackets."""
+    """An index as it is written in brackets."""
     return words.removeprefix("(").removesuffix(")").removesuffix(",")
 
 
-# -- calls, as the graph has them ----------------------------------------------------------------------------
+# -- calls, as the graph records them ------------------------------------------------------------------------
 
 
-def arguments_of(node: Node) -> tuple[Any, ...]:
-    """The values a call was made with; () where a backward pass has freed them."""
+def arguments_of(node: Node) -> tuple[Array, ...]:
+    """The arguments of a call; () where a backward pass has freed them."""
     if node.values is not None:
         return node.values  # type: ignore[no-any-return]
     return node.seen[:-1] if isinstance(node, Observed) else ()
 
 
-def constants_of(node: Node) -> Iterator[tuple[int, Any]]:
+def constants_of(node: Node) -> Iterator[tuple[int, Array]]:
     """(i, array) for each argument that is an array from outside the graph."""
     for i, (value, parent) in enumerate(zip(arguments_of(node), node.parents)):
         if parent is None and is_array(value) and not (i and node.func in (getitem, scatter)):
             yield i, value
 
 
-def memory(array: Any) -> Hashable:
-    """What tells numbers from others: where they are stored, so that two views of the same are one; else the object."""
+def memory(array: object) -> Hashable:
+    """A key for an array's memory, the same for two equal views of it; for other objects their identity."""
     if not isinstance(array, np.ndarray) or not array.size:
         return id(array)
     return (array.__array_interface__["data"], array.shape, array.strides, array.dtype.str)
 
 
-def is_array(value: Any) -> bool:
-    """Whether ``value`` is drawn in a box of its own; a single number is rather written into the operation."""
+def is_array(value: object) -> bool:
+    """Whether ``value`` is drawn as a box; a single number is written into the operation instead."""
     return hasattr(value, "shape") and hasattr(value, "dtype") and not isinstance(value, np.generic)
 
 
 def argument_name(func: Function | None, i: int) -> str:
-    """What the function itself calls its argument ``i``, if it is one of this package's."""
+    """The name of argument ``i`` in the function's signature, if it is one of this package's functions."""
     if func is None or func not in PLAIN:
         return ""
     names = [p.name for p in inspect.signature(PLAIN[func]).parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
@@ -261,23 +234,23 @@ def argument_name(func: Function | None, i: int) -> str:
 
 
 def called(node: Node) -> tuple[str, str]:
-    """An operation's name and its settings."""
+    """An operation's name, and its other arguments as text."""
     func = node.func
     assert func is not None
-    plain = [(i, v) for i, (v, parent) in enumerate(zip(arguments_of(node), node.parents)) if parent is None and v is not None]
+    given = [(i, v) for i, (v, parent) in enumerate(zip(arguments_of(node), node.parents)) if parent is None and v is not None]
     if func in SIGNS:
-        numbers = {i: setting(v) for i, v in plain if not is_array(v)}
+        numbers = {i: setting(v) for i, v in given if not is_array(v)}
         return " ".join(filter(None, (numbers.get(0, ""), SIGNS[func], numbers.get(1, "")))), ""
     boxed = {i for i, _ in constants_of(node)}
-    settings = [setting(v) for i, v in plain if i not in boxed]
+    settings = [setting(v) for i, v in given if i not in boxed]
     if func is getitem and settings:
         return f"[{index_in(settings[0])}]", ""
     settings += [f"{key}={setting(v)}" for key, v in node.kwargs.items() if v is not None and v is not False]
     return name_of(func), ", ".join(settings)
 
 
-def setting(value: Any) -> str:
-    """A setting as it is typed: numbers short, slices as in brackets, arrays by their shape where large."""
+def setting(value: object) -> str:
+    """An argument as source code: numbers rounded, slices as in brackets, large arrays by dtype and shape."""
     if isinstance(value, slice):
         parts = ["" if part is None else setting(part) for part in (value.start, value.stop, value.step)]
         return ":".join(parts[: 3 if parts[2] else 2])
@@ -296,7 +269,7 @@ def setting(value: Any) -> str:
     return value if isinstance(value, str) else repr(value)
 
 
-def number(value: Any) -> str:
+def number(value: object) -> str:
     """A number with 4 significant digits.
 
     Examples

@@ -82,7 +82,7 @@ const shortened = (text, most) => ([...text].length > most ? [...text].slice(0, 
 
 // -- numbers --------------------------------------------------------------------------------------------------
 
-/** Class and share of a number, for its colour: its sign, and its magnitude beside the largest. */
+/** The class and the share that colour a number: its sign, and its magnitude relative to the largest. */
 function tone(text, largest) {
   const number = Number(text);
   const share = largest > 0 && Number.isFinite(number) ? Math.abs(number) / largest : 0;
@@ -93,7 +93,7 @@ const largestIn = (table) => Math.max(0, ...table.flat().map((text) => Math.abs(
 
 const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 
-/** The colour of a custom property, as [red, green, blue]. */
+/** The colour that a custom property holds, as [red, green, blue]. */
 function colourOf(property) {
   const probe = element("span", { style: `color: var(${property})` });
   document.body.append(probe);
@@ -118,7 +118,7 @@ const mixed = (a, b, share) => a.map((channel, k) => Math.round(channel + (b[k] 
 
 const MARKED = 7; // pixels along each side of a cell that carries the sign of its number
 
-/** The heat map of an array: stronger is larger, and negative numbers have a colour of their own; marked, they carry a minus sign too. */
+/** The heat map of an array: a stronger colour is a larger number, and negative numbers have another colour; marked, they carry a minus sign too. */
 function heatMap(numbers, kind, marked = false) {
   const [zero, plus, minus, hole, ink] = ["--card", `--${kind}`, `--${kind}-negative`, "--quiet", "--ink"].map(colourOf);
   const [rows, columns] = numbers.map ? [numbers.map.rows, numbers.map.columns] : [numbers.table.length, numbers.table[0].length];

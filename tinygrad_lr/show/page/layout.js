@@ -1,14 +1,14 @@
 // The layout: layers from left to right, module by module.
 //
 // A block (the whole graph, or an open module) places its items in layers by longest path, and a block inside
-// it is one item, so that modules never overlap. A line that passes a layer holds a place in it. Heights are
-// found by sweeping to and fro: each item moves to where its neighbours are, as far as the others let it.
+// it is one item, so that modules never overlap. A line that passes a layer takes up a place in it. Heights are
+// found by sweeping back and forth: each item moves to where its neighbours are, as far as the others let it.
 
 const GAP = { across: 30, between: 12, line: 10, inside: 10, title: 26 };
 const PASSED = 14; // a line that passes more layers is drawn straight
 const LEFT = "left", RIGHT = "right"; // the borders of a block, where lines enter and leave
 
-/** Places the blocks' items; gives the whole size, the place of each card and frame, and the points each line passes. */
+/** Places the blocks' items; returns the whole size, the place of each card and frame, and the points each line passes. */
 function layOut(root, edges) {
   const chains = new Map();
   (function walk(block, chain) {
@@ -29,7 +29,7 @@ function layOut(root, edges) {
 function link(edge, from, to) {
   let common = 0;
   while (from[common] === to[common]) common++;
-  const weight = edge.minor ? 0.1 : 6; // the longest way of the data is straight, others bend, parameters hang below it
+  const weight = edge.minor ? 0.1 : 6; // the longest path of the data is straight, others bend, parameters hang below it
   from[common - 1].links.push({ edge, weight, from: from[common], to: to[common] });
   for (let k = common; k < from.length - 1; k++) from[k].links.push({ edge, weight, from: from[k + 1], to: RIGHT });
   for (let k = common; k < to.length - 1; k++) to[k].links.push({ edge, weight, from: LEFT, to: to[k + 1] });
@@ -54,7 +54,7 @@ function port(item, edge, entering) {
   return (entering ? item.entries : item.exits)?.get(edge) ?? item.h / 2;
 }
 
-/** Longest path from the left; then each item as far right as what needs it allows, so that the steps of a loop stand one behind the other. */
+/** Longest path from the left; then each item as far right as what needs it allows, so that the steps of a loop stand in a row. */
 function rank(items, links) {
   const next = new Map(items.map((item) => [item, []]));
   const waiting = new Map(items.map((item) => [item, 0]));
@@ -68,7 +68,7 @@ function rank(items, links) {
   const left = new Set(items), order = [];
   const ready = items.filter((item) => !waiting.get(item));
   while (left.size) {
-    const item = ready.length ? ready.shift() : left.values().next().value; // the latter breaks a circle of modules
+    const item = ready.length ? ready.shift() : left.values().next().value; // the latter breaks a cycle of modules
     if (!left.delete(item)) continue;
     order.push(item);
     for (const other of next.get(item)) {
@@ -89,7 +89,7 @@ function rank(items, links) {
   }
 }
 
-/** The layers with places held for passing lines, and the pieces of lines between neighbouring layers. */
+/** The layers, with places for the lines that pass them, and the pieces of lines between neighbouring layers. */
 function layered({ items, links }) {
   const layers = Array.from({ length: 1 + Math.max(0, ...items.map((item) => item.rank)) }, () => []);
   const segments = [];
@@ -109,7 +109,7 @@ function layered({ items, links }) {
   return { layers, segments };
 }
 
-/** Heights: sweeps to the right and to the left; the first ones also sort. */
+/** The heights: sweeps to the right and to the left, of which the first ones also sort. */
 function stack(layers, segments) {
   const before = new Map(), after = new Map();
   for (const segment of segments) {

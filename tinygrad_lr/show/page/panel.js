@@ -80,8 +80,8 @@ function picturesOf(numbers, kind) {
 function equationSection({ equation, check }) {
   const formula = element("p", { class: "formula" }, ...typeset(equation));
   if (check === null) return [formula];
-  const verdict = Number(check) ? `differs from autodiff by ${check} at most` : "is the same as autodiff to the last digit";
-  return [formula, element("p", { class: "small" }, `Computed apart, by this equation in NumPy, it ${verdict}.`)];
+  const verdict = Number(check) ? `differs from autodiff by at most ${check}` : "agrees with autodiff to the last digit";
+  return [formula, element("p", { class: "small" }, `Computed independently, by this equation in NumPy, it ${verdict}.`)];
 }
 
 function lineSection(line) {

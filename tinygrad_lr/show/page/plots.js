@@ -1,10 +1,10 @@
-// Plots, drawn in the page's own pixels: a plot is drawn again when its size changes, so its text keeps a readable size.
+// Plots, drawn in the page's own pixels: a plot is drawn again when its size changes, so that its text stays readable.
 
 const TEXT = 7; // pixels, about the width of a digit
 
 /**
- * A plot. draw(width, height) gives { below, moving, above }: what stands still, and in between a function of what is
- * to be shown; show(what) moves it, redraw() begins anew, as does a change of size.
+ * A plot. draw(width, height) returns { below, moving, above }: fixed elements, and between them a function that returns
+ * those for what is shown. show(what) changes what is shown; redraw() starts over, as does a change of size.
  */
 function plotOf(label, draw) {
   const svg = drawn("svg", { role: "img", "aria-label": label });
@@ -65,7 +65,7 @@ function logTicks([low, high], most) {
 
 /**
  * The axes of a plot: { range, title, log?, whole? } for x and y, and room on the right for labels.
- * Gives the scales and what is drawn.
+ * Returns the scales and the elements.
  */
 function axes(width, height, x, y, right = 0) {
   const ticks = (axis, most) => (axis.log ? logTicks(axis.range, most) : ticksOf(axis.range, most, axis.whole ? 1 : 0));
@@ -125,15 +125,15 @@ const classShape = (k) => SHAPES[(Math.round(k) + Math.floor(k / SHAPES.length))
 /** The mark of a sample. */
 const marker = (x, y, shape, fill) => drawn("path", { class: "point", d: shape, transform: `translate(${x.toFixed(1)},${y.toFixed(1)}) scale(6)`, style: `fill: ${fill}` });
 
-/** Which colour and shape is which class. */
+/** Which colour and shape stand for which class. */
 function classLegend(classes) {
   const sign = (k) => drawn("svg", { viewBox: "-9 -9 18 18", "aria-hidden": "true" }, marker(0, 0, classShape(k), `var(${classColour(k)})`));
   return element("ul", { class: "classes", "aria-label": "Classes" }, ...Array.from({ length: classes }, (_, k) => element("li", {}, sign(k), `class ${k}`)));
 }
 
-const BARS = []; // repaints each bar in the colours of the theme
+const BARS = []; // functions that repaint the bars in the colours of the theme
 
-/** A bar of colours with the numbers below it; paint() is the bar as a canvas. */
+/** A bar of colours with the numbers below it; paint() returns the bar as a canvas. */
 function scaleBar(title, texts, paint) {
   const holder = element("div", { class: "bar" });
   const numbers = element("div", { class: "ends" }, ...texts.map((text) => element("span", {}, text)));

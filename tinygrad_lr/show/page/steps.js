@@ -1,11 +1,11 @@
-// Stepping: which values and gradients are known at a step, and the story told above the graph.
+// Stepping: which values and gradients are known at a step, and the text above the graph.
 
 const PHASES = { start: "Start", forward: "Forward", turn: "Turn", backward: "Backward", end: "Done" };
 const TURN = DATA.steps.findIndex((step) => step.phase === "turn");
 const LAST = DATA.steps.length - 1;
 const LONG = 34; // characters beyond which a formula is set smaller
 const SIZES = [[8, 8], [5, 5], [4, 4], [3, 3], [3, 2], [2, 2]]; // rows and columns of a figure: as many as there is room for
-const MANY_FIGURES = 60; // beyond which they are small without a try
+const MANY_FIGURES = 60; // beyond which they are small at once, without trying larger sizes
 const PACE = 1600; // milliseconds between steps while playing
 
 const valueAt = new Map(), gradientAt = new Map(), passedAt = new Map(); // node, node, and "from to": the step at which it is known
@@ -35,7 +35,7 @@ function goTo(step) {
   if (now || location.hash) writeLink();
 }
 
-/** One step on; a folded module is passed in one. */
+/** One step on or back; a folded module is passed in one step. */
 function walk(by) {
   const place = (k) => (DATA.steps[k].node ? shownAs(nodes.get(DATA.steps[k].node)) : "");
   let next = Math.min(LAST, Math.max(0, now + by));
@@ -71,7 +71,7 @@ function tellStep() {
   if (now === LAST) play(false);
 }
 
-/** The figures of this step, as large as fits into the room that the story has, else into what it may take from the graph, else above the controls. */
+/** The figures of this step, as large as fits into the height that the story has, else into what it may take from the graph, else above the controls. */
 function tellFigures(groups) {
   const [story, figures] = [document.querySelector(".story"), find("figures")];
   const draw = ([rows, columns]) => figures.replaceChildren(...groups.map((group) => element("div", { class: "group" }, ...group.map((figure) => figureOf(figure, rows, columns)))));
@@ -94,7 +94,7 @@ function figureOf({ kind, node: id, name, numbers, sign }, rows, columns) {
   const whole = numbers ?? (kind === "value" ? node.value : node.grad);
   if (!whole) return "";
   const excerpt = whole.excerpt ?? (numbers ? whole : { ...whole, shape: node.shape, rows: [...whole.table.keys()], columns: [...whole.table[0].keys()] });
-  const [down, across] = [picked(excerpt.rows, rows + 1), picked(excerpt.columns, columns)]; // a row of dots would be as high as the row it hides
+  const [down, across] = [picked(excerpt.rows, rows + 1), picked(excerpt.columns, columns)]; // a row of dots would be as high as the row it replaces
   const size = excerpt.shape.length === 1 ? `${excerpt.shape} numbers` : excerpt.shape.join(" × ");
   const caption = kind === "value" && id ? named(shortened(name, 24)) : typeset(name);
   return element("figure", { class: kind },
@@ -119,7 +119,7 @@ function picked(places, most) {
   return [...all.slice(0, most - 1), null, all.at(-1)];
 }
 
-/** Say so where part of the story lies below the edge. */
+/** Show the button for the rest of the story where part of it lies below the edge. */
 function sayMore() {
   find("more").hidden = document.querySelector(".story").getBoundingClientRect().bottom <= document.querySelector("#pass .controls").getBoundingClientRect().top + 1;
 }
@@ -127,7 +127,7 @@ function sayMore() {
 // -- the numbers of the equations, explained ------------------------------------------------------------------------
 
 const TIPS = {
-  BP1: ["BP1 is the error at the output: the slope of the loss at the answer of the last layer, times the slope of its activation.", "δ = dL/da * s'(z)", "m is the number of samples, n that of outputs."],
+  BP1: ["BP1 is the error at the output: the slope of the loss at the output of the last layer, times the slope of its activation.", "δ = dL/da * s'(z)", "m is the number of samples, n that of outputs."],
   BP2: ["BP2 carries the error back by one layer: through the weights of the next layer, times the slope of the activation.", "δ = (δ w of the next layer) * s'(z)"],
   BP3: ["BP3 is the gradient of the biases: the error of their own layer, summed over the samples.", "dL/db = sum of the rows of δ"],
   BP4: ["BP4 is the gradient of the weights: the error of their own layer times what came in, summed over the samples.", "dL/dw = δ^T a of the layer before"],
@@ -135,7 +135,7 @@ const TIPS = {
 
 const tipOf = (tag) => (TIPS[tag] ?? []).map((text, k) => element("p", { class: k === 1 ? "formula" : "" }, ...(k === 1 ? typeset(text) : [text])));
 
-/** Below the formula that it explains. */
+/** Show the tip below the formula that it explains, or hide it. */
 function showTip(on) {
   const [tip, tag, formula] = [find("tip"), find("tag"), find("formula")];
   tip.hidden = !on || !tag.textContent;
@@ -144,7 +144,7 @@ function showTip(on) {
   tip.style.setProperty("--up", `${top - tag.offsetTop - tag.offsetHeight}px`);
 }
 
-/** The tip shows while the tag or the tip itself is pointed at, or the tag has the focus; a tap gives it the focus. */
+/** The tip shows while the pointer is over the tag or the tip itself, or the tag has the focus; a tap focuses it. */
 function listenToTag() {
   const [tag, tip] = [find("tag"), find("tip")];
   let leaving = null;
@@ -200,7 +200,7 @@ function paintWire({ path, pairs }, step) {
   path.classList.toggle("returned", pairs.some(([from, to]) => passedAt.get(`${from} ${to}`) <= now));
 }
 
-/** Keep what happens in view. */
+/** Keep the step in view. */
 function followStep() {
   lookAt(cardsOf(DATA.steps[now]));
 }

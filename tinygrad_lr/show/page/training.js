@@ -1,7 +1,7 @@
-// The training view: a slider through the user's epochs moves the loss, the parameters and what the network answers.
+// The training view: a slider through the user's epochs moves the loss, the parameters and the output of the network.
 
 const { first: FIRST_EPOCH, last: LAST_EPOCH, snapshots: SNAPSHOTS } = DATA.training ?? {};
-const RUN = { seconds: 12, quickest: 60, slowest: 700 }; // playing all epochs, and milliseconds between two pictures
+const RUN = { seconds: 12, quickest: 60, slowest: 700 }; // to play all epochs, and milliseconds between two pictures
 const EPOCHS = { range: [FIRST_EPOCH, Math.max(LAST_EPOCH, FIRST_EPOCH + 1)], title: "epoch", whole: true };
 
 /** The last of ascending numbers that is not above one; the first where all are. */
@@ -15,22 +15,22 @@ function lastUpTo(ascending, number) {
   return low;
 }
 
-/** Build the view once; gives the function that shows the present epoch again. */
+/** Build the view once; returns the function that shows the current epoch again. */
 function buildTraining() {
   const { decision, losses, parameters } = DATA.training;
   const loss = lossPlot(losses);
-  const answer = decision ? answerPlot(decision) : null;
+  const output = decision ? outputPlot(decision) : null;
   const all = parametersPlot(parameters);
   const controls = epochControls(show);
   find("training").append(
-    element("div", { class: "board", tabindex: 0, role: "group", "aria-label": "Plots of the training" }, (answer ?? loss).element, element("div", { class: "side" }, ...(answer ? [loss.element] : []), all.element)),
+    element("div", { class: "board", tabindex: 0, role: "group", "aria-label": "Plots of the training" }, (output ?? loss).element, element("div", { class: "side" }, ...(output ? [loss.element] : []), all.element)),
     controls.element,
   );
   function show(epoch) {
     const k = lastUpTo(SNAPSHOTS, epoch);
     const known = loss.known(epoch);
     controls.tell(epoch, `${known.epoch === epoch ? "" : `at epoch ${written(known.epoch)} `}${known.text}`, k);
-    answer?.show(k);
+    output?.show(k);
     loss.show(epoch);
     all.show(k);
   }
@@ -42,7 +42,7 @@ function buildTraining() {
 
 // -- the epoch ------------------------------------------------------------------------------------------------------
 
-/** Slider, buttons and keys; show(epoch) is told of every change. */
+/** Slider, buttons and keys; show(epoch) is called at every change. */
 function epochControls(show) {
   let epoch = LAST_EPOCH;
   let timer = null;
@@ -75,7 +75,7 @@ function epochControls(show) {
     player.setAttribute("aria-pressed", String(Boolean(timer)));
     player.setAttribute("aria-label", timer ? "Pause" : "Play");
     player.querySelector("path").setAttribute("d", timer ? "M3 2h4v12H3zM9 2h4v12H9z" : "M2 2v12l12-6z");
-    status.setAttribute("aria-live", timer ? "off" : "polite"); // some twenty epochs a second are not read out
+    status.setAttribute("aria-live", timer ? "off" : "polite"); // or some twenty epochs a second would be read out
   }
   function tell(epoch, loss, k) {
     const at = written(epoch);
@@ -91,7 +91,7 @@ function epochControls(show) {
     Home: () => goTo(FIRST_EPOCH), End: () => goTo(LAST_EPOCH), " ": () => play(!timer),
   });
   const buttons = element("div", { class: "buttons" },
-    button("First epoch", "M2 2h2v12H2zM14 2v12L5 8z", () => goTo(FIRST_EPOCH)), button("Epoch before", "M12 2v12L3 8z", by(-1)), player,
+    button("First epoch", "M2 2h2v12H2zM14 2v12L5 8z", () => goTo(FIRST_EPOCH)), button("Previous epoch", "M12 2v12L3 8z", by(-1)), player,
     button("Next epoch", "M4 2v12l9-6z", by(1)), button("Last epoch", "M12 2h2v12h-2zM2 2v12l9-6z", () => goTo(LAST_EPOCH)));
   const keys = element("p", { class: "keys" }, ..."← → epoch, Shift ← → snapshot, Space plays".split(/(←|→|Shift|Space)/).map((word, k) => (k % 2 ? element("kbd", {}, word) : word)));
   return { element: element("div", { class: "controls" }, buttons, slider, status, keys), tell, again: () => show(epoch) };
@@ -231,27 +231,27 @@ function largeParameter(parameter) {
   return { element: parameterBox(parameter, holder, legend, words), show };
 }
 
-// -- what the network answers ---------------------------------------------------------------------------------------
+// -- the output of the network --------------------------------------------------------------------------------------
 
-const ANSWER = { class: "probability of each class", probability: "probability of class 1", number: "answer" };
+const OUTPUT = { class: "probability of each class", probability: "probability of class 1", number: "output" };
 
-function answerPlot(decision) {
+function outputPlot(decision) {
   const { ranges, classes, outputs, kind } = decision;
   const { plot, bar, notes } = ranges.length === 1 ? curvePlot(decision) : regionPlot(decision);
   const more = outputs > 1 && kind !== "class" && ranges.length === 2 ? [`output 0 of ${outputs}`] : [];
   const note = element("p", { class: "small" }, [...notes, ...more].join("; "));
-  return { element: plotBox("What the network answers", [note, ...(classes ? [classLegend(classes)] : []), ...bar], plot.element), show: plot.show };
+  return { element: plotBox("Output of the network", [note, ...(classes ? [classLegend(classes)] : []), ...bar], plot.element), show: plot.show };
 }
 
-/** One feature: the answer as a curve for each output, with the data. */
+/** One feature: a curve for each output, with the data. */
 function curvePlot({ ranges: [xs], low, high, points, curves, classes, kind, outputs }) {
   const pad = 0.06 * (high - low);
   const codes = curves.map((lines) => lines.map((text) => [...new Uint16Array(bytes(text).buffer)]));
   const names = outputs > 1 ? curves[0].map((_, j) => (kind === "class" ? `class ${j}` : `[${j}]`)) : [];
   const halfway = kind === "probability" && classes;
-  const plot = plotOf("the answer of the network over its input, with the data", (width, height) => {
+  const plot = plotOf("the output of the network over its input, with the data", (width, height) => {
     const room = names.length ? 10 + TEXT * Math.max(...names.map((name) => name.length)) : 0;
-    const { to, parts } = axes(width, height, { range: xs, title: "input x" }, { range: [low - pad, high + pad], title: ANSWER[kind] }, room);
+    const { to, parts } = axes(width, height, { range: xs, title: "input x" }, { range: [low - pad, high + pad], title: OUTPUT[kind] }, room);
     const place = (code, i, { length }) => (code ? [to.x(xs[0] + (i / (length - 1)) * (xs[1] - xs[0])), to.y(low + (high - low) * ((3 * (code - 1)) / 65534 - 1))] : null);
     const clip = drawn("clipPath", { id: "frame" }, drawn("rect", { x: to.left, y: to.top, width: Math.max(0, to.right - to.left), height: Math.max(0, to.bottom - to.top) }));
     const moving = (k) => {
@@ -269,15 +269,15 @@ function curvePlot({ ranges: [xs], low, high, points, curves, classes, kind, out
       above: points.map(([x, y]) => marker(to.x(x), to.y(kind === "class" ? 1 : y), classes ? classShape(y) : SHAPES[0], classes ? `var(${classColour(y)})` : "var(--ramp)")),
     };
   });
-  return { plot, bar: [], notes: ["the curve is the network, the marks are the data", ...(halfway ? ["above the dotted line it answers class 1"] : [])] };
+  return { plot, bar: [], notes: ["the curve is the network, the marks are the data", ...(halfway ? ["above the dotted line it predicts class 1"] : [])] };
 }
 
-/** Two features: the answer as colour, with the data. */
+/** Two features: the output as colour, with the data. */
 function regionPlot(decision) {
   const { ranges, side, points, classes, low, high, kind } = decision;
   const strength = (y) => Math.round(100 * Math.min(1, RAMP.least + (1 - RAMP.least) * ((y - low) / (high - low))));
   const fill = (y) => (classes ? `var(${classColour(y)})` : `color-mix(in srgb, var(--ramp) ${strength(y)}%, var(--card))`);
-  const plot = plotOf("the answer of the network over its two inputs, with the data", (width, height) => {
+  const plot = plotOf("the output of the network over its two inputs, with the data", (width, height) => {
     const { to, parts } = axes(width, height, { range: ranges[0], title: "input x[:, 0]" }, { range: ranges[1], title: "input x[:, 1]" });
     const place = { x: to.left, y: to.top, width: Math.max(0, to.right - to.left), height: Math.max(0, to.bottom - to.top), preserveAspectRatio: "none" };
     return {
@@ -286,9 +286,9 @@ function regionPlot(decision) {
       above: points.map(([x, z, y]) => marker(to.x(x), to.y(z), classes ? classShape(y) : SHAPES[0], fill(y))),
     };
   });
-  if (kind === "class") return { plot, bar: [], notes: ["the area has the colour of the likeliest class, stronger where it is surer; the marks are the data"] };
-  const bar = scaleBar(ANSWER[kind], [low, (low + high) / 2, high].map((end) => written(Number(end.toPrecision(3)))), () => {
-    const colour = answerColour(decision);
+  if (kind === "class") return { plot, bar: [], notes: ["the area has the colour of the most likely class, stronger where the network is more certain; the marks are the data"] };
+  const bar = scaleBar(OUTPUT[kind], [low, (low + high) / 2, high].map((end) => written(Number(end.toPrecision(3)))), () => {
+    const colour = outputColour(decision);
     return painted(65, 1, (k) => colour(k / 64));
   });
   return { plot, bar: [bar], notes: ["the area is the network, the marks are the data"] };
@@ -296,8 +296,8 @@ function regionPlot(decision) {
 
 const RAMP = { least: 0.06, classes: 0.45 };
 
-/** The colour of an answer by its share of the range shown: from class 0 to class 1 through paper, or ever stronger. */
-function answerColour({ classes, low, high }) {
+/** The colour of an output by its share of the range shown: from class 0 through paper to class 1, or ever stronger. */
+function outputColour({ classes, low, high }) {
   const [paper, zero, one, ramp] = ["--card", "--class-0", "--class-1", "--ramp"].map(colourOf);
   if (!classes) return (share) => mixed(paper, ramp, RAMP.least + (1 - RAMP.least) * share);
   return (share) => {
@@ -306,12 +306,12 @@ function answerColour({ classes, low, high }) {
   };
 }
 
-/** The colour of a cell, counted from the top: of its answer, or of the winning class, stronger where it is surer. */
+/** The colour of a cell, counted from the top: of its output, or of the most likely class, stronger where that is more certain. */
 function regionColour(decision, k) {
   const { side, levels, winners, kind, classes } = decision;
   const level = bytes(levels[k]);
   const share = (cell) => (level[cell] - 1) / 254;
-  const colour = answerColour(decision);
+  const colour = outputColour(decision);
   let colourOfCell = (cell) => colour(share(cell));
   if (kind === "class") {
     const winner = bytes(winners[k]);
