@@ -544,3 +544,46 @@ def test_closed_form_of_pairs(func, data):
         with np.errstate(all="ignore"):
             want = float(form(np.longdouble(a), np.longdouble(b)))
         np.testing.assert_allclose(got, want, rtol=1e-11, atol=1e-290)
+
+
+# -- rounding and equality, to the last digit ----------------------------------------------------------
+
+
+def test_fmod_counts_whole_divisors_however_the_quotient_rounds():
+    """(a - y) / b comes out as 2.9999999999999996 and as 6.000000000000001 here; the derivative is a whole number."""
+    assert (2.1 - np.fmod(2.1, 0.7)) / 0.7 < 3
+    assert (0.7 - np.fmod(0.7, 0.1)) / 0.1 > 6
+    np.testing.assert_array_equal(slopes(np.fmod, np.array([2.1, -2.1, 0.7]), np.array([0.7, 0.7, 0.1]))[1], [-3.0, 3.0, -6.0])
+
+
+def test_clip_between_equal_bounds():
+    """Below both the lower bound moves the result, above both the upper, and at both x does: as everywhere on a bound."""
+    x, bound = np.array([-2.0, 1.0, 2.0]), np.ones(3)
+    by_x, by_low, by_high = slopes(np.clip, x, bound, bound)
+    np.testing.assert_array_equal(by_x, [0, 1, 0])
+    np.testing.assert_array_equal(by_low, [1, 0, 0])
+    np.testing.assert_array_equal(by_high, [0, 0, 1])
+
+
+def sinc_derivative(order, x):
+    """A derivative of the sinc at a fraction, from its power series in exact arithmetic."""
+    pi, total = Fraction(3141592653589793238462643383279502884197, 10**39), Fraction(0)
+    for k in range((order + 1) // 2, 60):
+        total += Fraction((-1) ** k * math.perm(2 * k, order), math.factorial(2 * k + 1)) * pi ** (2 * k) * x ** (2 * k - order)
+    return float(total)
+
+
+@pytest.mark.parametrize("x", [Fraction(k, 16) for k in (1, 2, 3, 5, 6, 8, 11, 15, 24)], ids=str)
+def test_sinc_keeps_its_digits_from_the_series_to_the_quotient(x):
+    """Close to 0 the quotient has lost digits, and far from it the series has too few terms."""
+    assert tg.grad(np.sinc)(float(x)) == pytest.approx(sinc_derivative(1, x), rel=3e-15)
+    assert curvature(np.sinc, float(x)) == pytest.approx(sinc_derivative(2, x), rel=3e-14, abs=3e-14)
+
+
+@pytest.mark.parametrize("x", [Fraction(k, 100) for k in (0, 10, 20, 24, 26, 45, 60)], ids=str)
+def test_sixth_derivative_of_sinc(x):
+    """Each order costs the quotient digits, and the series a term."""
+    sixth = np.sinc
+    for _ in range(6):
+        sixth = tg.grad(sixth)
+    assert sixth(float(x)) == pytest.approx(sinc_derivative(6, x), rel=0, abs=3e-11)

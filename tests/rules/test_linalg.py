@@ -516,3 +516,57 @@ def test_lists_beside_tensors():
 def test_messages(call, error, message):
     with pytest.raises(error, match=message):
         call(tg.Tensor(EYE, requires_grad=True))
+
+
+# -- systems of equations ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "a_shape, b_shape",
+    [((2, 3, 3), (3,)), ((2, 3, 3), (3, 4)), ((2, 3, 3), (1, 3, 4)), ((3, 3), (2, 3, 4)), ((1, 3, 3), (2, 3, 4)), ((2, 1, 3, 3), (4, 3, 1)), ((3, 3), (3, 3))],
+    ids=str,
+)
+def test_solve_broadcasts_both_sides(a_shape, b_shape):
+    """A side that serves several systems gets the sum of their gradients, those of inv(a) @ b."""
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=a_shape) + 4 * np.eye(3), rng.normal(size=b_shape)
+    w = rng.normal(size=np.linalg.solve(a, b).shape)
+    got = gradient(lambda a, b: np.sum(np.linalg.solve(a, b) * w), a, b)
+    want = gradient(lambda a, b: np.sum((np.linalg.inv(a) @ b) * w), a, b)
+    for g, expected, x in zip(got, want, (a, b), strict=True):
+        assert g.shape == x.shape
+        close(g, expected)
+
+
+LEAST_SQUARES = {
+    "more rows": (np.array([[1.0, 0.0], [0.0, 2.0], [0.0, 0.0]]), None),
+    "as many rows": (np.diag([3.0, 1.0]), None),
+    "fewer rows": (np.array([[1.0, 0.0, 0.0], [0.0, 2.0, 0.0]]), None),
+    "dependent columns": (np.array([[1.0, 1.0], [1.0, 1.0], [2.0, 2.0]]), None),
+    "nothing but zeros": (np.zeros((3, 2)), None),
+    "rounding of many rows": (np.concatenate([np.diag([1.0, 8e-16]), np.zeros((4, 2))]), None),
+    "small, and not rounding": (np.diag([1.0, 7e-16]), None),
+    "a cutoff between": (np.concatenate([np.diag([4.0, 1.0]), np.zeros((1, 2))]), 0.5),
+    "a cutoff below": (np.concatenate([np.diag([4.0, 1.0]), np.zeros((1, 2))]), 0.2),
+    "a cutoff that is met": (np.concatenate([np.diag([4.0, 2.0]), np.zeros((1, 2))]), 0.5),
+    "a cutoff of small numbers": (np.concatenate([np.diag([4e-3, 2e-3]), np.zeros((1, 2))]), 0.4),
+}
+
+
+@pytest.mark.parametrize("name", LEAST_SQUARES)
+@pytest.mark.parametrize("columns", [(), (2,)], ids=["vector", "columns"])
+def test_lstsq_answers_as_numpys_does(name, columns):
+    """Solution, residuals, rank and singular values, at each rank and cutoff."""
+    a, rcond = LEAST_SQUARES[name]
+    b = np.random.default_rng(0).normal(size=(len(a), *columns))
+    for got, want in zip(np.linalg.lstsq(*tensors(a, b), rcond=rcond), np.linalg.lstsq(a, b, rcond=rcond), strict=True):
+        assert np.shape(got) == np.shape(want)
+        np.testing.assert_allclose(getattr(got, "data", got), want, rtol=1e-12, atol=1e-13)
+
+
+def test_lstsq_leaves_out_what_is_below_its_cutoff():
+    """The derivative is that of the solution at the rank that the cutoff leaves: by b the pseudo-inverse of that rank."""
+    a, b = np.concatenate([np.diag([4.0, 1.0]), np.zeros((1, 2))]), np.array([1.0, 2.0, 3.0])
+    close(gradient(lambda b: np.sum(np.linalg.lstsq(a, b, rcond=0.5)[0]), b), [0.25, 0, 0])
+    close(gradient(lambda b: np.sum(np.linalg.lstsq(a, b, rcond=0.2)[0]), b), [0.25, 1, 0])
+    close(gradient(lambda a: np.linalg.lstsq(a, b, rcond=0.2)[1][0], a), gradient(lambda a: np.sum((b - a @ np.linalg.pinv(a) @ b) ** 2), a))

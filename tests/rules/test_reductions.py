@@ -530,3 +530,42 @@ def test_no_difference_at_all_is_the_data_whatever_joins_it():
 def test_negative_differences_are_refused():
     with pytest.raises(ValueError, match="negative"):
         np.diff(tg.Tensor([1.0, 2.0], requires_grad=True), -1)
+
+
+# -- single numbers ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("axis", [None, 0, -1])
+@pytest.mark.parametrize("func", [np.cumprod, np.cumsum, np.nancumprod, np.nancumsum])
+def test_running_along_a_single_number(func, axis):
+    """NumPy answers with a vector of length 1; the gradient goes back without the axis."""
+    x = tg.Tensor(3.0, requires_grad=True)
+    y = func(x, axis=axis)
+    np.testing.assert_array_equal(y.data, [3.0])
+    y.backward([2.0])
+    np.testing.assert_array_equal(x.grad, 2.0)
+    assert x.grad.shape == ()
+
+
+# -- an extreme that no element equals -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("func", [np.max, np.min, np.amax, np.amin])
+def test_an_extreme_of_missing_numbers_moves_with_none(func):
+    """The answer is nan, which no element equals: the gradient is 0, and nothing is divided by the count of 0."""
+    rows = tg.Tensor([[1.0, np.nan, 3.0], [1.0, 2.0, 1.5]], requires_grad=True)
+    y = func(rows, axis=1)
+    assert np.isnan(y.data[0])
+    y.backward([1.0, 1.0])
+    np.testing.assert_array_equal(rows.grad[0], [0, 0, 0])
+    assert rows.grad[1].sum() == 1
+
+
+@pytest.mark.parametrize("func", [np.max, np.min])
+def test_an_extreme_of_missing_numbers_and_a_start_value_moves_with_none(func):
+    x, start = tg.Tensor([1.0, np.nan], requires_grad=True), tg.Tensor(2.0, requires_grad=True)
+    y = func(x, initial=start)
+    assert np.isnan(y.data)
+    by_x, by_start = tg.gradients(y, [x, start])
+    np.testing.assert_array_equal(by_x.data, [0, 0])
+    np.testing.assert_array_equal(by_start.data, 0)

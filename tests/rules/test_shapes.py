@@ -402,3 +402,48 @@ def test_wrong_lengths_are_refused():
         np.split(x, 2)
     with pytest.raises(ValueError, match="must match exactly"):
         np.concatenate([x[None], x[None, :2]])
+
+
+# -- what NumPy decides and we must follow: types and borders ------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ["reflect", "symmetric"])
+def test_odd_reflections_are_refused_in_every_mode_and_even_ones_are_not(mode):
+    """An odd reflection makes new numbers, 2 x[0] - x[1]; moving elements about would be silently wrong."""
+    x = tg.Tensor(np.array([1.0, 4.0, 9.0]), requires_grad=True)
+    with pytest.raises(TypeError, match=rf"^np\.pad on a Tensor has rules for constant, edge, .* not for '{mode}' with {{'reflect_type': 'odd'}}$"):
+        np.pad(x, 1, mode=mode, reflect_type="odd")
+    y = np.pad(x, 1, mode=mode, reflect_type="even")
+    np.testing.assert_array_equal(y.data, np.pad(x.data, 1, mode=mode))
+
+
+@pytest.mark.parametrize("dtype, filled", [(np.float32, np.float64), (np.float64, np.float32)])
+def test_full_like_has_the_type_of_its_model(dtype, filled):
+    """Only shape and type of the first argument count, whatever type the fill value has; its gradient is in its own."""
+    model, value = tg.Tensor(np.zeros((2, 3), dtype)), tg.Tensor(np.asarray(1.5, filled), requires_grad=True)
+    y = np.full_like(model, value)
+    assert y.dtype == np.full_like(model.data, value.data).dtype == dtype
+    np.testing.assert_array_equal(y.data, np.full((2, 3), 1.5))
+    np.sum(y).backward()
+    assert value.grad == 6
+    assert value.grad.dtype == filled
+
+
+def test_full_like_in_a_type_of_ones_own():
+    value = tg.Tensor(np.asarray(1.5, np.float32), requires_grad=True)
+    y = np.full_like(tg.Tensor(np.zeros(2, np.float32)), value, dtype=np.float64)
+    assert y.dtype == np.float64
+    y.backward(np.ones(2))
+    assert value.grad == 2
+    assert value.grad.dtype == np.float32
+
+
+@pytest.mark.parametrize("inserted, dtype", [(np.float64, np.float32), (np.float32, np.float64)])
+def test_insert_has_the_type_of_what_is_inserted_into(inserted, dtype):
+    x, value = (tg.Tensor(np.ones(n, t), requires_grad=True) for n, t in ((3, dtype), (1, inserted)))
+    y = np.insert(x, 1, value)
+    assert y.dtype == np.insert(x.data, 1, value.data).dtype == dtype
+    y.backward(np.arange(4, dtype=dtype))
+    np.testing.assert_array_equal(x.grad, [0, 2, 3])
+    np.testing.assert_array_equal(value.grad, [1])
+    assert (x.grad.dtype, value.grad.dtype) == (dtype, inserted)
