@@ -6,12 +6,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from tinygrad_lr import nn
+from tinygrad_lr.regression.data import Floats
 from tinygrad_lr.regression.likelihood import Maximum, maximum_likelihood
-
-Floats = npt.NDArray[np.float64]
 
 
 class Fit(NamedTuple):

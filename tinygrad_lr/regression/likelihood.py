@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from tinygrad_lr.autodiff.rules.elementwise import sigmoid
 from tinygrad_lr.autodiff.rules.network import bce_with_logits
-
-Floats = npt.NDArray[np.float64]
+from tinygrad_lr.regression.data import Floats
 
 RANK = 1e-10  # singular values below this fraction of the largest count as 0
 UNFINISHED = "no maximum found in the steps allowed"

@@ -70,28 +70,24 @@ def draw(
 ) -> Drawing:
     """Draw how a Tensor was computed, or what a model does with an input.
 
-    An operation and its result are drawn as one, with parameters and constants beside it. What was computed inside
-    `observe` is named after the user's variables, and each call of a module has a frame.
+    An operation and its result are one box, with parameters and constants beside it. What was computed inside `observe`
+    is named after the user's variables, and each call of a module has a frame.
 
     Parameters
     ----------
-    target : Tensor or Module
-        A computed Tensor (or a list or dict of them), or a model to call on ``inputs``.
-    *inputs : array_like
-        What to call the model on.
+    target, *inputs
+        A computed Tensor (or a list or dict of them), or a Module and the arrays to call it on.
     model : Module, optional
         For a Tensor: the model whose parameters are to be named by their paths.
     depth : int, optional
         Show modules of this level as single boxes; 0 is the model itself, 1 its parts. By default all are open.
-    values : bool
-        Whether to write numbers into boxes: all of a small array, minimum, mean and maximum of a large one.
-    grads : bool
-        Whether to show the backward pass with its rules, and the gradients that there are.
+    values, grads : bool
+        Whether to write numbers into boxes; whether to show the backward pass, with its rules and its gradients.
     direction : {"TB", "LR", "BT", "RL"}
         From top to bottom, from left to right, and so on.
     max_nodes : int or None
-        The most boxes, counting an operation and its result as two. Beyond it modules are closed, then the middle
-        is left out, and a line below the drawing says so.
+        The most boxes, an operation and its result counted as two. If there are more, modules are closed, then the
+        middle is left out, and a line below the drawing says so.
 
     Returns
     -------

@@ -9,15 +9,12 @@ import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from tinygrad_lr import nn
 from tinygrad_lr.autodiff.rules.elementwise import sigmoid
 from tinygrad_lr.autodiff.text import shortened, shown
-from tinygrad_lr.regression.data import PRIMES, Table, plural, quoted_names
+from tinygrad_lr.regression.data import PRIMES, Floats, Table, plural, quoted_names
 from tinygrad_lr.regression.descent import Fit, weights_of
-
-Floats = npt.NDArray[np.float64]
 
 SAMPLES_SHOWN = 10
 GRADIENTS_SHOWN = 20
@@ -27,14 +24,14 @@ GRADIENTS_SHOWN = 20
 
 
 def print_primes() -> None:
-    """The six primes."""
+    """Print the six primes."""
     print("One neuron, sigmoid(w x + b), learns six primes\n")
     print_line("x", " ".join(f"{x:4g}" for x in PRIMES.X[:, 0]))
     print_line("y", " ".join(f"{c:4g}" for c in PRIMES.y[:, 0]))
 
 
 def print_table(file: str, table: Table) -> None:
-    """What a table holds."""
+    """Print what the table holds."""
     y, (m, n), held_out = table.samples.y, table.raw.shape, len(table.held_out.y)
     print(f"One neuron, sigmoid(w x + b), learns the column {shortened(table.samples.target, 18)!r}\n")
     print_line("file", shown(file))
@@ -45,7 +42,7 @@ def print_table(file: str, table: Table) -> None:
 
 
 def print_training(model: nn.Sequential, epochs: int, lr: float, chosen: str = "") -> None:
-    """How the model is trained; ``chosen`` says where the learning rate comes from."""
+    """Print how the model is trained; ``chosen`` says where the learning rate comes from."""
     print_line("model", ", ".join(map(repr, [*model, nn.BCELoss()])))
     print_line("training", f"SGD, {plural(epochs, 'epoch')}, learning rate {lr:.4g}{chosen}")
 
@@ -71,7 +68,7 @@ def progress_line(epochs: int) -> Callable[[int, float], None]:
 
 
 def print_primes_fit(fit: Fit) -> None:
-    """What the neuron has learned of the primes, and its result for a number between them."""
+    """Print what the neuron has learned about the primes, and its result for a number between them."""
     best = fit.best
     w, b = weights_of(fit.model)
     print_losses(fit)
@@ -83,7 +80,7 @@ def print_primes_fit(fit: Fit) -> None:
 
 
 def print_table_fit(fit: Fit, table: Table, steepness: float) -> None:
-    """What the neuron has learned of a table, its weights in the table's own units; the learning rate was ``steepness`` / L."""
+    """Print what the neuron has learned about the table, in the table's units; the learning rate was ``steepness`` / L."""
     (X, y, names, target), best, first = table.samples, fit.best, slice(SAMPLES_SHOWN)
     names, target = tuple(shortened(name, 36) for name in names), shortened(target, 18)
     separated = best.loss < 1e-6  # then there is no maximum: the loss falls towards 0 as the weights grow
@@ -111,7 +108,7 @@ def print_losses(fit: Fit) -> None:
 
 
 def print_weights(labels: Sequence[str], learned: Sequence[float], ideals: Sequence[float] | None, digits: str) -> None:
-    """The learned numbers beside those of maximum likelihood."""
+    """Print the learned numbers beside those of maximum likelihood."""
     width = max(8, *map(len, labels))
     print(f"\n  {'':{width}} {'learned':>14} {'maximum likelihood':>20}")
     for i, label in enumerate(labels):
@@ -119,7 +116,7 @@ def print_weights(labels: Sequence[str], learned: Sequence[float], ideals: Seque
 
 
 def print_notes(problem: str | None, excess: float, steepness: float) -> None:
-    """What a reader should know about these numbers, if anything."""
+    """Print what a reader should know about these numbers, if anything."""
     notes = [problem] if problem else []
     if excess > 1e-6:
         remedy = f"the learning rate is {steepness:.3g} times 1/L, try a smaller one" if steepness > 2 else "more --epochs bring it closer"
@@ -133,7 +130,7 @@ def decimals(p: Floats) -> list[str]:
 
 
 def print_predictions(target: str, y: Floats, p: Floats) -> None:
-    """Classes against predicted classes, and how many agree."""
+    """Print classes against predicted classes, and how many agree."""
     actual, predicted = y[:, 0] == 1, p[:, 0] >= 0.5
     counts = [(f"predicted {d}", [str(np.sum((actual == c) & (predicted == d))) for c in (0, 1)]) for d in (0, 1)]
     print_columns([("", [f"{target} = {c}" for c in (0, 1)]), *counts])
@@ -142,7 +139,7 @@ def print_predictions(target: str, y: Floats, p: Floats) -> None:
 
 
 def print_gradients(model: nn.Sequential, start: Floats, end: Floats, names: Sequence[str] = ()) -> bool:
-    """The gradient at the end from three sources, and how far they are apart at the start and at the end; returns whether they agree.
+    """Print the gradient at the end from three sources, and how far they are apart at the start and at the end; returns whether they agree.
 
     ``start`` and ``end`` have a row for each parameter, and a column each for autodiff, central differences and BP1 to BP4.
     """
@@ -176,7 +173,7 @@ def print_line(head: str, text: str) -> None:
 
 
 def print_columns(columns: Sequence[tuple[str, list[str]]]) -> None:
-    """A table of texts, each column under its head."""
+    """Print texts in columns, each under its head."""
     widths = [max(6, len(head), *map(len, texts)) for head, texts in columns]
     for row in zip(*([head, *texts] for head, texts in columns)):
         print("  " + "  ".join(f"{text:>{width}}" for text, width in zip(row, widths)))
