@@ -10,10 +10,9 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from tinygrad_lr.autodiff.operands import operand
 from tinygrad_lr.autodiff.record import no_grad
@@ -21,6 +20,9 @@ from tinygrad_lr.autodiff.rules.registry import Array
 from tinygrad_lr.autodiff.tensor import Tensor, data_of, tracked
 from tinygrad_lr.autodiff.text import shown
 from tinygrad_lr.nn.summary import Row, Summary
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
 
 class Parameter(Tensor):
@@ -35,7 +37,7 @@ class Parameter(Tensor):
 
     __slots__ = ()
 
-    def __init__(self, data: object, requires_grad: bool = True, dtype: npt.DTypeLike | None = None, name: str | None = None) -> None:
+    def __init__(self, data: object, requires_grad: bool = True, dtype: DTypeLike | None = None, name: str | None = None) -> None:
         super().__init__(data, requires_grad, dtype, name)
 
 

@@ -214,10 +214,10 @@ def agree(line: Line, fine: Quotient, coarse: Quotient) -> bool:
 
 def extrapolated(line: Line, levels: list[Quotient], plateau: int) -> Estimate:
     """The estimate with the smallest error among the quotients from the plateau upwards, and their extrapolations."""
-    plain = [q.residual for q in levels[plateau:]]
-    twice = [(RATIO**2 * a - b) / (RATIO**2 - 1) for a, b in pairwise(plain)]
+    residuals = [q.residual for q in levels[plateau:]]
+    twice = [(RATIO**2 * a - b) / (RATIO**2 - 1) for a, b in pairwise(residuals)]
     found: list[Estimate] = []
-    for values in (plain, twice):
+    for values in (residuals, twice):
         for k, (value, coarser) in enumerate(pairwise(values), start=plateau):
             rounding = SURE * levels[k].noise * levels[k].step
             noise = max([rounding, *(abs(q.residual - value) * q.step for q in levels[:k])])
