@@ -247,7 +247,7 @@ def test_functions_that_read_one_triangle_say_so(name, mode):
         assert report.ok
         assert verdicts(report) == {"convention"}
         assert {row.note for row in report.rows} == {
-            f"fn reads the {triangle} triangle only, and the gradient is that for a symmetric matrix: what to check is lambda a: f((a + a.T) / 2)"
+            f"fn reads the {triangle} triangle only, and the gradient is that for a symmetric matrix: check lambda a: f((a + a.T) / 2)"
         }
         assert report.sentence == "No gradient is wrong: 1 input, order 1 and 2; 2 symmetric by convention."
         assert verdicts(report_on(lambda a, fn=fn: fn((a + a.T) / 2), positive(seed), rng=seed)) == {"ok"}
@@ -350,7 +350,7 @@ def test_an_input_changed_in_place_is_told():
         x *= 2
         return np.sum(x**2)
 
-    said = "fn changes its input x in place: it was checked on copies, but a second call with the same array would start from what the first has left"
+    said = "fn changes its input x in place: it was checked on copies, but a second call with the same array would start from what the first one left"
     x = normal(5)
     right, wrong = report_on(fn, x, gradient=lambda x: 8 * x), report_on(fn, x, gradient=lambda x: 2 * x)
     assert right.ok

@@ -353,6 +353,6 @@ def test_a_model_that_cannot_be_copied_says_so():
     with pytest.raises(TypeError) as caught:
         nn.functional_call(model, {}, X)
     assert str(caught.value) == (
-        "other arrays are set in a copy of the model, and this Sequential holds what cannot be copied (cannot pickle '_thread.lock' object): "
-        "give the class of what holds it a __deepcopy__"
+        "functional_call replaces arrays in a copy of the model, but this Sequential holds something that cannot be copied (cannot pickle '_thread.lock' object): "
+        "define __deepcopy__ on the class that holds it"
     )

@@ -225,7 +225,7 @@ def test_the_suffix_must_be_npz(tmp_path):
 
 @pytest.mark.parametrize("name", ["a\0b", "\ud800", "long" * 20_000], ids=["NUL", "half a character", "long"])
 def test_names_that_a_file_cannot_keep(tmp_path, name):
-    message = f"a file cannot keep the name {quoted(f'{name}.weight')}: rename the layer, key or attribute"
+    message = f"a file cannot store the name {quoted(f'{name}.weight')}: rename the layer, key or attribute"
     assert_not_saved(nn.Sequential(**{name: nn.Dense(1, 1)}), tmp_path / "model.npz", ValueError, message)
 
 
@@ -385,7 +385,7 @@ def test_other_files_are_refused(tmp_path):
     with pytest.raises(ValueError) as caught:
         nn.load(tmp_path / "arrays.npz")
     assert str(caught.value) == (
-        f"{tmp_path}/arrays.npz holds no model saved by tinygrad_lr.nn.save: 'a.npy' is no name for an array of a model, or is there twice"
+        f"{tmp_path}/arrays.npz holds no model saved by tinygrad_lr.nn.save: 'a.npy' is not the name of an array of a model, or appears twice"
     )
     with pytest.raises(FileNotFoundError):
         nn.load(tmp_path / "missing.npz")
@@ -424,19 +424,19 @@ def test_broken_files_are_refused_before_they_take_memory(tmp_path, name):
 WORDS = {
     "a bomb": "'structure' is compressed or encrypted",
     "encrypted": "'structure' is compressed or encrypted",
-    "declared larger twice": "'structure' lies outside of the file",
+    "declared larger twice": "'structure' lies outside the file",
     "all members in one place": "File name in directory 'state.weight.npy' and header b'structure.npy' differ.",
     "no structure": "it says nothing about layers",
-    "objects": "'state.weight.npy' is no array of plain numbers or text",
+    "objects": "'state.weight.npy' is not an array of plain numbers or text",
     "a header of a terabyte": ("'state.weight.npy' has 129 bytes, which is not what an array of shape (100000, 1000000) takes"),
     "a header of odd floats": "there is no dtype '<f3' here",
     "layers of integers": "a layer has the dtype 'int64'",
-    "layers of no size": "\"{'layer': 'Dense', 'n_in': 0,...': True, 'dtype': 'float64'}\" is no layer",
-    "layers that repeat a name": """"['a', {'layer': 'ReLU'}]" is no layer with a name of its own""",
-    "modules that are no list": """"{'layer': 'Mine', 'modules': 7}" is no list of modules""",
+    "layers of no size": "\"{'layer': 'Dense', 'n_in': 0,...': True, 'dtype': 'float64'}\" is not a layer",
+    "layers that repeat a name": """"['a', {'layer': 'ReLU'}]" is not a layer with a name of its own""",
+    "modules that are no list": """"{'layer': 'Mine', 'modules': 7}" is not a list of modules""",
     "layers of another size": "its arrays do not fit its layers: 'weight' has shape (3, 2), expected (3, 5)",
     "text as weights": "its arrays do not fit its layers: 'weight' is <U1, expected float64",
-    "members outside": "'structure' lies outside of the file",
+    "members outside": "'structure' lies outside the file",
 }
 
 

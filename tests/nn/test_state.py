@@ -99,7 +99,7 @@ class Buffers(nn.Module):
         self._computed, self.rng, self.rate, self.dtype = self.free * 2, np.random.default_rng(0), 0.5, np.float32
 
 
-KEPT = ". (What forward only keeps for itself belongs in an attribute whose name starts with _, which is no state.)"
+KEPT = ". (Whatever is not part of the state, such as the last input, belongs in an attribute whose name starts with _.)"
 BUFFERS = ["mean", "count", "limits.0", "limits.1", "tables.left.0", "constant", "free", "words"]
 
 
@@ -275,7 +275,7 @@ def test_a_buffer_computed_from_tracked_tensors_is_refused(tmp_path):
         with pytest.raises(TypeError) as caught:
             call()
         assert str(caught.value) == (
-            "'1.moments.mean' was computed from tracked Tensors, so it is no part of the state: assign its .numpy(), or call it _moments if it is none"
+            "'1.moments.mean' was computed from tracked Tensors, so it is not part of the state: assign its .numpy(), or name it _moments if it is not meant to be"
         )
     assert list(tmp_path.iterdir()) == []
     model[1].moments["mean"] = model[1].moments["mean"].numpy()

@@ -68,7 +68,7 @@ class Causes:
             if not same(twice[name], 2 * once):
                 self.crooked.add(name)
                 how = "depend on" if same(twice[name], once) else "grow with"
-                self.notes.append(f"{name}: the gradient does not {how} the incoming gradient g: a rule lacks its product with it")
+                self.notes.append(f"{name}: the gradient does not {how} the incoming gradient g: some rule does not multiply by it")
 
         def judged(row: Row) -> Row:
             if row.path not in self.crooked or row.verdict == "wrong" or len(row.index) < len(row.shape):

@@ -67,7 +67,7 @@ def report_on(function: CheckedFunction, gradient: Function | None, order: int, 
         raise ValueError(f"a gradient belongs to a function that returns a single number, this one returns {results.size}: sum them in fn")
     if message := function.unsteady():
         return unchecked(function, message)
-    consequence = "it was checked on copies, but a second call with the same array would start from what the first has left"
+    consequence = "it was checked on copies, but a second call with the same array would start from what the first one left"
     notes = [f"fn changes its input {name} in place: {consequence}" for name in function.written()]
     seeds = [[np.ones(np.shape(y)) if results.size == 1 else random_weights(options.rng, np.shape(y)) for y in function.results]]
     rows: list[Row] = []
@@ -235,7 +235,7 @@ class Check:
         if rows:
             return rows
         if not np.isfinite(seen.estimates[0].residual):
-            why = "fn is not defined on both sides here, and differences find nothing to compare it with"
+            why = "fn is not defined on both sides here, and no difference can be compared with it"
             return [self.row(gradient, Finding(-1, seen.lines[0].predicted, np.nan, "unchecked", note=why))]
         largest = int(np.argmax(np.abs(gradient.gradient) * gradient.scale))
         if not seen.limited and not seen.mismatch:
@@ -416,8 +416,8 @@ def limits(gradient: Gradient, seen: Search) -> str:
     """How precisely a gradient could be checked."""
     whole = max(gradient.whole(line.direction) for line in seen.lines)
     error, noise = max(max(e.error, abs(e.residual)) for e in seen.estimates), max(e.noise for e in seen.estimates)
-    sight = "the gradient is hidden by rounding" if error >= whole else f"errors below {error / whole:.0e} of the whole gradient stay unseen"
-    return f"fn carries noise of about {noise:.0e} of its value: {sight}" if noise > NOISY else sight
+    sight = "the gradient is hidden by rounding" if error >= whole else f"errors below {error / whole:.0e} of the whole gradient cannot be seen"
+    return f"fn has noise of about {noise:.0e} of its value: {sight}" if noise > NOISY else sight
 
 
 def as_given(rows: list[Row], given: Floats, problem: Problem, k: int, rtol: float | None) -> list[Row]:
@@ -434,7 +434,7 @@ def as_given(rows: list[Row], given: Floats, problem: Problem, k: int, rtol: flo
     if excess[i] <= 1:
         return [with_analytic(row, float(given[row.index])) for row in rows]
     verdict = "precision" if np.isfinite(given[i]) else "wrong"
-    row = dataclasses.replace(rows[0], index=tuple(map(int, i)), numeric=float(exact[i]), verdict=verdict, note=f"right in float64, {given.dtype} loses it")
+    row = dataclasses.replace(rows[0], index=tuple(map(int, i)), numeric=float(exact[i]), verdict=verdict, note=f"right in float64, lost in {given.dtype}")
     return [with_analytic(row, float(given[i]))]
 
 

@@ -182,7 +182,7 @@ class Gradient:
         near, far = (fine.left, coarse.left) if np.isfinite(fine.left) else (fine.right, coarse.right)
         if not self.finite[i] or not np.isfinite(near) or abs(near) > STEEPER * abs(far):
             why = "fn is not defined on both sides here" if self.finite[i] else "not finite"
-            return Finding(i, analytic, slope, "unchecked", note=f"{why}, and differences find no slope to compare it with")
+            return Finding(i, analytic, slope, "unchecked", note=f"{why}, and no slope can be compared with it")
         tolerance = (self.tolerance.absolute + self.tolerance.relative * abs(analytic)) * scale
         off = abs(near - line.predicted) > tolerance + SURE * abs(near - far)
         return Finding(i, analytic, near / scale, "wrong" if off else "ok", note="fn is defined on one side only")
