@@ -247,7 +247,9 @@ class Module:
         if problems:
             misshapen = any(path in arrays and np.shape(arrays[path]) != mine[path].shape for path in buffers)
             extra = mine.keys() < arrays.keys()  # under other names, some would be missing too
-            hint = ". (Whatever is not part of the state, such as the last input, belongs in an attribute whose name starts with _.)" if extra or misshapen else ""
+            hint = (
+                ". (Whatever is not part of the state, such as the last input, belongs in an attribute whose name starts with _.)" if extra or misshapen else ""
+            )
             raise ValueError(f"state does not fit {type(self).__name__}: " + "; ".join(problems) + hint)
         loaded = {path: np.array(data_of(arrays[path]), dtype=None if array.dtype.kind in "US" else array.dtype) for path, array in mine.items()}
         for path, array in mine.items():
