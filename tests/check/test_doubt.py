@@ -102,7 +102,7 @@ def test_kinks_that_cancel_leave_a_gradient_by_convention():
     """relu(x) - relu(-x) is x, and its gradient by the rules is 0 at 0: no rule is wrong."""
     report = report_on(lambda x: np.sum(tg.relu(x) - tg.relu(-x)), np.array([0.0, 1.0]), order=1)
     assert indices(report, "kink") == [(0,)]
-    assert "kinks meet here, where relu was called; right at a point beside" in notes(report)
+    assert "kinks meet here, where relu was called; right at a nearby point" in notes(report)
 
 
 def test_equals_that_are_sorted():
@@ -110,7 +110,7 @@ def test_equals_that_are_sorted():
     x = np.array([1.0, 1, 0, 0, -2, 0, -1, 0])
     report = report_on(lambda x: np.median(x) * np.sum(x), x)
     assert report.ok
-    assert "kinks meet here; right at a point beside" in notes(report)
+    assert "kinks meet here; right at a nearby point" in notes(report)
 
 
 def test_a_branch_for_one_number_is_no_kink():

@@ -353,7 +353,7 @@ def test_a_model_that_cannot_be_copied_says_so():
     with pytest.raises(TypeError) as caught:
         nn.functional_call(model, {}, X)
     assert str(caught.value) == (
-        "functional_call replaces arrays in a copy of the model, but this Sequential holds something that "
+        "arrays are replaced in a copy of the model, but this Sequential holds something that "
         "cannot be copied (cannot pickle '_thread.lock' object): "
         "define __deepcopy__ on the class that holds it"
     )

@@ -83,7 +83,7 @@ def substitute(model: Module, arrays: Mapping[str, Array], still: bool = False) 
         changed: Module = copy.deepcopy(model, memo)
     except TypeError as error:
         raise TypeError(
-            f"functional_call replaces arrays in a copy of the model, but this {type(model).__name__} holds something that cannot be copied ({error}): "
+            f"arrays are replaced in a copy of the model, but this {type(model).__name__} holds something that cannot be copied ({error}): "
             f"define __deepcopy__ on the class that holds it"
         ) from error
     rebind(
