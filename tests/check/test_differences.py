@@ -1,4 +1,4 @@
-"""Numeric derivatives and their error estimates."""
+"""Differences and their error estimates."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_steps_go_down_beside_a_kink_and_up_beside_noise():
     assert noisy.step > 1e-4
 
 
-def test_where_a_function_is_not_defined_beside_the_point():
+def test_a_function_that_is_not_defined_beside_the_point():
     with np.errstate(invalid="ignore"):
         edge = estimated(line(lambda x: np.sqrt(x - 1.0), 1.0, 0.0), 1e-7)
     assert not edge.exceeds(1e-7)

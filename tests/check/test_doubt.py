@@ -1,6 +1,6 @@
 """Right gradients where differences mislead: kinks, rounding, conventions; and functions that cannot be checked at all.
 
-Each test says how often the check called such a gradient wrong before it knew better.
+Some docstrings say how often an earlier version called such a gradient wrong.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def notes(report):
 
 @pytest.mark.parametrize("seed", range(10))
 def test_relu_networks_with_a_row_of_zeros(seed):
-    """35 of 40 were wrong: the bias is 0, so the row's pre-activations are exactly 0, and the loss is curved."""
+    """35 of 40 used to be called wrong: the bias is 0, so the pre-activations of the row are exactly 0, and the loss is curved."""
     rng = np.random.default_rng(seed)
     model = nn.Sequential(nn.Dense(3, 5, rng=seed), nn.ReLU(), nn.Dense(5, 1, rng=seed + 100))
     x, y = rng.normal(size=(6, 3)), rng.normal(size=(6, 1))
@@ -69,7 +69,7 @@ def test_slopes_at_a_kink_are_those_at_step_0():
 
 @pytest.mark.parametrize("exponent", range(-16, -9))
 def test_a_kink_right_beside_the_point(exponent):
-    """At 1e-14 to 1e-12, 0 to 20 of 20 were wrong."""
+    """At 1e-14 to 1e-12, up to 20 of 20 used to be called wrong."""
     for seed in range(5):
         corner = 1 + 10.0**exponent * (1 + np.random.default_rng(seed).uniform())
         for fn in (lambda x, c=corner: np.sum(np.abs(x - c) * np.exp(x)), lambda x, c=corner: np.sum(tg.relu(x - c) ** 2 + tg.relu(c - x) * x)):
@@ -77,7 +77,7 @@ def test_a_kink_right_beside_the_point(exponent):
 
 
 def test_the_kink_of_abs_is_named_with_both_slopes():
-    """It was named in none of 100 runs, and at second order an innocent element was: its slope 0 is the average of both sides."""
+    """It used to be named in none of 100 runs, and at second order another element was: the slope 0 is the average of both sides."""
     for seed in range(20):
         x = normal(7, seed)
         x[3] = 0
@@ -102,19 +102,19 @@ def test_kinks_that_cancel_leave_a_gradient_by_convention():
     """relu(x) - relu(-x) is x, and its gradient by the rules is 0 at 0: no rule is wrong."""
     report = report_on(lambda x: np.sum(tg.relu(x) - tg.relu(-x)), np.array([0.0, 1.0]), order=1)
     assert indices(report, "kink") == [(0,)]
-    assert "kinks meet here, where relu was called; right at a point beside" in notes(report)
+    assert "kinks meet here, where relu was called; right at a nearby point" in notes(report)
 
 
 def test_equals_that_are_sorted():
-    """The median of several zeros moves with none of them alone, but its gradient goes to one."""
+    """The median of several zeros does not change with any single one of them, but its gradient goes to one."""
     x = np.array([1.0, 1, 0, 0, -2, 0, -1, 0])
     report = report_on(lambda x: np.median(x) * np.sum(x), x)
     assert report.ok
-    assert "kinks meet here; right at a point beside" in notes(report)
+    assert "kinks meet here; right at a nearby point" in notes(report)
 
 
 def test_a_branch_for_one_number_is_no_kink():
-    """np.where(x == 0, 0, x) is x, and its gradient at 0 is wrong, whatever the rules."""
+    """np.where(x == 0, 0, x) is x, and its gradient at 0 is wrong though all rules are right."""
     assert indices(report_on(lambda x: np.sum(np.where(x == 0, 0, x)), np.array([0.0, 1.0]), order=1), "wrong") == [(0,)]
 
 
@@ -134,7 +134,7 @@ def test_an_infinite_or_missing_gradient_is_never_excused_by_a_kink():
 
 
 def test_nothing_is_a_multiple_of_0():
-    """The gradient of a step is 0, and 1 was "1e12 times the right one"."""
+    """The gradient of a step is 0, and 1 used to be "1e12 times the right one"."""
     report = report_on(lambda x: np.sum(np.floor(x)), np.array([1.2, 2.5, 0.5]), gradient=lambda x: np.ones(3))
     assert indices(report, "wrong") == [(0,), (1,), (2,)]
     assert "times the right one" not in notes(report)
@@ -150,7 +150,7 @@ def test_a_jump_is_no_error():
 
 
 def test_saturated_elements_among_others():
-    """12 to 18 of 100 were wrong: the sum is small beside its terms, whose rounding shows in none of the answers."""
+    """12 to 18 of 100 used to be called wrong: the sum is small beside its terms, whose rounding no result shows."""
     for seed in range(50):
         assert not report_on(lambda x: np.sum(np.tanh(x)), 30 * normal(10, seed), rng=seed).wrong
 
@@ -164,7 +164,7 @@ def test_a_fault_in_an_element_that_is_not_saturated_is_found():
 
 @pytest.mark.parametrize("by_hand", [False, True])
 def test_cancellation_is_limited_precision(by_hand):
-    """99 of 100 were wrong: 1 - cos x has 8 digits, and so has the gradient. Both are off by more than the differences' own doubt."""
+    """99 of 100 used to be called wrong: 1 - cos x and its gradient have 8 digits. Both are off by more than the differences' error estimate."""
     gradient = (lambda x: np.sin(x) / x**2 - 2 * (1 - np.cos(x)) / x**3) if by_hand else None
     for seed in range(20):
         x = 1e-4 * (1 + np.random.default_rng(seed).uniform())
@@ -175,7 +175,7 @@ def test_cancellation_is_limited_precision(by_hand):
 
 @pytest.mark.parametrize("rule", [lambda g, y, x: g * (np.sin(x) / x**2 - 2 * (1 - np.cos(x)) / x**3)])
 def test_cancellation_that_no_graph_shows(rule):
-    """Inside a primitive: its answers move in jerks, with a slope of their own in between."""
+    """Inside a primitive: its results jump, and are smooth in between with another slope."""
     fn = tg.primitive(lambda x: (1 - np.cos(x)) / x**2, rule)
     for seed in range(20):
         assert not report_on(fn, 10.0 ** np.random.default_rng(seed).uniform(-5, -2), rng=seed).wrong
@@ -193,20 +193,20 @@ def test_a_large_constant_inside_a_primitive():
 
 
 def test_log_softmax_of_a_sure_prediction():
-    """Up to 5 of 100 were wrong: its value is a small difference of large numbers."""
+    """Up to 5 of 100 used to be called wrong: its value is a small difference of large numbers."""
     for seed in range(50):
         assert not report_on(lambda x: -tg.log_softmax(x)[2], 10 * normal(5, seed), rng=seed).wrong
 
 
 @pytest.mark.parametrize("seed", [117, 177])
 def test_a_staircase_as_wide_as_any_short_step(seed):
-    """log(1 + 1e-14) rises in steps of 3 percent, so the differences over all short ways agree on what is not the gradient; its integral does not."""
+    """log(1 + 1e-14) rises in steps of 3 percent: all short differences agree on a wrong slope, the integral of the gradient does not."""
     rng = np.random.default_rng([seed, 6])
     x = rng.normal(size=int(rng.integers(2, 12))) * 10.0 ** rng.uniform(0, 1.5)
     assert not report_on(lambda x: np.sum(tg.softmax(x) * tg.log_softmax(x)), x, rng=seed).wrong
 
 
-def test_rounding_on_the_way_is_estimated_from_the_graph():
+def test_rounding_inside_is_estimated_from_the_graph():
     x = tg.Tensor(1e-4, requires_grad=True)
     assert 1e-9 < rounding([(1 - np.cos(x)) / x**2], [1.0]) < 1e-7
     assert rounding([np.sum(np.tanh(x))], [1.0]) < 1e-19
@@ -214,7 +214,7 @@ def test_rounding_on_the_way_is_estimated_from_the_graph():
 
 
 def test_an_element_that_the_function_does_not_see():
-    """The answers stand still on the way, as they do where a sum drowns the change; but nothing was computed from large numbers."""
+    """The results do not change, as if the change were lost in a large sum; but nothing was computed from large numbers."""
     gate = tg.primitive(lambda x: np.maximum(x - 3, 0), lambda g, y, x: g)
     assert indices(report_on(lambda x: np.sum(gate(x)), np.array([1.0, 5.0, 4.0])), "wrong") == [(0,)]
     assert indices(report_on(lambda x: x[0] ** 2, np.array([1.0, 5.0]), gradient=lambda x: np.array([2 * x[0], 1e-3])), "wrong") == [(1,)]
@@ -240,14 +240,14 @@ TRIANGLES = {
 @pytest.mark.parametrize("mode", ["fast", "full"])
 @pytest.mark.parametrize("name", TRIANGLES)
 def test_functions_that_read_one_triangle_say_so(name, mode):
-    """3 of 3 were wrong, and a function that no user knows was blamed."""
+    """3 of 3 used to be called wrong, and an internal function was blamed."""
     fn, triangle = TRIANGLES[name]
     for seed in range(3):
         report = report_on(fn, positive(seed), rng=seed, mode=mode)
         assert report.ok
         assert verdicts(report) == {"convention"}
         assert {row.note for row in report.rows} == {
-            f"fn reads the {triangle} triangle only, and the gradient is that for a symmetric matrix: what to check is lambda a: f((a + a.T) / 2)"
+            f"fn reads the {triangle} triangle only, and the gradient is that for a symmetric matrix: check lambda a: f((a + a.T) / 2)"
         }
         assert report.sentence == "No gradient is wrong: 1 input, order 1 and 2; 2 symmetric by convention."
         assert verdicts(report_on(lambda a, fn=fn: fn((a + a.T) / 2), positive(seed), rng=seed)) == {"ok"}
@@ -263,7 +263,7 @@ def test_a_wrong_gradient_of_such_a_function_is_wrong():
     assert report_on(lambda a: np.sum(a * np.tri(4)), positive(0), gradient=lambda a: np.ones((4, 4))).wrong
 
 
-def test_the_reader_of_a_triangle_is_named_where_the_input_is_no_matrix_itself():
+def test_the_reader_of_a_triangle_is_named_if_the_input_is_not_a_matrix_itself():
     report = report_on(lambda a, b: np.linalg.cholesky(a @ b), positive(0), np.eye(4))
     assert "np.linalg.cholesky reads the lower triangle only, and the gradient is that for a symmetric matrix" in " ".join(report.notes)
     assert "at fault" not in notes(report)
@@ -284,8 +284,8 @@ def test_internal_names_never_reach_the_reader(name):
 # -- functions that change from call to call -----------------------------------------------------------
 
 
-def test_dropout_with_a_live_generator_is_told():
-    """19 of 20 were limited precision, and one wrong."""
+def test_dropout_with_a_live_generator_is_reported():
+    """19 of 20 used to be limited precision, and one wrong."""
     for seed in range(20):
         rng = np.random.default_rng(seed)
         report = report_on(lambda x, rng=rng: np.sum((x * (rng.uniform(size=7) < 0.5)) ** 2), normal(7, seed), rng=seed)
@@ -296,8 +296,8 @@ def test_dropout_with_a_live_generator_is_told():
         assert "make random generators from a seed inside" in notes(report)
 
 
-def test_a_counter_is_told():
-    """It was wrong by a factor, or at a kink."""
+def test_a_counter_is_reported():
+    """It used to be wrong by a factor, or at a kink."""
     calls = []
 
     def fn(x):
@@ -309,7 +309,7 @@ def test_a_counter_is_told():
     assert "differs between two calls" in notes(report)
 
 
-def test_what_changes_only_now_and_then_is_told_as_well():
+def test_what_changes_only_now_and_then_is_reported_too():
     calls = []
 
     def fn(x):
@@ -319,7 +319,7 @@ def test_what_changes_only_now_and_then_is_told_as_well():
     assert verdicts(report_on(fn, normal(7), gradient=lambda x: 2 * x)) == {"unchecked"}
 
 
-def test_answers_of_changing_size_are_told():
+def test_results_of_changing_size_are_reported():
     calls = []
 
     def fn(x):
@@ -329,7 +329,7 @@ def test_answers_of_changing_size_are_told():
     assert "it returns 1 numbers and then 2" in notes(report_on(fn, normal(7)))
 
 
-def test_a_gradient_of_ones_own_that_changes_is_told():
+def test_a_users_gradient_that_changes_is_reported():
     rng = np.random.default_rng(0)
     report = report_on(lambda x: np.sum(x**2), normal(7), gradient=lambda x: 2 * x * rng.uniform(size=7))
     assert verdicts(report) == {"unchecked"}
@@ -343,14 +343,14 @@ def test_what_cannot_be_checked_raises():
     assert "differs between two calls" in str(caught.value)
 
 
-def test_an_input_changed_in_place_is_told():
-    """A right gradient passed without a word, and that of what is left afterwards was 1/4 times the right one."""
+def test_an_input_changed_in_place_is_reported():
+    """A right gradient used to pass without a note, though the next call would have had another result."""
 
     def fn(x):
         x *= 2
         return np.sum(x**2)
 
-    said = "fn changes its input x in place: it was checked on copies, but a second call with the same array would start from what the first has left"
+    said = "fn changes its input x in place: it was checked on copies, but a second call with the same array would start from what the first one left"
     x = normal(5)
     right, wrong = report_on(fn, x, gradient=lambda x: 8 * x), report_on(fn, x, gradient=lambda x: 2 * x)
     assert right.ok
@@ -360,7 +360,7 @@ def test_an_input_changed_in_place_is_told():
     np.testing.assert_array_equal(x, normal(5))
 
 
-def test_a_dict_changed_in_place_is_told():
+def test_a_dict_changed_in_place_is_reported():
     def fn(p):
         p["a"] = p["a"] * 2
         return np.sum(p["a"] * p["b"])
@@ -374,7 +374,7 @@ def test_a_dict_changed_in_place_is_told():
 @pytest.mark.parametrize("fn", [np.sqrt, lambda x: np.sum(np.sqrt(x)), np.cbrt])
 @pytest.mark.parametrize("mode", ["fast", "full"])
 def test_an_infinite_slope_is_not_ok(fn, mode):
-    """The square root at 0: inf beside nan was no error."""
+    """The square root at 0: inf beside nan used to be no error."""
     report = report_on(fn, np.array([0.0, 1.0, 2.0]), mode=mode)
     assert not report.ok
     assert indices(report, "unchecked") == [(0,)]
@@ -394,13 +394,13 @@ def test_an_edge_of_the_domain():
     assert "fn is not defined on both sides here" in notes(everywhere)
 
 
-def test_points_beside_that_are_out_of_the_domain_warn_of_nothing():
+def test_points_beside_that_are_out_of_the_domain_cause_no_warning():
     x = np.array([0.0, 2.0, 0.5])
     assert gradcheck(lambda x: np.sum(np.abs(x) + np.sqrt(x + 1e-3)), x).having("kink")
 
 
 def test_points_beside_that_the_function_refuses():
-    """One percent beside a matrix that is hardly positive definite, Cholesky raises."""
+    """One percent away from a matrix that is barely positive definite, Cholesky raises."""
     _, v = np.linalg.eigh(positive(0))
     a = (v * np.array([1e-4, 1, 2, 3])) @ v.T
     report = report_on(lambda x: np.sum(np.linalg.cholesky((x + x.T) / 2)) + np.sum(np.abs(x - a)), a)

@@ -16,7 +16,7 @@ INSTALLED = any(point.value == PLUGIN for point in entry_points(group="pytest11"
 
 
 def run(pytester: pytest.Pytester, *args: str) -> pytest.RunResult:
-    """A run in this process, with the plugin whether or not it is installed as an entry point."""
+    """A run in this process, with the plugin, whether or not it is installed as an entry point."""
     return pytester.runpytest("-p", "no:benchmark", "-p", "no:cacheprovider", *(() if INSTALLED else ("-p", PLUGIN)), *args)
 
 

@@ -1,4 +1,4 @@
-"""What a report looks like: its sentence, its table of text, and its table in a notebook."""
+"""What a report looks like: its sentence, its table in text, and its table in a notebook."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Model files that are broken or made to harm: crafted ones by name, and random damage to whole ones."""
+"""Model files that are broken or malicious: crafted ones by name, and random damage to good ones."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def npy(array):
 
 
 def header(text, data=b"", version=b"\x01\x00"):
-    """An array with a header of one's own."""
+    """An array with a given header."""
     length = struct.pack("<H" if version == b"\x01\x00" else "<I", len(text))
     return b"\x93NUMPY" + version + length + text.encode("latin-1") + data
 
@@ -41,7 +41,7 @@ def packed(members, compression=zipfile.ZIP_STORED):
 
 
 def model_file(structure=DENSE, arrays=ARRAYS, extra=(), compression=zipfile.ZIP_STORED):
-    """A file such as `nn.save` writes, of any structure and arrays; bytes are taken as they are."""
+    """A file such as `nn.save` writes, of any structure and arrays; bytes are written unchanged."""
     text = structure if isinstance(structure, bytes) else npy(np.array(structure if isinstance(structure, str) else json.dumps(structure)))
     members = [("structure.npy", text), *((f"state.{path}.npy", a if isinstance(a, bytes) else npy(a)) for path, a in arrays.items()), *extra]
     return packed(members, compression)
@@ -115,6 +115,7 @@ def crafted():
         "declared larger twice": patched(patched(good, SIZE, 2**31), STORED_SIZE, 2**31),
         "declared smaller": patched(good, SIZE, 10),
         "all members in one place": patched(good, OFFSET, 0),
+        "half of the file each": patched(patched(patched(good, OFFSET, 0), SIZE, len(good) // 2), STORED_SIZE, len(good) // 2),
         "members outside": patched(good, OFFSET, 2**32 - 2),
         "a member twice": packed([("structure.npy", tanh), ("structurf.npy", tanh)]).replace(b"structurf", b"structure"),
         "no structure": packed([("state.weight.npy", npy(np.ones((3, 2))))]),
@@ -176,7 +177,7 @@ def crafted():
 
 
 def damaged(content, rng):
-    """The file with random damage: bytes changed, cut out, put in twice, or cut off."""
+    """The file with random damage: bytes changed, removed, repeated, or cut off."""
     content = bytearray(content)
     for _ in range(rng.integers(1, 4)):
         if not content:
@@ -199,7 +200,7 @@ def damaged(content, rng):
 
 
 def edited(rng):
-    """A file whole as a zip, whose structure or headers say something at random."""
+    """A valid zip file with random text in its structure or headers."""
     text = json.dumps({"layer": "Sequential", "layers": [["0", DENSE], ["1", {"layer": "Tanh"}]]})
     arrays = {"0.weight": npy(ARRAYS["weight"]), "0.bias": npy(ARRAYS["bias"])}
     for _ in range(rng.integers(1, 3)):

@@ -19,7 +19,7 @@ def network():
 
 
 class BatchNorm(nn.Module):
-    """Written by hand: the running moments are plain arrays, bound anew by each call in training."""
+    """Written by hand: the running moments are plain arrays, and each call in training sets new ones."""
 
     def __init__(self, n):
         self.scale, self.shift = nn.Parameter(np.ones(n)), nn.Parameter(np.zeros(n))
@@ -71,7 +71,7 @@ def test_gradients_are_those_of_backward():
 
 
 def test_load_state_dict_of_a_tracked_tensor_is_refused():
-    """It gave a gradient of zeros."""
+    """Its gradient used to be zero."""
     model = network()
     before = snapshot(model)
 
@@ -100,7 +100,7 @@ def test_second_derivatives():
 
 
 def test_a_step_of_descent_is_differentiated_through():
-    """MAML (Finn et al. 2017): the loss after one step, by where the step began."""
+    """MAML (Finn et al. 2017): the gradient of the loss after one step with respect to where the step began."""
     model, rate = nn.Dense(2, 1, bias=False, rng=0), 0.1
     support, query = (X, Y), (X[::-1] * 1.5, Y)
     loss = lambda weights, batch: nn.MSELoss()(nn.functional_call(model, weights, batch[0]), batch[1])
@@ -118,7 +118,7 @@ def test_a_step_of_descent_is_differentiated_through():
     assert_as_before(model, before)
 
 
-def test_what_is_left_out_stays_the_models_own():
+def test_arrays_that_are_not_given_are_the_models_own():
     model = network()
     bias = tg.Tensor([1.0], requires_grad=True)
     np.sum(nn.functional_call(model, {"2.bias": bias}, X)).backward()
@@ -135,7 +135,7 @@ def test_a_parameter_held_twice_is_replaced_everywhere():
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_buffers_are_replaced_and_what_forward_does_to_them_is_forgotten(training):
+def test_buffers_are_replaced_and_what_forward_does_to_them_is_lost(training):
     model = nn.Sequential(nn.Dense(2, 2, rng=0), BatchNorm(2)).train(training)
     before = snapshot(model)
     answer = nn.functional_call(model, {"1.moments.mean": [5.0, 6.0], "1.scale": [2.0, 2.0]}, X).data
@@ -151,7 +151,7 @@ def test_a_buffer_may_be_differentiated():
     np.testing.assert_allclose(gradient, [-3 / np.sqrt(1 + 1e-5)] * 2, rtol=1e-12)
 
 
-def test_buffers_in_all_places():
+def test_buffers_wherever_they_are_held():
     class Places(nn.Module):
         def __init__(self):
             self.pair = (np.zeros(1), np.zeros(1))
@@ -176,7 +176,7 @@ def test_buffers_in_all_places():
     assert_as_before(model, before)
 
 
-def test_what_forward_adds_to_a_structure_is_forgotten():
+def test_what_forward_adds_to_a_structure_is_lost():
     class Notes(nn.Module):
         def __init__(self):
             self.means = OrderedDict(first=np.zeros(1))
@@ -207,7 +207,7 @@ def test_random_generators_move_on():
     model = Dropout()
     first, second = (nn.functional_call(model, {}, np.ones(50)) for _ in range(2))
     assert (first != second).any()
-    assert list(model.state_dict()) == []  # a generator is no array
+    assert list(model.state_dict()) == []  # a generator is not an array
 
 
 def test_the_model_is_as_before_where_an_error_is_raised():
@@ -276,7 +276,7 @@ def test_threads_may_call_one_model_at_once():
 
 
 def test_the_model_is_itself_while_it_is_called_with_other_arrays():
-    """So nothing is left half restored where Ctrl-C comes."""
+    """So Ctrl-C leaves nothing half restored."""
 
     class Looks(nn.Module):
         def __init__(self):
@@ -353,6 +353,7 @@ def test_a_model_that_cannot_be_copied_says_so():
     with pytest.raises(TypeError) as caught:
         nn.functional_call(model, {}, X)
     assert str(caught.value) == (
-        "other arrays are set in a copy of the model, and this Sequential holds what cannot be copied (cannot pickle '_thread.lock' object): "
-        "give the class of what holds it a __deepcopy__"
+        "arrays are replaced in a copy of the model, but this Sequential holds something that "
+        "cannot be copied (cannot pickle '_thread.lock' object): "
+        "define __deepcopy__ on the class that holds it"
     )

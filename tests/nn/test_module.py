@@ -17,7 +17,7 @@ X = np.ones((6, 2))
 
 
 class Branches(nn.Module):
-    """Layers in a list, in a dict and as attributes, parameters of its own between them."""
+    """Layers in a list, in a dict and as attributes, with parameters of its own among them."""
 
     def __init__(self):
         self.scale = nn.Parameter(np.ones(3))
@@ -109,7 +109,7 @@ def test_zero_grad():
     assert all(p.grad is None for p in model.parameters())
 
 
-def test_every_parameter_gets_the_gradient_that_differences_give():
+def test_the_gradient_of_every_parameter_agrees_with_differences():
     model = Branches()
     np.sum(model(X) ** 2).backward()
     for _, p in model.named_parameters():
@@ -157,7 +157,7 @@ def test_keywords_pass_through_summary_and_observe():
     with tg.observe():
         answer = Outer()(tg.Tensor(np.zeros(4), requires_grad=True), scale=scale)
     assert [type(module).__name__ for module in answer.node.modules] == ["Outer", "Sum"]
-    assert answer.node.inside[1] == 0  # the array was handed in from outside both, by keyword
+    assert answer.node.inside[1] == 0  # the array was passed to both from outside, by keyword
 
 
 def test_calls_of_modules_can_be_watched():
@@ -306,7 +306,7 @@ def test_a_parameter_is_not_overwritten_by_an_array():
 
 
 def test_a_parameter_with_data_of_integers_is_refused_by_backward():
-    """Its gradient was rounded to integers."""
+    """Its gradient used to be rounded to integers."""
     model = nn.Dense(2, 1, rng=0)
     model.weight.data = np.array([[1, 2]])
     loss = nn.MSELoss()(model(np.full((1, 2), 0.25)), [[0.0]])

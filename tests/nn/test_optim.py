@@ -1,4 +1,4 @@
-"""`SGD`: against written-out formulas, against torch, and its refusals."""
+"""`SGD`: compared with its formulas and with torch, and what it refuses."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_the_learning_rate_may_change_between_steps():
 
 
 @each_setting
-def test_arrays_handed_out_earlier_stay_as_they_were(settings):
+def test_arrays_taken_earlier_never_change(settings):
     ps = parameters()
     optimizer = nn.SGD(ps, lr=0.3, **settings)
     held = []
@@ -114,7 +114,7 @@ def test_arrays_handed_out_earlier_stay_as_they_were(settings):
         np.testing.assert_array_equal(array, copy)
 
 
-def test_zero_grad_forgets_and_step_does_not():
+def test_zero_grad_clears_gradients_and_step_does_not():
     ps = parameters()
     optimizer = nn.SGD(ps, lr=0.1)
     loss_of(*ps).backward()
@@ -208,7 +208,7 @@ def test_a_refused_step_changes_nothing():
     assert p.item() == 1
 
 
-def test_an_optimiser_of_ones_own():
+def test_a_users_own_optimiser():
     class SignDescent(nn.Optimizer):
         def step(self):
             for p in self.parameters:

@@ -1,4 +1,4 @@
-"""Models in files: what is written is read again, a file is replaced whole or not at all, and what is no model is refused."""
+"""Models in files: what is written can be read again, a file is replaced as a whole or not at all, and other files are refused."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class Net(nn.Module):
 
 
 def test_a_batch_norm_written_by_hand_scores_the_same_after_loading(tmp_path):
-    """Its running moments were not saved: it scored 97.1 % before and 83.1 % after."""
+    """Its running moments used not to be saved: it scored 97.1 % before and 83.1 % after."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(500, 2)) * [3, 1] + [5, -2]
     y = (np.hypot(*((X - [5, -2]) / [3, 1]).T) > 1).astype(float)[:, None]
@@ -197,7 +197,7 @@ class Slope(nn.Module):
         (lambda: nn.Sequential(nn.Dense(2, 3), Slope(3)), ": state does not fit Sequential: missing '1.slope'"),
     ],
 )
-def test_a_model_that_it_does_not_fit_is_left_as_it_was(tmp_path, other, problem):
+def test_a_model_that_the_file_does_not_fit_is_left_unchanged(tmp_path, other, problem):
     nn.save(nn.Sequential(nn.Dense(2, 3), nn.Tanh()), tmp_path / "model.npz")
     model = other()
     before = model.state_dict()
@@ -224,8 +224,8 @@ def test_the_suffix_must_be_npz(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a\0b", "\ud800", "long" * 20_000], ids=["NUL", "half a character", "long"])
-def test_names_that_a_file_cannot_keep(tmp_path, name):
-    message = f"a file cannot keep the name {quoted(f'{name}.weight')}: rename the layer, key or attribute"
+def test_names_that_a_file_cannot_store(tmp_path, name):
+    message = f"a file cannot store the name {quoted(f'{name}.weight')}: rename the layer, key or attribute"
     assert_not_saved(nn.Sequential(**{name: nn.Dense(1, 1)}), tmp_path / "model.npz", ValueError, message)
 
 
@@ -274,7 +274,7 @@ def run(code, *arguments):
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no limit on the size of files")
 @pytest.mark.parametrize("room", [0, 100, 5_000, 400_000])
 def test_a_full_disk_leaves_the_old_model(tmp_path, room):
-    """It was gone: the file was written where it stood."""
+    """It used to be lost: the file was overwritten in place."""
     old = nn.Dense(2, 1)
     nn.save(old, tmp_path / "model.npz")
     done = run(
@@ -385,7 +385,7 @@ def test_other_files_are_refused(tmp_path):
     with pytest.raises(ValueError) as caught:
         nn.load(tmp_path / "arrays.npz")
     assert str(caught.value) == (
-        f"{tmp_path}/arrays.npz holds no model saved by tinygrad_lr.nn.save: 'a.npy' is no name for an array of a model, or is there twice"
+        f"{tmp_path}/arrays.npz holds no model saved by tinygrad_lr.nn.save: 'a.npy' is not the name of an array of a model, or appears twice"
     )
     with pytest.raises(FileNotFoundError):
         nn.load(tmp_path / "missing.npz")
@@ -398,7 +398,7 @@ CRAFTED = crafted()
 
 @pytest.mark.parametrize("name", CRAFTED)
 def test_broken_files_are_refused_before_they_take_memory(tmp_path, name):
-    """zlib's, LZMA's, NotImplemented, Recursion, Overflow, Type and Memory errors got out; a file of 3 MB took 3 GB."""
+    """Errors of zlib and LZMA, NotImplemented, Recursion, Overflow, Type and Memory errors used to get out; a file of 3 MB took 3 GB."""
     path = tmp_path / "model.npz"
     path.write_bytes(CRAFTED[name])
     nn.Dense(1, 1)  # loads numpy.random
@@ -424,19 +424,20 @@ def test_broken_files_are_refused_before_they_take_memory(tmp_path, name):
 WORDS = {
     "a bomb": "'structure' is compressed or encrypted",
     "encrypted": "'structure' is compressed or encrypted",
-    "declared larger twice": "'structure' lies outside of the file",
+    "declared larger twice": "'structure' lies outside the file",
+    "half of the file each": "its arrays are declared larger than the file",
     "all members in one place": "File name in directory 'state.weight.npy' and header b'structure.npy' differ.",
     "no structure": "it says nothing about layers",
-    "objects": "'state.weight.npy' is no array of plain numbers or text",
+    "objects": "'state.weight.npy' is not an array of plain numbers or text",
     "a header of a terabyte": ("'state.weight.npy' has 129 bytes, which is not what an array of shape (100000, 1000000) takes"),
     "a header of odd floats": "there is no dtype '<f3' here",
     "layers of integers": "a layer has the dtype 'int64'",
-    "layers of no size": "\"{'layer': 'Dense', 'n_in': 0,...': True, 'dtype': 'float64'}\" is no layer",
-    "layers that repeat a name": """"['a', {'layer': 'ReLU'}]" is no layer with a name of its own""",
-    "modules that are no list": """"{'layer': 'Mine', 'modules': 7}" is no list of modules""",
+    "layers of no size": "\"{'layer': 'Dense', 'n_in': 0,...': True, 'dtype': 'float64'}\" is not a layer",
+    "layers that repeat a name": """"['a', {'layer': 'ReLU'}]" is not a layer with a name of its own""",
+    "modules that are no list": """"{'layer': 'Mine', 'modules': 7}" is not a list of modules""",
     "layers of another size": "its arrays do not fit its layers: 'weight' has shape (3, 2), expected (3, 5)",
     "text as weights": "its arrays do not fit its layers: 'weight' is <U1, expected float64",
-    "members outside": "'structure' lies outside of the file",
+    "members outside": "'structure' lies outside the file",
 }
 
 
@@ -499,7 +500,7 @@ def test_swapped_arguments_are_named(tmp_path):
         assert str(caught.value) == f"load takes a model to load into, {text}"
 
 
-def test_the_first_error_is_reported_where_nothing_can_be_cleaned_up(tmp_path):
+def test_the_first_error_is_reported_if_nothing_can_be_cleaned_up(tmp_path):
     """A folder that is gone while it is written to: neither the file can be put in place nor the temporary one removed."""
     path = tmp_path / "folder" / "model.npz"
     path.parent.mkdir()

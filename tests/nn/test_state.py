@@ -56,7 +56,7 @@ def test_state_that_does_not_fit_is_named_in_full_and_changes_nothing():
         np.testing.assert_array_equal(value, before[path])
 
 
-def test_state_that_is_no_numbers_changes_nothing():
+def test_state_that_is_not_numeric_changes_nothing():
     model = nn.Dense(1, 1, rng=0)
     before = model.state_dict()
     with pytest.raises(ValueError, match=r"^state does not fit Dense: 'bias' is <U4, expected float64$"):
@@ -71,7 +71,7 @@ def test_complex_state_of_real_parameters_is_refused():
 
 
 def test_two_arrays_under_one_path_are_refused():
-    """The state would hold one of them only."""
+    """The state could hold only one of them."""
     model = nn.Sequential(**{"a.b": nn.Dense(1, 1), "a": nn.Sequential(b=nn.Dense(1, 1))})
     for call in (model.state_dict, lambda: model.load_state_dict({})):
         with pytest.raises(ValueError) as caught:
@@ -85,7 +85,7 @@ Pair = namedtuple("Pair", "low high")
 
 
 class Buffers(nn.Module):
-    """Arrays of all sorts in all places, and what is none."""
+    """Arrays of all kinds in all places, and things that are not arrays."""
 
     def __init__(self, fill=0.0):
         self.weight = nn.Parameter(np.full(2, fill))
@@ -99,7 +99,7 @@ class Buffers(nn.Module):
         self._computed, self.rng, self.rate, self.dtype = self.free * 2, np.random.default_rng(0), 0.5, np.float32
 
 
-KEPT = ". (What forward only keeps for itself belongs in an attribute whose name starts with _, which is no state.)"
+KEPT = ". (Whatever is not part of the state, such as the last input, belongs in an attribute whose name starts with _.)"
 BUFFERS = ["mean", "count", "limits.0", "limits.1", "tables.left.0", "constant", "free", "words"]
 
 
@@ -111,7 +111,7 @@ def test_arrays_on_a_module_are_buffers():
     assert dict(model.named_buffers())["held.mean"] is model["held"].mean
 
 
-def test_buffers_are_loaded_by_binding_not_by_writing():
+def test_loading_replaces_buffers_and_does_not_write_into_them():
     model, other = Buffers(), Buffers(7.0)
     before = dict(model.named_buffers())
     numbers = {path: np.array(getattr(value, "data", value)) for path, value in before.items()}
@@ -133,7 +133,7 @@ def test_buffers_are_loaded_by_binding_not_by_writing():
     assert (model.mean == 7).all()
 
 
-def test_buffers_of_one_array_part_when_one_is_bound_anew():
+def test_buffers_that_share_an_array_part_when_one_is_replaced():
     class Twins(nn.Module):
         def __init__(self):
             self.mean = self.start = np.zeros(1)
@@ -169,7 +169,7 @@ def test_a_state_of_version_0_1_has_no_buffers():
     np.testing.assert_array_equal(model.mean, np.zeros(2))
 
 
-def test_a_masked_array_is_no_buffer_that_could_be_kept():
+def test_a_masked_array_cannot_be_saved():
     layer = nn.Tanh()
     layer.seen = np.ma.array([1.0, 2.0], mask=[True, False])
     with pytest.raises(TypeError) as caught:
@@ -177,7 +177,7 @@ def test_a_masked_array_is_no_buffer_that_could_be_kept():
     assert str(caught.value) == "the buffer 'seen' is a masked array, and its mask would be lost: hold the data and the mask as two arrays"
 
 
-def test_a_size_that_is_a_numpy_number_is_no_state():
+def test_a_size_that_is_a_numpy_number_is_not_state():
     assert list(nn.Dense(np.int64(3), np.int64(1)).state_dict()) == ["weight", "bias"]
 
 
@@ -228,7 +228,7 @@ def test_modules_that_share_a_dict_or_list_go_on_sharing_it_when_loaded():
     assert (table["mean"].tolist(), steps[0].tolist()) == ([1.0, 1.0], [1.0])
 
 
-def test_attributes_with_an_underscore_are_no_state():
+def test_attributes_with_an_underscore_are_not_state():
     class Stashes(nn.Module):
         def __init__(self):
             self._weight, self._rows = nn.Parameter([2.0]), []
@@ -246,7 +246,7 @@ def test_attributes_with_an_underscore_are_no_state():
     assert len(model._rows) == 1
 
 
-def test_where_a_stashed_array_does_not_fit_the_underscore_is_recommended():
+def test_the_underscore_is_recommended_if_a_stashed_array_does_not_fit():
     class Stashes(nn.Module):
         def forward(self, x):
             self.x = x
@@ -275,7 +275,8 @@ def test_a_buffer_computed_from_tracked_tensors_is_refused(tmp_path):
         with pytest.raises(TypeError) as caught:
             call()
         assert str(caught.value) == (
-            "'1.moments.mean' was computed from tracked Tensors, so it is no part of the state: assign its .numpy(), or call it _moments if it is none"
+            "'1.moments.mean' was computed from tracked Tensors, so it is not part of the state: "
+            "assign its .numpy(), or name it _moments if it is not meant to be"
         )
     assert list(tmp_path.iterdir()) == []
     model[1].moments["mean"] = model[1].moments["mean"].numpy()

@@ -25,7 +25,7 @@ def test_counts_shapes_and_memory():
 
 
 class Tied(nn.Module):
-    """One layer called twice, another not at all, and two answers."""
+    """One layer called three times, another not at all, and two results."""
 
     def __init__(self):
         self.layer = nn.Dense(2, 2, rng=0)
@@ -36,7 +36,7 @@ class Tied(nn.Module):
         return {"first": self.layer(x), "last": self.again(self.layer(x)).sum()}
 
 
-def test_shared_and_unused_layers_and_many_answers():
+def test_shared_and_unused_layers_and_several_results():
     table = Tied().summary(X)
     assert [(row.path, row.calls, row.parameters) for row in table.rows] == [("", 1, 0), ("layer", 3, 6), ("unused", 0, 15)]
     assert table.rows[0].shapes == ((4, 2), ())
@@ -44,7 +44,7 @@ def test_shared_and_unused_layers_and_many_answers():
     assert "not called" in repr(table)
 
 
-def test_the_model_is_as_before():
+def test_the_model_is_left_unchanged():
     model = nn.Sequential(nn.Dense(2, 1, rng=0))
     before = {path: dict(vars(module)) for path, module in model.named_modules()}
     model.summary(X)

@@ -1,4 +1,4 @@
-"""What values are called: by the user's variables, by the counters of loops, and by one name in drawing, page and report."""
+"""How values are named: by the user's variables, by loop counters, and by the same name in drawing, page and report."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_values_are_called_after_the_variables_that_hold_them():
 
 
 def test_a_variable_that_holds_something_else_gives_no_name():
-    """The names are read from what variables hold, not from what stands left of an equals sign."""
+    """Names come from what variables hold, not from what is to the left of an equals sign."""
     w = weights()
 
     def total(values):
@@ -63,7 +63,7 @@ def test_a_variable_that_holds_something_else_gives_no_name():
     assert other == 3.0
 
 
-def test_the_frame_that_computed_it_comes_before_those_that_it_was_handed_to():
+def test_the_frame_that_computed_it_comes_before_those_that_it_was_passed_to():
     def inner(argument):
         return argument * 2
 
@@ -94,7 +94,7 @@ def test_a_rebound_variable_is_numbered():
     assert [box.name for box in draw(x).picture.boxes if box.kind in ("value", "output")] == ["x[1]", "x[2]", "sum(x[2])", "x[3]"]
 
 
-def test_a_loop_is_told_by_its_counter():
+def test_values_of_a_loop_are_told_apart_by_its_counter():
     w = weights()
     with observe():
         h = np.exp(w)
@@ -115,7 +115,7 @@ def test_a_loop_without_a_counter_is_numbered():
     assert computed(loss) == ["h", "h[1]", "h[2]", "L"]
 
 
-def test_loops_in_loops_are_told_by_both_counters():
+def test_values_of_nested_loops_are_told_apart_by_both_counters():
     w = weights()
     with observe():
         h = w
@@ -126,7 +126,7 @@ def test_loops_in_loops_are_told_by_both_counters():
     assert computed(loss) == ["h[i=0, j=0]", "h[i=0, j=1]", "h[i=1, j=0]", "h[i=1, j=1]", "L"]
 
 
-def test_the_counter_may_stand_in_the_caller():
+def test_the_counter_may_be_in_the_caller():
     def cell(x, h):
         mixed = x * h
         return np.tanh(mixed)
@@ -142,7 +142,7 @@ def test_the_counter_may_stand_in_the_caller():
 
 
 def test_the_counter_is_read_when_the_value_is_made():
-    """The value of a step is seen again in the next one, where the counter has gone on."""
+    """The value of one iteration is seen again in the next, when the counter has moved on."""
     w = weights()
     with observe():
         h, t = w, 0
@@ -242,7 +242,7 @@ def labels(data):
     return [node["label"] for node in data["nodes"]]
 
 
-def test_variables_of_parts_are_told_by_their_path():
+def test_variables_of_parts_are_told_apart_by_their_paths():
     found = labels(data_of(Residual(), nn.MSELoss(), X, Y))
     assert [name for name in found if name.endswith("h")] == ["h", "blocks.0.h", "blocks.1.h", "blocks.2.h"]
     assert [name for name in found if re.fullmatch(r"h\[\d\]", name)] == ["h[1]", "h[2]", "h[3]"]
@@ -345,7 +345,7 @@ def test_the_report_calls_a_shared_weight_by_one_name():
 
 
 def test_equations_of_a_shared_layer_are_true():
-    """w3 does not exist: what is shared keeps its name, and each use adds its part."""
+    """There is no w3: what is shared keeps its name, and each use adds its part."""
     layer = nn.Dense(2, 2, rng=0)
     with observe():
         h = X
@@ -361,8 +361,8 @@ def test_equations_of_a_shared_layer_are_true():
     assert k == 1
 
 
-def test_an_equation_does_not_leave_out_the_way_around_a_layer():
-    """Where a1 goes on past the next layer too, what comes back to it is more than that layer's share."""
+def test_an_equation_includes_the_path_around_a_layer():
+    """If a1 also bypasses the next layer, its gradient is more than that layer's share."""
     one, two = nn.Dense(2, 2, rng=0), nn.Dense(2, 2, rng=1)
     a = np.tanh(one(X))
     words = [edge.text for edge in draw((a + two(a)).sum()).picture.edges if edge.kind == "backward"]

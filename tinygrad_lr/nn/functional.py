@@ -83,8 +83,8 @@ def substitute(model: Module, arrays: Mapping[str, Array], still: bool = False) 
         changed: Module = copy.deepcopy(model, memo)
     except TypeError as error:
         raise TypeError(
-            f"other arrays are set in a copy of the model, and this {type(model).__name__} holds what cannot be copied ({error}): "
-            f"give the class of what holds it a __deepcopy__"
+            f"arrays are replaced in a copy of the model, but this {type(model).__name__} holds something that cannot be copied ({error}): "
+            f"define __deepcopy__ on the class that holds it"
         ) from error
     rebind(
         (held for _, held in held_arrays(changed)),

@@ -21,8 +21,8 @@ from tinygrad_lr.autodiff.tensor import Tensor, data_of, tracked
 from tinygrad_lr.autodiff.text import shown
 from tinygrad_lr.nn.summary import Row, Summary
 
-if TYPE_CHECKING:  # it takes a while to load
-    import numpy.typing as npt
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
 
 class Parameter(Tensor):
@@ -37,7 +37,7 @@ class Parameter(Tensor):
 
     __slots__ = ()
 
-    def __init__(self, data: object, requires_grad: bool = True, dtype: npt.DTypeLike | None = None, name: str | None = None) -> None:
+    def __init__(self, data: object, requires_grad: bool = True, dtype: DTypeLike | None = None, name: str | None = None) -> None:
         super().__init__(data, requires_grad, dtype, name)
 
 
@@ -247,7 +247,9 @@ class Module:
         if problems:
             misshapen = any(path in arrays and np.shape(arrays[path]) != mine[path].shape for path in buffers)
             extra = mine.keys() < arrays.keys()  # under other names, some would be missing too
-            hint = ". (What forward only keeps for itself belongs in an attribute whose name starts with _, which is no state.)" if extra or misshapen else ""
+            hint = (
+                ". (Whatever is not part of the state, such as the last input, belongs in an attribute whose name starts with _.)" if extra or misshapen else ""
+            )
             raise ValueError(f"state does not fit {type(self).__name__}: " + "; ".join(problems) + hint)
         loaded = {path: np.array(data_of(arrays[path]), dtype=None if array.dtype.kind in "US" else array.dtype) for path, array in mine.items()}
         for path, array in mine.items():
@@ -384,8 +386,8 @@ def check_buffers(model: Module) -> None:
             for name, thing in inside(attribute, value):
                 if isinstance(thing, Tensor) and not thing.is_leaf and not attribute.startswith("_"):
                     raise TypeError(
-                        f"{dotted(path, name)!r} was computed from tracked Tensors, so it is no part of the state: assign its .numpy(), "
-                        f"or call it _{attribute} if it is none"
+                        f"{dotted(path, name)!r} was computed from tracked Tensors, so it is not part of the state: assign its .numpy(), "
+                        f"or name it _{attribute} if it is not meant to be"
                     )
 
 

@@ -19,7 +19,7 @@ class Optimizer:
         if not self.parameters:
             raise ValueError(f"{type(self).__name__} got no parameters to learn")
         if len({id(parameter) for parameter in self.parameters}) < len(self.parameters):
-            raise ValueError(f"{type(self).__name__} got a parameter more than once: it would move it as often in one step")
+            raise ValueError(f"{type(self).__name__} got a parameter more than once: each step would move it several times")
         for i, parameter in enumerate(self.parameters):
             if not isinstance(parameter, Tensor) or not parameter.is_leaf:
                 raise TypeError(f"{type(self).__name__} takes Tensors that are leaves; parameter {i} is {parameter!r}")

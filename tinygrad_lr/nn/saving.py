@@ -51,7 +51,7 @@ def save(model: Module, path: str | Path) -> None:
         Tensor computed from tracked ones.
     ValueError
         If the model could not be loaded again: the file does not end in .npz, layers of a `Sequential` share
-        parameters or hold further arrays, or a file cannot keep a name.
+        parameters or hold further arrays, or a name cannot be stored.
     OSError
         If the file cannot be written; then nothing is left behind.
 
@@ -74,7 +74,7 @@ def save(model: Module, path: str | Path) -> None:
     state = model.state_dict()
     for name, value in state.items():
         if not is_a_member(f"state.{name}.npy"):
-            raise ValueError(f"a file cannot keep the name {quoted(name)}: rename the layer, key or attribute")
+            raise ValueError(f"a file cannot store the name {quoted(name)}: rename the layer, key or attribute")
         if not DTYPE.fullmatch(value.dtype.str):
             raise TypeError(f"{quoted(name)} is an array of {value.dtype}, but a file holds only numbers and text, which run no code when loaded")
     structure = structure_of(model)
@@ -208,7 +208,7 @@ def built(structure: object, depth: int = 0) -> Module:
                     case [str(name), inner] if name not in model.layers:
                         model.layers[name] = built(inner, depth + 1)
                     case _:
-                        raise ValueError(f"{quoted(layer)} is no layer with a name of its own")
+                        raise ValueError(f"{quoted(layer)} is not a layer with a name of its own")
             return model
         case {"layer": "Dense", "n_in": int(n_in), "n_out": int(n_out), "bias": bool(bias), "dtype": str(dtype)} if n_in > 0 and n_out > 0:
             if not re.fullmatch("(float|[<>]f)[0-9]{1,3}", dtype):
@@ -221,14 +221,14 @@ def built(structure: object, depth: int = 0) -> Module:
             return dense
         case {"layer": str(kind)} if kind in PLAIN_LAYERS:
             return PLAIN_LAYERS[kind]()
-    raise ValueError(f"{quoted(structure)} is no layer")
+    raise ValueError(f"{quoted(structure)} is not a layer")
 
 
 def check_rebuilds(structure: Structure, state: dict[str, np.ndarray]) -> None:
     """Refuse layers that would not hold these arrays when built again."""
     again = arrays_of(built(structure))
     if again.keys() - state.keys():
-        raise ValueError("layers of the model share parameters, which the file could not say: write model.state_dict() with numpy.savez instead")
+        raise ValueError("layers of the model share parameters, which a file cannot express: write model.state_dict() with numpy.savez instead")
     problems = mismatches(again, state)
     for path, thing in again.items():
         if thing.dtype != state[path].dtype:
@@ -332,11 +332,11 @@ def headers_of(file: ZipFile, size: int) -> dict[str, Header]:
     for member in file.infolist():
         name = member.filename.removesuffix(".npy")
         if member.filename != f"{name}.npy" or not (name == "structure" or name.startswith("state.")) or name in found:
-            raise ValueError(f"{quoted(member.filename)} is no name for an array of a model, or is there twice")
+            raise ValueError(f"{quoted(member.filename)} is not the name of an array of a model, or appears twice")
         if member.flag_bits & ~UTF8 or member.compress_type != ZIP_STORED or member.compress_size != member.file_size:
             raise ValueError(f"{quoted(name)} is compressed or encrypted")
         if not 0 <= member.header_offset <= size - member.file_size:
-            raise ValueError(f"{quoted(name)} lies outside of the file")
+            raise ValueError(f"{quoted(name)} lies outside the file")
         found[name] = member
     if sum(member.file_size for member in found.values()) > size:
         raise ValueError("its arrays are declared larger than the file")
@@ -350,7 +350,7 @@ def header_of(file: ZipFile, member: ZipInfo) -> Header:
         length = int.from_bytes(magic[8:], "little")
         header = HEADER.fullmatch(content.read(length).decode("latin-1"))
     if magic[:8] != b"\x93NUMPY\x01\x00" or header is None:
-        raise ValueError(f"{quoted(member.filename)} is no array of plain numbers or text")
+        raise ValueError(f"{quoted(member.filename)} is not an array of plain numbers or text")
     dtype, shape = dtype_of(header[1]), tuple(int(n) for n in header[3].split(",") if n)
     if math.prod(shape) * dtype.itemsize != member.file_size - len(magic) - length:
         raise ValueError(f"{quoted(member.filename)} has {member.file_size} bytes, which is not what an array of shape {shortened(str(shape), 60)} takes")
@@ -387,6 +387,6 @@ def structure_in(array: np.ndarray | None) -> tuple[Structure, Module | None]:
         case {"layer": str(kind), "modules": [*pairs]} if all(isinstance(pair, list) and list(map(type, pair)) == [str, str] for pair in pairs):
             return {"layer": kind, "modules": [(path, name) for path, name in pairs]}, None
         case {"modules": _}:
-            raise ValueError(f"{quoted(structure)} is no list of modules")
+            raise ValueError(f"{quoted(structure)} is not a list of modules")
     model = built(structure)
     return structure_of_layer(model), model

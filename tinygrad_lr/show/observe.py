@@ -1,8 +1,8 @@
-"""What the stack tells of each node of a graph: the modules being called, the line of code, and the variables.
+"""What the stack tells about each node of a graph: the modules being called, the line of code, and the variables.
 
-While `observe` is on, an `Observer` makes the nodes, walks up the Python stack at each, and notes what it finds
-on the node itself. A variable is read from its frame, whenever an operation runs and once more at the end, so a
-value is only called what a variable of that name has really held. Outside `observe` no code runs and no memory is used.
+In the context of `observe` an `Observer` makes the nodes. It walks up the Python stack for each, and notes what it finds
+on the node itself. A variable is read from its frame whenever an operation runs, and once more at the end, so a name
+is only given to a value that a variable of that name really held. Outside `observe` this costs nothing.
 """
 
 from __future__ import annotations
@@ -64,10 +64,10 @@ class Observed(Node):
 
 @contextmanager
 def observe() -> Iterator[None]:
-    """Note for each operation its modules, its line of code and the variables that hold its values, for drawings.
+    """Note the modules, the line of code and the variables of each operation, for drawings.
 
-    Drawings of what is computed in this context show modules as clusters, call values what the code calls them, and
-    have numbers even of a graph that `backward` has freed. It costs time and memory, so it is not for training.
+    Drawings of what is computed in this context show modules as clusters, name values as the code does, and
+    show numbers even after `backward` has freed the graph. It costs time and memory, so it is not for training.
 
     Examples
     --------
@@ -100,14 +100,14 @@ class Seen(NamedTuple):
 
 
 class Observer:
-    """Makes nodes and looks around. The frames it meets are kept until the end, and with them their last variables."""
+    """Makes nodes, and notes where. The frames that it meets are kept until the end, and with them the last values of their variables."""
 
     def __init__(self) -> None:
         self.frames: dict[int, Seen] = {}
-        self.calls: dict[int, tuple[Module, tuple[object, ...]]] = {}  # in progress, by the id of the frame that makes it
+        self.calls: dict[int, tuple[Module, tuple[object, ...]]] = {}  # in progress, by the id of the frame that makes them
 
     def call(self, module: Module, inputs: tuple[object, ...], named: dict[str, object]) -> object:
-        """Call a module; meanwhile the frame of this very method says so."""
+        """Call a module; the frame of this method marks the call on the stack."""
         here = id(sys._getframe())
         self.calls[here] = module, (*inputs, *named.values())
         try:
@@ -116,21 +116,18 @@ class Observer:
             del self.calls[here]
 
     def node_of(self, func: Function | None, parents: tuple[Node | None, ...], values: tuple[Array, ...], kwargs: dict[str, object], value: Array) -> Node:
-        """What `graph.node_of` makes, with a look around."""
+        """The node that `graph.node_of` makes, with notes."""
         node = Observed.__new__(Observed)
-        plain = node_of(func, parents, values, kwargs, value)
+        made = node_of(func, parents, values, kwargs, value)
         for slot in Node.__slots__:
-            if hasattr(plain, slot):
-                setattr(node, slot, getattr(plain, slot))
+            if hasattr(made, slot):
+                setattr(node, slot, getattr(made, slot))
         seen = self.look_around(node.age)
-        users = [one for one in seen if one.inputs is None]
-        calls = [(one.module, one.inputs, (one.since, one.height)) for one in seen if one.module is not None and one.inputs is not None]
-        node.modules = tuple(module for module, _, _ in reversed(calls))
-        node.calls = tuple(call for _, _, call in reversed(calls))
+        users, calls = [one for one in seen if one.inputs is None], [one for one in seen if one.inputs is not None]
+        node.modules = tuple(one.module for one in reversed(calls) if one.module is not None)
+        node.calls = tuple((one.since, one.height) for one in reversed(calls))
         node.line = line_of(users[0].frame) if users else None
-        node.inside = tuple(
-            len(calls) - handed_in(v, [inputs for _, inputs, _ in calls]) if parent is None else len(calls) for v, parent in zip(values, parents)
-        )
+        node.inside = tuple(len(calls) - passed_through(v, calls) if parent is None else len(calls) for v, parent in zip(values, parents))
         node.seen = (*values, value)
         node.variable, node.rank, node.counts = None, -sys.maxsize, {}
         held: dict[int, Variable] = {}  # what was not computed, by the outermost variable that holds it
@@ -149,7 +146,7 @@ class Observer:
         return [self.frames[id(frame)] for frame in frames]
 
     def finish(self) -> None:
-        """Read once more the frames that were met: what their variables hold now, or held in the end."""
+        """Read all frames once more: what their variables hold now, or held in the end."""
         for seen in self.frames.values():
             if seen.inputs is None:
                 read(seen, {})
@@ -157,7 +154,7 @@ class Observer:
 
 
 def read(seen: Seen, counts: dict[str, int]) -> dict[int, Variable]:
-    """The variables of a frame: computed values are told theirs, whole numbers go to ``counts``; arrays and leaves are what is returned."""
+    """Note on computed values the variables of a frame that hold them, and whole numbers in ``counts``; return those that hold other arrays."""
     held: dict[int, Variable] = {}
     for name, value in seen.frame.f_locals.items():
         if name.startswith("_") or not name.isidentifier() or name == "self":
@@ -185,13 +182,13 @@ def stack(frame: FrameType | None) -> Iterator[FrameType]:
 
 
 def line_of(frame: FrameType) -> Line:
-    """Where a frame is."""
+    """The line that a frame is at."""
     file, number = frame.f_code.co_filename, frame.f_lineno
     return Line(file, number, linecache.getline(file, number, frame.f_globals).strip())
 
 
-def handed_in(value: Array, calls: list[tuple[object, ...]]) -> int:
-    """To how many calls of modules, from the innermost outwards, ``value`` was passed as it is; ``calls`` holds their inputs."""
+def passed_through(value: Array, calls: list[Seen]) -> int:
+    """Through how many calls of modules, from the innermost outwards, ``value`` was passed on unchanged."""
     if not isinstance(value, np.ndarray):
         return 0
-    return sum(1 for _ in takewhile(lambda inputs: any(value is data_of(a) for a in inputs), calls))
+    return sum(1 for _ in takewhile(lambda call: any(value is data_of(a) for a in call.inputs or ()), calls))

@@ -51,7 +51,7 @@ class Causes:
         self.function, self.seeds = function, seeds
         self.outputs, self.variables = function.graph(function.xs)  # a single graph, so that a noisy function has the same results throughout
         self.once = self.with_weights(1.0)
-        self.crooked: set[str] = set()  # inputs whose gradients are not proportional to the incoming one
+        self.disproportionate: set[str] = set()  # inputs whose gradients are not proportional to the incoming one
         self.faulty: list[Use] = []
         self.kinked: list[str] = []
         self.notes: list[str] = []
@@ -66,12 +66,12 @@ class Causes:
         twice = dict(zip(self.function.names, self.with_weights(2.0)))
         for name, once in zip(self.function.names, self.once):
             if not same(twice[name], 2 * once):
-                self.crooked.add(name)
+                self.disproportionate.add(name)
                 how = "depend on" if same(twice[name], once) else "grow with"
-                self.notes.append(f"{name}: the gradient does not {how} the incoming gradient g: a rule lacks its product with it")
+                self.notes.append(f"{name}: the gradient does not {how} the incoming gradient g: some rule does not multiply by it")
 
         def judged(row: Row) -> Row:
-            if row.path not in self.crooked or row.verdict == "wrong" or len(row.index) < len(row.shape):
+            if row.path not in self.disproportionate or row.verdict == "wrong" or len(row.index) < len(row.shape):
                 return row
             analytic, numeric = float(twice[row.path][row.index]), 2 * row.numeric
             error = relative_error(analytic, numeric)
@@ -98,7 +98,7 @@ class Causes:
 
     def partial(self, wrong: set[str]) -> list[str]:
         """Notes on gradients that see only the first or the last of the slices of a result that they should sum over."""
-        suspects = [(name, once) for name, once in zip(self.function.names, self.once) if name in wrong - self.crooked and np.any(once)]
+        suspects = [(name, once) for name, once in zip(self.function.names, self.once) if name in wrong - self.disproportionate and np.any(once)]
         notes = []
         for k, y in enumerate(self.outputs if suspects and len(self.seeds) == 1 else ()):
             for axis, n in enumerate(np.shape(y)):

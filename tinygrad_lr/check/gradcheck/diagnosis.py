@@ -145,7 +145,7 @@ def one_triangle(gradient: Gradient, line: Line) -> Finding | None:
     read = {"upper": "lower", "lower": "upper"}[unread[0]]
     found = gradient.look_at(int(np.argmax(np.abs(g * lower) * gradient.scale.reshape(shape))))
     symmetrised = f"lambda a: f((a + a.{'T' if len(shape) == 2 else 'mT'}) / 2)"
-    note = f"fn reads the {read} triangle only, and the gradient is that for a symmetric matrix: what to check is {symmetrised}"
+    note = f"fn reads the {read} triangle only, and the gradient is that for a symmetric matrix: check {symmetrised}"
     return found._replace(verdict="convention", note=note)
 
 

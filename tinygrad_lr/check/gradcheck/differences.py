@@ -132,7 +132,7 @@ class Line:
     gradient: Floats  # the one in question
     direction: Floats
     eps: float  # the relative rounding error of a result
-    inside: Callable[[], float] = lambda: 0.0  # what rounding inside the function can do to the results, which may be small beside other numbers there
+    inside: Callable[[], float] = lambda: 0.0  # what rounding inside the function can do to the results, which may be small compared with other numbers there
 
     def __post_init__(self) -> None:
         self.known: dict[float, Quotient] = {}
@@ -199,7 +199,7 @@ class Line:
         Squire and Trapp, "Using complex variables to estimate derivatives of real functions" (1998). Functions
         that take absolute values or real parts return wrong numbers without an error, so callers compare with a real quotient.
         """
-        step = 2.0**-66  # h^2 vanishes beside 1, and nothing is subtracted
+        step = 2.0**-66  # h^2 vanishes in 1 + h^2, and nothing is subtracted
         try:
             with warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("error")

@@ -34,7 +34,7 @@ class Estimate(NamedTuple):
     step: float  # where it was measured
     quotients: tuple[Quotient, Quotient]  # at the finest step that could be trusted, and at a coarser one
     noise: float = 0.0  # how much the results were seen to be off, relative to their size
-    negligible: bool = False  # whether all that was seen is rounding beside what the function does a short way off
+    negligible: bool = False  # whether all that was seen is rounding, compared with what the function does a short distance away
     unbounded: bool = False  # whether the slope grows without bound as the step shrinks: at a jump, or at an infinite slope
     rise: float = 1.0  # what the residual adds up to over the steps at which it was seen, as a part of the results
 
@@ -98,7 +98,7 @@ def long_step(line: Line) -> float:
 
 
 def dwarfed(line: Line, estimate: Estimate) -> bool:
-    """Whether the estimate vanishes beside what happens a short way along the line.
+    """Whether the estimate vanishes compared with what happens a short distance along the line.
 
     The determinant of a matrix of low rank is 0 with gradient 0, and its rounding errors come from numbers that cannot be seen there.
     """
@@ -170,7 +170,7 @@ def unbounded(levels: list[Quotient]) -> bool:
 def doubted(line: Line, best: Estimate, levels: list[Quotient], reach: float) -> Estimate:
     """What was seen at some steps, in view of all others.
 
-    The numbers that a function is computed from may be far larger than its result. Over a short way the result then does not change
+    The numbers that a function is computed from may be far larger than its result. Over a short distance the result then does not change
     at all, or jumps, and between the jumps is smooth with a slope that has nothing to do with the gradient. This is assumed
     if both sides agree at longer steps, and the mismatch adds up to less than a part `VISIBLE` of the results.
     """
@@ -214,10 +214,10 @@ def agree(line: Line, fine: Quotient, coarse: Quotient) -> bool:
 
 def extrapolated(line: Line, levels: list[Quotient], plateau: int) -> Estimate:
     """The estimate with the smallest error among the quotients from the plateau upwards, and their extrapolations."""
-    plain = [q.residual for q in levels[plateau:]]
-    twice = [(RATIO**2 * a - b) / (RATIO**2 - 1) for a, b in pairwise(plain)]
+    residuals = [q.residual for q in levels[plateau:]]
+    twice = [(RATIO**2 * a - b) / (RATIO**2 - 1) for a, b in pairwise(residuals)]
     found: list[Estimate] = []
-    for values in (plain, twice):
+    for values in (residuals, twice):
         for k, (value, coarser) in enumerate(pairwise(values), start=plateau):
             rounding = SURE * levels[k].noise * levels[k].step
             noise = max([rounding, *(abs(q.residual - value) * q.step for q in levels[:k])])
@@ -238,7 +238,7 @@ def sharpened(line: Line, estimate: Estimate, tolerance: float) -> Estimate:
 
 
 def precise(line: Line, step: float) -> tuple[float, float]:
-    """The residual with as many digits as a few evaluations can give, for a gradient that has passed; and what rounding can do to it."""
+    """The residual with as many digits as a few evaluations can yield, for a gradient that has passed; and what rounding can do to it."""
     fine, exact = line.at(step), line.by_complex_step()
     noise = ROUNDED * fine.noise
     if exact is not None and abs(exact - fine.residual) <= noise + ROUNDED * np.sqrt(EPS) * abs(line.predicted):

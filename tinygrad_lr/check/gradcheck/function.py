@@ -61,7 +61,7 @@ class CheckedFunction:
             if not np.issubdtype(x.dtype, np.floating):
                 raise TypeError(
                     f"gradcheck() moves its inputs by small steps, so they must be floating: {name} has dtype {x.dtype}. "
-                    f"Write its numbers as floats (x.astype(float)), or if it is no variable keep it in fn: lambda x: fn(x, {name})"
+                    f"Write its numbers as floats (x.astype(float)), or if it is not a variable, keep it in fn: lambda x: fn(x, {name})"
                 )
         self.xs: list[Floats] = [np.array(x, dtype=np.float64) for x in self.given]
         self.evaluations = 0

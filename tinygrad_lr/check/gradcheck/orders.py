@@ -46,7 +46,7 @@ class Options(NamedTuple):
 
     @classmethod
     def of(cls, rtol: float | None, atol: float | None, rng: np.random.Generator | int | None, mode: str, order: int) -> Options:
-        """The options as a user gives them."""
+        """The options from the arguments of gradcheck."""
         if mode not in ("fast", "full"):
             raise ValueError(f'mode must be "fast" or "full", got {mode!r}')
         if order < 1:
@@ -67,7 +67,7 @@ def report_on(function: CheckedFunction, gradient: Function | None, order: int, 
         raise ValueError(f"a gradient belongs to a function that returns a single number, this one returns {results.size}: sum them in fn")
     if message := function.unsteady():
         return unchecked(function, message)
-    consequence = "it was checked on copies, but a second call with the same array would start from what the first has left"
+    consequence = "it was checked on copies, but a second call with the same array would start from what the first one left"
     notes = [f"fn changes its input {name} in place: {consequence}" for name in function.written()]
     seeds = [[np.ones(np.shape(y)) if results.size == 1 else random_weights(options.rng, np.shape(y)) for y in function.results]]
     rows: list[Row] = []
@@ -81,7 +81,7 @@ def report_on(function: CheckedFunction, gradient: Function | None, order: int, 
         rows += found
         notes += check.notes
         if any(row.verdict in ("wrong", "unchecked") for row in found):
-            break  # the derivatives of a wrong gradient tell nothing
+            break  # the derivatives of a wrong gradient mean nothing
     return Report(tuple(rows), tuple(dict.fromkeys(notes)), function.evaluations)
 
 
@@ -231,23 +231,23 @@ class Check:
         self.bent |= seen.bent
         rows = self.described(gradient, seen)
         if any(f.verdict == "kink" for f in seen.findings):
-            return rows + self.rows_beside(problem, k)[0]
+            return rows + self.rows_nearby(problem, k)[0]
         if rows:
             return rows
         if not np.isfinite(seen.estimates[0].residual):
-            why = "fn is not defined on both sides here, and differences find nothing to compare it with"
+            why = "fn is not defined on both sides here, and no difference can be compared with it"
             return [self.row(gradient, Finding(-1, seen.lines[0].predicted, np.nan, "unchecked", note=why))]
         largest = int(np.argmax(np.abs(gradient.gradient) * gradient.scale))
         if not seen.limited and not seen.mismatch:
             return [self.row(gradient, gradient.look_closely_at(largest, seen.estimates[0].step))]
-        rows, clear = self.rows_beside(problem, k)
+        rows, clear = self.rows_nearby(problem, k)
         if rows:
             return rows
         if jumps := self.jumps(gradient, seen) if clear else []:
             return [self.row(gradient, f) for f in jumps]
         spot = gradient.look_at(largest)
         if clear:
-            return [self.row(gradient, spot._replace(verdict="precision", note="rounding hides the gradient here; right at a point beside"))]
+            return [self.row(gradient, spot._replace(verdict="precision", note="rounding hides the gradient here; right at a nearby point"))]
         if seen.mismatch:
             return [self.row(gradient, spot._replace(verdict="wrong", note="off as a whole, along random directions; mode='full' may show where"))]
         return [self.row(gradient, spot._replace(verdict="precision", note=limits(gradient, seen)))]
@@ -261,7 +261,7 @@ class Check:
         for estimate, line in zip(seen.estimates, seen.lines):
             if estimate.unbounded:
                 slope = estimate.residual + line.predicted
-                return [Finding(-1, line.predicted, slope, "kink", note="fn jumps here, as seen along a random direction; right at a point beside")]
+                return [Finding(-1, line.predicted, slope, "kink", note="fn jumps here, as seen along a random direction; right at a nearby point")]
         return []
 
     def described(self, gradient: Gradient, seen: Search) -> list[Row]:
@@ -313,8 +313,8 @@ class Check:
         shown = suspicious or [max(findings, key=lambda f: f.error)]
         return [self.row(gradient, f, remarks.get(f.i, "")) for f in shown]
 
-    def rows_beside(self, problem: Problem, k: int) -> tuple[list[Row], bool]:
-        """At a kink differences say little about the rules, so the check is repeated a short way beside it.
+    def rows_nearby(self, problem: Problem, k: int) -> tuple[list[Row], bool]:
+        """At a kink differences say little about the rules, so the check is repeated a short distance away.
 
         Returns the rows of what is wrong there, and whether nothing could hide errors there.
         """
@@ -322,13 +322,13 @@ class Check:
         xs[k] = xs[k] + NUDGE * units(xs[k]) * random_weights(self.options.rng, xs[k].shape)
         try:
             with np.errstate(all="ignore"):
-                beside, _ = self.problem(xs, self.gradients(xs))
+                nearby, _ = self.problem(xs, self.gradients(xs))
         except (ValueError, ArithmeticError):  # the function refuses such inputs
             return [], False
-        gradient = Gradient(beside, k, self.options.tolerance)
+        gradient = Gradient(nearby, k, self.options.tolerance)
         seen = search(gradient, self.options.rng, lambda seen: self.explained(gradient, seen))
         rows = self.described(gradient, seen)
-        wrong = [dataclasses.replace(row, note=f"{row.note}; at a point beside".lstrip("; ")) for row in rows if row.verdict == "wrong"]
+        wrong = [dataclasses.replace(row, note=f"{row.note}; at a nearby point".lstrip("; ")) for row in rows if row.verdict == "wrong"]
         return wrong, not seen.limited and not seen.findings
 
     def rows_of_misshapen(self, problem: Problem, k: int, fault: Misshapen) -> list[Row]:
@@ -367,23 +367,27 @@ class Check:
     def excused(self, rows: list[Row], causes: Causes, problem: Problem, k: int) -> list[Row]:
         """Rows of an input that are wrong because several kinks meet, though each rule is right: the gradient may then lie between no slopes.
 
-        It is a matter of convention there, and right if it is right at a point beside.
+        It is a matter of convention there, and right if it is right at a nearby point.
         """
         name = problem.names[k]
-        if not any(row.verdict == "wrong" for row in rows) or name in causes.crooked or not (causes.kinked or self.bent or self.restless(problem, k)):
+        if (
+            not any(row.verdict == "wrong" for row in rows)
+            or name in causes.disproportionate
+            or not (causes.kinked or self.bent or self.varies_nearby(problem, k))
+        ):
             return rows
-        beside, clear = self.rows_beside(problem, k)
-        if beside or not clear:
-            return rows + beside
+        nearby, clear = self.rows_nearby(problem, k)
+        if nearby or not clear:
+            return rows + nearby
         where = "kinks meet here" + f", where {' and '.join(causes.kinked)} was called" * bool(causes.kinked)
 
         def judged(row: Row) -> Row:
             excused = row.verdict == "wrong" and np.isfinite(row.analytic)
-            return dataclasses.replace(row, verdict="kink", note=f"{where}; right at a point beside") if excused else row
+            return dataclasses.replace(row, verdict="kink", note=f"{where}; right at a nearby point") if excused else row
 
         return list(map(judged, rows))
 
-    def restless(self, problem: Problem, k: int) -> bool:
+    def varies_nearby(self, problem: Problem, k: int) -> bool:
         """Whether the gradient of an input changes from point to point right around here, as it does if equal numbers are sorted."""
         xs, found = list(problem.inputs), []
         for _ in range(NEIGHBOURS):
@@ -416,8 +420,8 @@ def limits(gradient: Gradient, seen: Search) -> str:
     """How precisely a gradient could be checked."""
     whole = max(gradient.whole(line.direction) for line in seen.lines)
     error, noise = max(max(e.error, abs(e.residual)) for e in seen.estimates), max(e.noise for e in seen.estimates)
-    sight = "the gradient is hidden by rounding" if error >= whole else f"errors below {error / whole:.0e} of the whole gradient stay unseen"
-    return f"fn carries noise of about {noise:.0e} of its value: {sight}" if noise > NOISY else sight
+    sight = "the gradient is hidden by rounding" if error >= whole else f"errors below {error / whole:.0e} of the whole gradient cannot be seen"
+    return f"fn has noise of about {noise:.0e} of its value: {sight}" if noise > NOISY else sight
 
 
 def as_given(rows: list[Row], given: Floats, problem: Problem, k: int, rtol: float | None) -> list[Row]:
@@ -434,7 +438,7 @@ def as_given(rows: list[Row], given: Floats, problem: Problem, k: int, rtol: flo
     if excess[i] <= 1:
         return [with_analytic(row, float(given[row.index])) for row in rows]
     verdict = "precision" if np.isfinite(given[i]) else "wrong"
-    row = dataclasses.replace(rows[0], index=tuple(map(int, i)), numeric=float(exact[i]), verdict=verdict, note=f"right in float64, {given.dtype} loses it")
+    row = dataclasses.replace(rows[0], index=tuple(map(int, i)), numeric=float(exact[i]), verdict=verdict, note=f"right in float64, lost in {given.dtype}")
     return [with_analytic(row, float(given[i]))]
 
 

@@ -31,7 +31,7 @@ class Row:
         |analytic - numeric| / max(|analytic|, |numeric|), unless both are below rounding.
     verdict : str
         "ok"; "wrong"; "kink": the function has no derivative there, and the analytic value lies between the slopes
-        on both sides, or several kinks meet and it is right at a point beside; "precision": noise or rounding in the function,
+        on both sides, or several kinks meet and it is right at a nearby point; "precision": noise or rounding in the function,
         or float32, does not allow a closer look; "convention": the function reads one triangle of its matrix, and the gradient
         is the symmetric one; "unchecked": the function changes from call to call, or has no finite slope here.
     note : str

@@ -23,7 +23,7 @@ LIMIT = 12  # suspicious elements after which the search ends
 HALVINGS = 400
 JUMPS = "the slope grows without bound as the step shrinks"
 NEAR = 2.0**-20  # how far from the point, in units of x, a continuous gradient must still be the same
-WAY = 2.0**-6  # how far it is integrated, in units of x
+DISTANCE = 2.0**-6  # over which it is integrated, in units of x
 PROMINENT = 1e-3  # the part of the results that a residual must add up to, to be believed against an integral
 GAUSS = (  # points and weights of the five-point rule on [-1, 1], for an average
     *((-0.9061798459386640, 0.1184634425280945), (-0.5384693101056831, 0.2393143352496832), (0.0, 0.2844444444444444)),
@@ -129,7 +129,7 @@ class Gradient:
     def proved(self, line: Line, estimate: Estimate) -> bool:
         """Whether the gradient is right in spite of a residual: it is continuous at the point, and its integral is the change of the function.
 
-        If the results are rounded coarsely beside their changes, short differences see the steps of a staircase. Over a longer
+        If the results are rounded coarsely compared with their changes, short differences see the steps of a staircase. Over a longer
         distance the steps do not count, and Gauss's rule leaves no truncation.
         """
 
@@ -139,8 +139,8 @@ class Gradient:
         doubt = abs(estimate.residual) / 4
         if estimate.rise > PROMINENT or not abs(slope(NEAR) - line.predicted) <= doubt:
             return False
-        average = sum(weight * slope(WAY * place) for place, weight in GAUSS)
-        return abs(line.at(WAY).residual + line.predicted - average) <= doubt
+        average = sum(weight * slope(DISTANCE * place) for place, weight in GAUSS)
+        return abs(line.at(DISTANCE).residual + line.predicted - average) <= doubt
 
     def unit(self, i: int) -> Floats:
         direction = np.zeros(self.n)
@@ -155,7 +155,7 @@ class Gradient:
         slope = (found.residual + line.predicted) / scale
         tolerance = (self.tolerance.absolute + self.tolerance.relative * max(abs(analytic), abs(slope))) * scale
         if not (self.finite[i] and np.isfinite(slope)):
-            return self.look_beside(i, line, found)
+            return self.look_at_edge(i, line, found)
         off = not found.negligible and abs(found.residual) > tolerance + min(found.error, ROUNDED * found.quotients[1].noise)
         sides = kink(line, found, off, tolerance)
         if sides is not None and sides.hold(line.predicted, tolerance):
@@ -169,7 +169,7 @@ class Gradient:
         left, right = (np.nan, np.nan) if sides is None else (sides.left / scale, sides.right / scale)
         return Finding(i, analytic, slope, "wrong", left, right)
 
-    def look_beside(self, i: int, line: Line, found: Estimate) -> Finding:
+    def look_at_edge(self, i: int, line: Line, found: Estimate) -> Finding:
         """An element that is not finite, or where the function is defined on at most one side."""
         analytic, scale = float(self.exact[i]), float(self.scale[i])
         slope = (found.residual + line.predicted) / scale
@@ -182,7 +182,7 @@ class Gradient:
         near, far = (fine.left, coarse.left) if np.isfinite(fine.left) else (fine.right, coarse.right)
         if not self.finite[i] or not np.isfinite(near) or abs(near) > STEEPER * abs(far):
             why = "fn is not defined on both sides here" if self.finite[i] else "not finite"
-            return Finding(i, analytic, slope, "unchecked", note=f"{why}, and differences find no slope to compare it with")
+            return Finding(i, analytic, slope, "unchecked", note=f"{why}, and no slope can be compared with it")
         tolerance = (self.tolerance.absolute + self.tolerance.relative * abs(analytic)) * scale
         off = abs(near - line.predicted) > tolerance + SURE * abs(near - far)
         return Finding(i, analytic, near / scale, "wrong" if off else "ok", note="fn is defined on one side only")
