@@ -21,7 +21,7 @@ ROWS += [row for chapter in CHAPTERS for row in importlib.import_module(f"tests.
 
 
 def over(chosen):
-    """Over the rows that are chosen, each called by its place among all."""
+    """Run a test for some of the rows, each named by its index among all."""
     names = {id(row): f"{i}-{name_of(row.func)}{row.label and '-' + row.label}" for i, row in enumerate(ROWS)}
     return pytest.mark.parametrize("row", chosen, ids=lambda row: names[id(row)])
 
