@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import tinygrad_lr as tg
 from tests.rules.rows import NUMPY
-from tinygrad_lr.autodiff.rules.linalg.products import materialized, matmul_left, matmul_right, parsed
+from tinygrad_lr.autodiff.rules.linalg.products import einsum_terms, materialized, matmul_left, matmul_right
 
 drawn = settings(deadline=None, max_examples=150)
 seeds = st.integers(0, 2**32 - 1)
@@ -105,7 +105,7 @@ def test_einsum(call, optimize):
 @given(einsum_calls())
 def test_einsum_spelled_out_means_the_same(call):
     subscripts, arrays = call
-    terms, result, operands = parsed((subscripts, *arrays))
+    terms, result, operands = einsum_terms((subscripts, *arrays))
     close(np.einsum(",".join(terms) + "->" + result, *operands), np.einsum(subscripts, *arrays))
 
 
