@@ -1,4 +1,4 @@
-"""Rows of functions that move, pick and join elements."""
+"""Rows of functions that move, select and join elements."""
 
 import numpy
 from numpy.lib.stride_tricks import sliding_window_view

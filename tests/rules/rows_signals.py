@@ -1,4 +1,4 @@
-"""Rows of curves through points, polynomials, and sliding products."""
+"""Rows of interpolation, polynomials and convolutions."""
 
 import numpy
 

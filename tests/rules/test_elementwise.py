@@ -44,7 +44,7 @@ PAIRS = [pair for pair in itertools.product(SHAPES, repeat=2) if broadcasts(*pai
 
 
 def slopes(f, *xs, weights=None, order=1):
-    """The gradients of the (weighted) sum of ``f``, each answer's from first-order rules or, for ``order`` 2, from recorded ones."""
+    """The gradients of the (weighted) sum of ``f``, from first-order rules or, for ``order`` 2, from recorded ones."""
     tensors = [tg.Tensor(x, requires_grad=True) for x in xs]
     y = f(*tensors)
     return [g.data for g in tg.gradients(y, tensors, np.ones_like(y.data) if weights is None else weights, create_graph=order == 2)]
@@ -65,7 +65,7 @@ def named(functions):
 @pytest.mark.parametrize("order", [1, 2])
 @pytest.mark.parametrize("name", BINARY)
 def test_broadcasting(name, order):
-    """Whatever the shapes, an argument's gradient is the sum over all pairs of numbers that it took part in."""
+    """Whatever the shapes, the gradient of an element is the sum over all pairs that it was in."""
     rng = np.random.default_rng(0)
     f = BINARY[name]
     for shapes in PAIRS:
@@ -98,7 +98,7 @@ def test_small_shapes(func, dtype, shape):
 
 @pytest.mark.parametrize("name", BINARY)
 def test_float32_stays(name):
-    """Beside Python numbers a float32 Tensor has a float32 gradient, and the answer that NumPy gives."""
+    """With Python numbers, a float32 Tensor has a float32 gradient and NumPy's result."""
     f, x = BINARY[name], np.array([0.5, 1.0, 1.5], np.float32)
     for call in (lambda x: f(x, 1.0), lambda x: f(1.0, x), lambda x: f(x, 1), lambda x: f(1, x)):
         t = tg.Tensor(x, requires_grad=True)
@@ -129,7 +129,7 @@ def test_fmax_ignores_nan(func):
 
 
 def test_maximum_stops_infinite_gradients():
-    """The loser gets 0 and not 0 * inf."""
+    """The smaller one gets 0 and not 0 * inf."""
     with pytest.warns(RuntimeWarning, match="divide by zero"):
         (g,) = slopes(lambda x: np.sqrt(np.maximum(x, 0.0)), np.array([-1.0]))
     np.testing.assert_array_equal(g, [0.0])
@@ -165,7 +165,7 @@ def test_heaviside():
     ],
 )
 def test_clip_bounds(clip):
-    """x passes on the bounds; outside, the bound that NumPy answers with gets the gradient."""
+    """x gets the gradient at the bounds; outside, the bound that is NumPy's result gets it."""
     x = np.array([-2.0, -1.0, 0.0, 1.0, 2.0, 0.0, -5.0])
     low, high = np.array([-1.0] * 5 + [3.0] * 2), np.array([1.0] * 5 + [-3.0] * 2)  # the last two pairs cross
     by_x, by_low, by_high = slopes(clip, x, low, high)
@@ -333,7 +333,7 @@ def test_power_of_negative_base(exponent):
 
 
 def test_power_at_0():
-    """0^2, 0^1, 0^0 by the base; 0^b by the exponent."""
+    """0^2, 0^1 and 0^0 with respect to the base; 0^b with respect to the exponent."""
     zeros = np.zeros(4)
     for base in (np.power, np.float_power):
         a, b = slopes(base, zeros, np.array([2.0, 1.0, 0.0, 1.5]))
@@ -375,7 +375,7 @@ def test_arctan2_quadrants():
 
 @pytest.mark.parametrize("e", [2.0**-20, 2.0**-45, 2.0**-53])
 def test_slopes_beside_their_poles(e):
-    """At x = 1 - e, where 1 - x^2 in one piece has lost the digits of e."""
+    """At x = 1 - e, where the difference 1 - x^2 has lost the digits of e."""
     x, square = 1 - e, e * (2 - e)
     assert tg.grad(np.arcsin)(x) == pytest.approx(1 / math.sqrt(square), rel=1e-15)
     assert tg.grad(np.arccos)(-x) == pytest.approx(-1 / math.sqrt(square), rel=1e-15)
@@ -393,7 +393,7 @@ def test_remainder_by_divisor():
 
 @named([np.sqrt, np.log, np.log2, np.log10, np.cbrt, np.reciprocal])
 def test_infinite_slope_at_0(func):
-    """As the mathematics has it, and said with NumPy's warning."""
+    """As the mathematics has it, with NumPy's warning."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         assert abs(tg.grad(func)(0.0)) == np.inf

@@ -1,7 +1,7 @@
 """Decompositions of matrices with equal eigenvalues or singular values: every derivative is right, or nan.
 
-The oracle is a difference of a closed form, or of the function itself where it is smooth. A nan is always allowed to
-the rules, so each test also says where a number must stand.
+The oracle is a difference of a closed form, or of the function itself where it is smooth. The rules may always
+return nan, so each test also says where there must be a number.
 """
 
 from __future__ import annotations
@@ -182,7 +182,7 @@ def projector(a):
 @pytest.mark.parametrize("fn", [root, same, polar], ids=lambda f: f.__name__)
 @pytest.mark.parametrize("where", SYMMETRIC)
 def test_matrices_put_together_from_equal_vectors_are_nan(fn, where):
-    """Their derivative would need the limit of 0 / 0; before, the parts off the diagonal were left out."""
+    """Their derivative would need the limit of 0 / 0; leaving out the parts off the diagonal would be wrong."""
     first, second = derivatives(lambda a: np.sum(fn(symmetric(a)) * W), SYMMETRIC[where])
     assert np.isnan(first).all()
     assert np.isnan(second).all()
@@ -209,7 +209,7 @@ def test_equals_are_seen_however_rounding_parts_them():
 
 @pytest.mark.parametrize("a", [np.diag([1.0, 2.0, 2.0]), symmetric(TURN @ np.diag([1.0, 2.0, 2.0]) @ TURN.T), np.diag([1.0, 5.0, 5.0])])
 def test_vectors_that_no_loss_uses_leave_its_gradient_alone(a):
-    """The first vector's value stands by itself; the others are equal, and at second order they come in."""
+    """The first vector's value is distinct; the others are equal, and matter at second order."""
     fn = lambda a: np.sum(projector(symmetric(a)) * W)
     first, second = derivatives(fn, a)
     np.testing.assert_allclose(first, differences(fn, a), rtol=1e-6, atol=1e-6)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import tinygrad_lr as tg
 from tests.rules.rows import NUMPY
-from tinygrad_lr.autodiff.rules.linalg.products import materialized, matmul_left, matmul_right, parsed
+from tinygrad_lr.autodiff.rules.linalg.products import einsum_terms, materialized, matmul_left, matmul_right
 
 drawn = settings(deadline=None, max_examples=150)
 seeds = st.integers(0, 2**32 - 1)
@@ -25,7 +25,7 @@ def tensors(*arrays):
 
 
 def gradient(fn, *arrays):
-    """The gradient of fn's answer (a single number) by its arrays; an array if there is one."""
+    """The gradient of fn's result (a single number) with respect to its arrays; an array if there is one."""
     xs = tensors(*arrays)
     found = [g.data for g in tg.gradients(fn(*xs), xs)]
     return found if len(found) > 1 else found[0]
@@ -36,7 +36,7 @@ def close(got, want):
 
 
 def units(shape):
-    """Every array of ``shape`` that is 0 but for a single 1, with the place of the 1."""
+    """Every array of ``shape`` that is 0 but for a single 1, with the index of the 1."""
     for i in np.ndindex(shape):
         unit = np.zeros(shape)
         unit[i] = 1
@@ -46,7 +46,7 @@ def units(shape):
 def check_product(fn, arrays, seed=0):
     """Both derivatives of a function that is linear in each operand.
 
-    Such a function's derivative by one element is its value with a unit array for that operand: no
+    Such a function's derivative with respect to one element is its value with a unit array for that operand: no
     step, no error. The derivative of a directional derivative is the same with two operands replaced.
     """
     rng = np.random.default_rng(seed)
@@ -69,7 +69,7 @@ def check_product(fn, arrays, seed=0):
 
 @st.composite
 def einsum_calls(draw):
-    """Subscripts and operands: repeated letters, ellipses, stretched axes, an answer written or implied."""
+    """Subscripts and operands: repeated letters, ellipses, axes of length 1 that broadcast, a result written or implied."""
     length = {letter: draw(lengths) for letter in "abcd"}
     dots = draw(st.lists(lengths, max_size=2))
     terms, shapes = [], []
@@ -105,8 +105,8 @@ def test_einsum(call, optimize):
 @given(einsum_calls())
 def test_einsum_spelled_out_means_the_same(call):
     subscripts, arrays = call
-    terms, answer, operands = parsed((subscripts, *arrays))
-    close(np.einsum(",".join(terms) + "->" + answer, *operands), np.einsum(subscripts, *arrays))
+    terms, result, operands = einsum_terms((subscripts, *arrays))
+    close(np.einsum(",".join(terms) + "->" + result, *operands), np.einsum(subscripts, *arrays))
 
 
 def as_labels(term):
@@ -193,7 +193,7 @@ square_shapes = st.tuples(st.sampled_from([(), (2,), (2, 1)]), st.integers(1, 4)
 @drawn
 @given(shapes_of_matrices, seeds)
 def test_factors_multiply_to_the_matrix(shape, seed):
-    """What a decomposition takes apart and a product puts together is the identity, whose gradient is what comes in."""
+    """A decomposition followed by the product of its factors is the identity, whose gradient is the incoming one."""
     rng = np.random.default_rng(seed)
     a, w = rng.normal(size=shape) + np.eye(*shape[-2:]) * 4 * np.arange(1, shape[-1] + 1), rng.normal(size=shape)
 
@@ -410,7 +410,7 @@ def test_results_keep_their_names():
     ],
 )
 def test_third_derivatives(fn, third):
-    """Of 1 x 1 matrices, where each function is one of school; the sign of r in q r is LAPACK's."""
+    """For 1 x 1 matrices, where each function is an elementary one; the sign of r in q r is LAPACK's."""
     x = 2.0
     d3 = tg.grad(tg.grad(tg.grad(lambda x: np.sum(fn(np.reshape(x, (1, 1)))))))(x)
     close(abs(d3), abs(third))
@@ -457,7 +457,7 @@ def test_backward_of_a_matrix_product_passes_over_the_data_once_and_copies_nothi
     close(answer, X.T @ g)
 
 
-def test_a_gradient_that_a_sum_has_spread_is_laid_out_for_blas():
+def test_a_broadcast_gradient_is_copied_for_blas():
     g = np.random.default_rng(0).normal(size=(4, 3))
     spread = np.broadcast_to(2.0, (4, 3))
     assert materialized(g) is g

@@ -13,7 +13,7 @@ from tests.rules.rows import NUMPY
 from tinygrad_lr.autodiff.rules.reductions import log_softmax, logaddexp_reduce, product_before, recurrence, softmax
 
 SHAPES = hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4)
-OF_NOTHING = {np.sum, np.prod, np.nansum, np.nanprod}  # have a finite answer without numbers
+OF_NOTHING = {np.sum, np.prod, np.nansum, np.nanprod}  # have a finite result for no numbers
 REDUCTIONS = (
     np.sum, np.prod, np.mean, np.max, np.min, np.amax, np.amin, np.ptp, np.var, np.std, np.median, np.average, logaddexp_reduce,
     np.nansum, np.nanprod, np.nanmean, np.nanmax, np.nanmin, np.nanvar, np.nanstd, np.nanmedian,
@@ -28,7 +28,7 @@ def numbers(shape, seed=0):
 
 
 def assert_gradient(fn, x, seed=1, rtol=1e-6):
-    """The gradient of a weighted sum of ``fn(x)`` against differences along a random direction; gives the gradient."""
+    """The gradient of a weighted sum of ``fn(x)`` against differences along a random direction; returns the gradient."""
     rng = np.random.default_rng(seed)
     direction, weights = rng.normal(size=x.shape), rng.normal(size=np.shape(fn(x)))
 
@@ -87,7 +87,7 @@ def test_every_running_axis(func, shape, data):
 def test_every_quantile(func, shaped, q, keepdims):
     shape, axis = shaped
     assume(0 not in shape)
-    assume(func is np.quantile or (axis != () and np.ndim(q) < 2))  # np.nanquantile lays its axes out in another order there
+    assume(func is np.quantile or (axis != () and np.ndim(q) < 2))  # np.nanquantile returns its axes in another order there
     x = numbers(shape)
     assert_gradient(lambda a: func(a, q, axis=axis, keepdims=keepdims), x)
     got = func(tg.Tensor(x, requires_grad=True), q, axis=axis, keepdims=keepdims)
@@ -119,7 +119,7 @@ def test_float32_stays(func):
 def test_quantile_has_numpys_dtype(func, dtype):
     x = numbers((5,)).astype(dtype)
     kinds = (0.25, 1, [0.25], [0.25, 0.5], [0, 1], (0.5,), [[0.25, 1]], np.array([0.25, 0.5]), np.array(0.25))
-    if NUMPY >= (2, 4):  # before, NumPy took these scalars for Python numbers, and per cents to more digits
+    if NUMPY >= (2, 4):  # before, NumPy took these scalars for Python numbers, and percentages to more digits
         kinds += (np.float16(0.5), np.float32(0.5), np.float64(0.5), np.array([0.5], np.float16), np.array([0.5], np.float32))
     for q in kinds:
         for method in ("linear", "lower", "hazen"):
@@ -146,7 +146,7 @@ def test_every_mask(func, shaped, data, keepdims):
     how = {"axis": axis, "where": mask, "keepdims": keepdims}
     if func in STARTS:
         how["initial"] = STARTS[func]
-    if func not in STARTS or func in (np.nanmax, np.nanmin):  # which NumPy answers with nan if nothing is selected
+    if func not in STARTS or func in (np.nanmax, np.nanmin):  # whose result is nan if nothing is selected
         assume(np.all(np.sum(np.broadcast_to(mask, shape), axis=axis) > 0))
     x = numbers(shape)
     g = assert_gradient(lambda a: func(a, **how), x)

@@ -13,7 +13,7 @@ ACCUMULATE = [np.maximum.accumulate, np.minimum.accumulate]
 
 
 def by_hand(x, g, better):
-    """The gradient of a running extreme: each answer's g to the best so far, in equal parts to equals."""
+    """The gradient of a running extreme: each result's g to the best so far, in equal parts to equal ones."""
     found = np.zeros_like(x)
     for i in range(len(x)):
         best = x[: i + 1] == better(x[: i + 1])
@@ -70,7 +70,7 @@ def test_gradients_flow_through_rounded_numbers(accumulate):
 
 
 def test_many_equals_in_float16():
-    """Counts go beyond the 2,048 that float16 can tell apart."""
+    """Counts go beyond 2,048, where float16 cannot count by 1."""
     t = tg.Tensor(np.ones(3000, np.float16), requires_grad=True)
     np.maximum.accumulate(t)[-1].backward()
     np.testing.assert_allclose(t.grad, np.full(3000, 1 / 3000), rtol=1e-3)

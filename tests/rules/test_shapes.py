@@ -1,4 +1,4 @@
-"""Moving, picking and joining elements on every shape and axis, with NumPy's conventions and our refusals.
+"""Moving, selecting and joining elements on every shape and axis, with NumPy's conventions and our refusals.
 
 These functions are linear, so their gradients are checked exactly: <w, f(d)> = <gradient of <w, f>, d>.
 """
@@ -28,7 +28,7 @@ def answers(y):
 
 
 def assert_linear(fn, *shapes):
-    """Values as NumPy's, and the gradient by every input as the adjoint of the linear ``fn``."""
+    """Values as NumPy's, and the gradient with respect to every input as the adjoint of the linear ``fn``."""
     rng = np.random.default_rng(0)
     arrays, directions = ([rng.normal(size=s) for s in shapes] for _ in range(2))
     expected = answers(fn(*arrays))

@@ -1,4 +1,4 @@
-"""Curves through points, polynomials and sliding products: conventions, corners, and refusals."""
+"""Interpolation, polynomials and convolutions: conventions, edge cases, and refusals."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def tensor(*numbers, dtype=None):
 
 
 def test_interp_by_its_values():
-    """The two neighbours in their shares; at a point and beyond the ends one point alone."""
+    """The two neighbours with their weights; at a point and beyond the ends one point alone."""
     shares = tg.jacobian(lambda fp: np.interp(np.array([-1.0, 0.0, 0.25, 1.0, 2.5, 3.0, 9.0]), XP, fp))(FP)
     np.testing.assert_array_equal(shares, [[1, 0, 0], [1, 0, 0], [0.75, 0.25, 0], [0, 1, 0], [0, 0.25, 0.75], [0, 0, 1], [0, 0, 1]])
 
 
 def test_interp_by_its_places():
-    """The slope of the line; at a point that of the next line, at the last that of the last, outside 0."""
+    """The slope of the line: at a point that of the next line, at the last point that of the last, and outside 0."""
     slopes = tg.grad(lambda x: np.sum(np.interp(x, XP, FP)))(np.array([-1.0, 0.0, 0.25, 1.0, 2.5, 3.0, 9.0]))
     np.testing.assert_array_equal(slopes, [0, 2, 2, -2, -2, -2, 0])
 
@@ -125,8 +125,8 @@ def test_a_derivative_undoes_an_integral():
 
 @given(st.integers(1, 7), st.integers(1, 7), st.sampled_from(["full", "same", "valid"]), st.booleans())
 @settings(max_examples=120, deadline=None)
-def test_sliding_products_of_every_length(m, n, mode, correlate):
-    """Linear in each factor: the Jacobians are the answers to unit vectors."""
+def test_convolutions_of_every_length(m, n, mode, correlate):
+    """Linear in each factor: the Jacobians are the results for unit vectors."""
     func = np.correlate if correlate else np.convolve
     rng = np.random.default_rng(m * 7 + n)
     a, v = rng.normal(size=m), rng.normal(size=n)

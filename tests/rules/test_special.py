@@ -165,7 +165,7 @@ def test_log_ndtr_where_ndtr_underflows(x, first, second):
 
 
 def test_third_derivative_of_log_ndtr_far_below_0():
-    """It is about 2 / t^3, what is left of numbers about 1; by 60 digits."""
+    """It is about 2 / t^3, what is left of numbers about 1; computed with 60 digits."""
     third = tg.grad(tg.grad(tg.grad(special.log_ndtr)))
     np.testing.assert_allclose(third(-1e3), 1.99997600029999586e-9, rtol=1e-9)
 
@@ -186,7 +186,7 @@ def test_gammaln_and_digamma():
 
 @pytest.mark.parametrize("func, y0", [(special.xlogy, 0.0), (special.xlog1py, -1.0)])
 def test_xlogy_at_0(func, y0):
-    """0 for every y, as a probability of 0 counts nothing; nothing of it turns into nan."""
+    """0 for every y, because a probability of 0 does not count; nothing becomes nan."""
     assert tg.grad(func, (0, 1))(0.0, y0) == (0, 0)
     assert tg.grad(func, (0, 1))(0.0, y0 - 1) == (0, 0)
     np.testing.assert_array_equal(tg.hessian(func, (0, 1))(0.0, y0), np.zeros((2, 2)))

@@ -1,4 +1,4 @@
-"""Covariances, correlations and differences of neighbours: settings, corners, and refusals."""
+"""Covariances, correlations and differences of neighbours: settings, edge cases, and refusals."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_the_diagonal_of_cov_is_the_variance():
 def test_a_correlation_of_1_keeps_its_second_derivative():
     """Rounding may take it beyond 1, where NumPy cuts it: the derivative is that of the exact one.
 
-    Of r(a, b) at b = c a, with gaps p of a: d2r/db2 = (p p^T / |p|^2 - (I - 1/n)) / |c p|^2.
+    Of r(a, b) at b = c a, with the deviations p of a: d2r/db2 = (p p^T / |p|^2 - (I - 1/n)) / |c p|^2.
     """
     beyond = 0
     for seed in range(40):
@@ -67,7 +67,7 @@ def test_a_correlation_of_1_keeps_its_second_derivative():
         p = a - a.mean()
         want = (np.outer(p, p) / (p @ p) - (np.eye(5) - 0.2)) / (9 * p @ p)
         np.testing.assert_allclose(tg.hessian(lambda b, a=a: np.corrcoef(a, b)[0, 1])(3 * a), want, rtol=1e-9, atol=1e-12)
-    assert beyond > 5  # some of them were cut, or just 1
+    assert beyond > 5  # some of them were clipped, or are just 1
 
 
 def test_float32_gets_float64_as_from_numpy_and_its_gradient_back():

@@ -43,7 +43,7 @@ def reduced_count(x: Array, y: Array, axis: Axis = None, where: Array = True) ->
 
 
 def count_of(mask: Array, x: Array, axis: Axis) -> Array:
-    """How many are true along ``axis``, in the type of ``x``, or in float32 because float16 cannot count so far."""
+    """How many are true along ``axis``, in the type of ``x``; in float32 for float16, which cannot count beyond 2,048."""
     return mask.sum(axis=axis, keepdims=True, dtype=np.result_type(x.dtype, np.float32))
 
 

@@ -36,7 +36,7 @@ def positive(*shape: int, start: int = 0) -> Array:
     return 0.2 + 0.7 * ((np.arange(start + 1, start + n + 1) * 0.6180339887498949) % 1).reshape(shape)
 
 
-def signed(*shape: int, start: int = 0) -> Array:
+def both_signs(*shape: int, start: int = 0) -> Array:
     """`positive`, every other number negative."""
     numbers = positive(*shape, start=start)
     return numbers * (-1) ** np.arange(numbers.size).reshape(shape)
@@ -52,8 +52,8 @@ def positive_definite(a: Array) -> Array:
     return a + a.swapaxes(-1, -2) + np.diag(5.0 * np.arange(1, a.shape[-1] + 1)).astype(a.dtype)
 
 
-A, B, V, W = signed(2, 3), signed(2, 3, start=6), signed(3, start=6), signed(3)
-P, Q, SQUARE = positive(2, 3), positive(2, 3, start=6), signed(3, 3)
+A, B, V, W = both_signs(2, 3), both_signs(2, 3, start=6), both_signs(3, start=6), both_signs(3)
+P, Q, SQUARE = positive(2, 3), positive(2, 3, start=6), both_signs(3, 3)
 MASK = np.array([[True, False, True], [False, False, True]])
 
 ARGUMENTS: tuple[tuple[Array, ...], ...] = (
@@ -63,7 +63,7 @@ ARGUMENTS: tuple[tuple[Array, ...], ...] = (
     (regular(SQUARE),),
     (A, V),
     (P, Q[0]),
-    (A, signed(3, 4, start=6)),
+    (A, both_signs(3, 4, start=6)),
     (W, V),
     (regular(SQUARE), V),
 )
@@ -78,26 +78,26 @@ SAMPLES: dict[Function, Sample] = {
     astype:                Sample(lambda np, x: astype(x, np.float64), (A,)),
     np.astype:             Sample(lambda np, x: np.astype(x, np.float64), (A,)),
 
-    np.cov:                Sample(lambda np, x, y: np.cov(x, y), (signed(2, 4), signed(1, 4, start=8))),
-    np.corrcoef:           Sample(lambda np, x, y: np.corrcoef(x, y), (signed(2, 4), signed(1, 4, start=8))),
+    np.cov:                Sample(lambda np, x, y: np.cov(x, y), (both_signs(2, 4), both_signs(1, 4, start=8))),
+    np.corrcoef:           Sample(lambda np, x, y: np.corrcoef(x, y), (both_signs(2, 4), both_signs(1, 4, start=8))),
     np.quantile:           Sample(lambda np, x: np.quantile(x, np.array([0.3, 0.8]), axis=1), (A,)),
     np.percentile:         Sample(lambda np, x: np.percentile(x, 30), (A,)),
     np.nanquantile:        Sample(lambda np, x: np.nanquantile(x, np.array([0.3, 0.8]), axis=1), (A,)),
     np.nanpercentile:      Sample(lambda np, x: np.nanpercentile(x, 30), (A,)),
 
-    np.interp:             Sample(lambda np, x, xp, fp: np.interp(x, xp, fp), (A, np.array([-1.0, -0.3, 0.57, 1.0]), signed(4))),
+    np.interp:             Sample(lambda np, x, xp, fp: np.interp(x, xp, fp), (A, np.array([-1.0, -0.3, 0.57, 1.0]), both_signs(4))),
     np.polyval:            Sample(lambda np, p, x: np.polyval(p, x), (W, A)),
     np.polyder:            Sample(lambda np, p: np.polyder(p), (W,)),
     np.polyint:            Sample(lambda np, p: np.polyint(p), (W,)),
-    np.linspace:           Sample(lambda np, a, b: np.linspace(a, b, 4), (W, signed(1, start=3))),
+    np.linspace:           Sample(lambda np, a, b: np.linspace(a, b, 4), (W, both_signs(1, start=3))),
     np.geomspace:          Sample(lambda np, a, b: np.geomspace(a, b, 4), (positive(3), positive(1, start=3))),
-    np.logspace:           Sample(lambda np, a, b: np.logspace(a, b, 4), (W, signed(1, start=3))),
-    np.meshgrid:           Sample(lambda np, x, y: np.meshgrid(x, y), (W, signed(2, start=3))),
+    np.logspace:           Sample(lambda np, a, b: np.logspace(a, b, 4), (W, both_signs(1, start=3))),
+    np.meshgrid:           Sample(lambda np, x, y: np.meshgrid(x, y), (W, both_signs(2, start=3))),
     np.vander:             Sample(lambda np, x: np.vander(x), (W,)),
 
     getitem:               Sample(lambda np, x: getitem(x, (slice(None), [0, 2, 0])), (A,)),
-    scatter:               Sample(lambda np, g: scatter(g, [0, 2], (4,)), (signed(2),)),
-    concatenate:           Sample(lambda np, a, b: concatenate(a, b), (A, signed(1, 3))),
+    scatter:               Sample(lambda np, g: scatter(g, [0, 2], (4,)), (both_signs(2),)),
+    concatenate:           Sample(lambda np, a, b: concatenate(a, b), (A, both_signs(1, 3))),
     np.reshape:            Sample(lambda np, x: np.reshape(x, (3, 2)), (A,)),
     np.resize:             Sample(lambda np, x: np.resize(x, (3, 3)), (A,)),
     np.expand_dims:        Sample(lambda np, x: np.expand_dims(x, 1), (A,)),
@@ -107,54 +107,54 @@ SAMPLES: dict[Function, Sample] = {
     np.moveaxis:           Sample(lambda np, x: np.moveaxis(x, 0, 1), (A,)),
     np.rollaxis:           Sample(lambda np, x: np.rollaxis(x, 1), (A,)),
     np.roll:               Sample(lambda np, x: np.roll(x, 1, axis=1), (A,)),
-    np.concatenate:        Sample(lambda np, a, b: np.concatenate([a, b]), (A, signed(1, 3))),
+    np.concatenate:        Sample(lambda np, a, b: np.concatenate([a, b]), (A, both_signs(1, 3))),
     np.stack:              Sample(lambda np, a, b: np.stack([a, b]), (A, B)),
     np.vstack:             Sample(lambda np, a, b: np.vstack([a, b]), (A, V)),
     np.hstack:             Sample(lambda np, a, b: np.hstack([a, b]), (A, B)),
     np.dstack:             Sample(lambda np, a, b: np.dstack([a, b]), (A, B)),
-    np.column_stack:       Sample(lambda np, a, b: np.column_stack([a, b]), (A, signed(2))),
+    np.column_stack:       Sample(lambda np, a, b: np.column_stack([a, b]), (A, both_signs(2))),
     np.block:              Sample(lambda np, a, b: np.block([[a], [b]]), (A, B)),
     np.split:              Sample(lambda np, x: np.split(x, 3, axis=1), (A,)),
     np.array_split:        Sample(lambda np, x: np.array_split(x, 2, axis=1), (A,)),
     np.hsplit:             Sample(lambda np, x: np.hsplit(x, 3), (A,)),
     np.vsplit:             Sample(lambda np, x: np.vsplit(x, 2), (A,)),
-    np.dsplit:             Sample(lambda np, x: np.dsplit(x, 2), (signed(2, 1, 4),)),
+    np.dsplit:             Sample(lambda np, x: np.dsplit(x, 2), (both_signs(2, 1, 4),)),
     np.take:               Sample(lambda np, x: np.take(x, np.array([2, 0, 2]), axis=1), (A,)),
     np.take_along_axis:    Sample(lambda np, x: np.take_along_axis(x, np.array([[2], [0]]), 1), (A,)),
     np.compress:           Sample(lambda np, x: np.compress(np.array([True, False, True]), x, axis=1), (A,)),
     np.extract:            Sample(lambda np, x: np.extract(MASK, x), (A,)),
     np.delete:             Sample(lambda np, x: np.delete(x, 1, axis=1), (A,)),
-    np.insert:             Sample(lambda np, x, v: np.insert(x, 1, v, axis=1), (A, signed(2))),
+    np.insert:             Sample(lambda np, x, v: np.insert(x, 1, v, axis=1), (A, both_signs(2))),
     np.choose:             Sample(lambda np, a, b: np.choose(MASK.astype(int), [a, b]), (A, V)),
     np.select:             Sample(lambda np, a, b: np.select([MASK], [a], b), (A, B)),
     np.partition:          Sample(lambda np, x: np.partition(x, 1), (A,)),
     np.tile:               Sample(lambda np, x: np.tile(x, (2, 2)), (A,)),
     np.repeat:             Sample(lambda np, x: np.repeat(x, 2, axis=0), (A,)),
     np.pad:                Sample(lambda np, x: np.pad(x, 1), (A,)),
-    np.lib.stride_tricks.sliding_window_view: Sample(lambda np, x: np.lib.stride_tricks.sliding_window_view(x, 2), (signed(5),)),
+    np.lib.stride_tricks.sliding_window_view: Sample(lambda np, x: np.lib.stride_tricks.sliding_window_view(x, 2), (both_signs(5),)),
 
     np.einsum:             Sample(lambda np, a, b: np.einsum("ij,kj->ik", a, b), (A, B)),
     np.vdot:               Sample(lambda np, a, b: np.vdot(a, b), (A, B)),
     np.tensordot:          Sample(lambda np, a, b: np.tensordot(a, b, 2), (A, B)),
     np.linalg.tensordot:   Sample(lambda np, a, b: np.linalg.tensordot(a, b, axes=2), (A, B)),
-    np.linalg.outer:       Sample(lambda np, a, b: np.linalg.outer(a, b), (signed(2), V)),
+    np.linalg.outer:       Sample(lambda np, a, b: np.linalg.outer(a, b), (both_signs(2), V)),
     np.linalg.matrix_power: Sample(lambda np, a: np.linalg.matrix_power(a, 3), (SQUARE,)),
-    chain:                 Sample(lambda np, a, b: chain(a, b), (A, signed(3, 2))),
-    np.linalg.multi_dot:   Sample(lambda np, a, b: np.linalg.multi_dot([a, b]), (A, signed(3, 2))),
-    np.linalg.tensorinv:   Sample(lambda np, a: np.linalg.tensorinv(a, 1), (regular(signed(4, 4)).reshape(4, 2, 2),)),
-    np.linalg.tensorsolve: Sample(lambda np, a, b: np.linalg.tensorsolve(a, b), (regular(signed(4, 4)).reshape(2, 2, 4), signed(2, 2))),
+    chain:                 Sample(lambda np, a, b: chain(a, b), (A, both_signs(3, 2))),
+    np.linalg.multi_dot:   Sample(lambda np, a, b: np.linalg.multi_dot([a, b]), (A, both_signs(3, 2))),
+    np.linalg.tensorinv:   Sample(lambda np, a: np.linalg.tensorinv(a, 1), (regular(both_signs(4, 4)).reshape(4, 2, 2),)),
+    np.linalg.tensorsolve: Sample(lambda np, a, b: np.linalg.tensorsolve(a, b), (regular(both_signs(4, 4)).reshape(2, 2, 4), both_signs(2, 2))),
     np.linalg.cholesky:    Sample(lambda np, a: np.linalg.cholesky(positive_definite(a)), (SQUARE,)),
     np.linalg.eigh:        Sample(lambda np, a: np.linalg.eigh(positive_definite(a)), (SQUARE,)),
     np.linalg.eigvalsh:    Sample(lambda np, a: np.linalg.eigvalsh(positive_definite(a)), (SQUARE,)),
     np.linalg.svd:         Sample(lambda np, a: np.linalg.svd(a, full_matrices=False), (A,)),
-    np.linalg.lstsq:       Sample(lambda np, a, b: np.linalg.lstsq(a, b)[0], (signed(4, 3), signed(4))),
+    np.linalg.lstsq:       Sample(lambda np, a, b: np.linalg.lstsq(a, b)[0], (both_signs(4, 3), both_signs(4))),
     packed_eigh:           Sample(lambda np, a: packed_eigh(positive_definite(a)), (SQUARE,)),
     with_eigenvalues:      Sample(lambda np, d, a: with_eigenvalues(d, positive_definite(a)), (W, SQUARE)),
-    with_singular_values:  Sample(lambda np, d, a: with_singular_values(d, a), (signed(2), A)),
+    with_singular_values:  Sample(lambda np, d, a: with_singular_values(d, a), (both_signs(2), A)),
     singular_norm:         Sample(lambda np, x: singular_norm(x, "nuc"), (A,)),
     p_norm:                Sample(lambda np, x: p_norm(x, 3, (0, 1), True), (A,)),
 
-    linear:                Sample(lambda np, x, w, b: linear(x, w, b), (A, signed(4, 3), signed(4))),
+    linear:                Sample(lambda np, x, w, b: linear(x, w, b), (A, both_signs(4, 3), both_signs(4))),
     bce:                   Sample(lambda np, p, y: bce(p, y), (P, Q)),
     bce_with_logits:       Sample(lambda np, z, y: bce_with_logits(z, y), (A, Q)),
     bce_of_sigmoid:        Sample(lambda np, z, y: bce_of_sigmoid(z, 1 / (1 + np.exp(-z)), y), (A, Q)),

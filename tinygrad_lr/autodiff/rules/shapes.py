@@ -219,7 +219,7 @@ def transpose_input(g: Array, y: Array, x: Array, axes: Sequence[int] | None = N
 
 
 def rollaxis(a: Array, axis: int, start: int = 0) -> Array:
-    """Transposed; NumPy finds the permutation, from an array whose axes have the lengths 0, 1, 2, ..."""
+    """Transposed; NumPy finds the permutation, from an array whose k-th axis has length k."""
     return np.transpose(a, np.rollaxis(np.empty(range(a.ndim)), axis, start).shape)
 
 

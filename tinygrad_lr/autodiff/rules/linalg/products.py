@@ -185,7 +185,7 @@ def as_letters(sublist: Sequence[Any]) -> str:
     return "".join("..." if label is Ellipsis else LABELS[label] for label in sublist)
 
 
-def parsed(args: Sequence[Any]) -> tuple[list[str], str, list[Array]]:
+def einsum_terms(args: Sequence[Any]) -> tuple[list[str], str, list[Array]]:
     """An einsum call as the subscripts of its operands, the subscripts of its result, and the operands.
 
     Both ways of writing the call are understood. An ellipsis becomes letters, and subscripts that the result lacks are
@@ -193,7 +193,7 @@ def parsed(args: Sequence[Any]) -> tuple[list[str], str, list[Array]]:
 
     Examples
     --------
-    >>> terms, result, operands = parsed(("...ij,jk", np.zeros((5, 2, 3)), np.zeros((3, 4))))
+    >>> terms, result, operands = einsum_terms(("...ij,jk", np.zeros((5, 2, 3)), np.zeros((3, 4))))
     >>> terms, result
     (['Aij', 'jk'], 'Aik')
     """
@@ -220,7 +220,7 @@ def einsum_input(i: int, g: Array, y: Array, *args: Any, optimize: Any = False, 
     other factor has was summed over, so a vector of ones does. An axis of length 1 may have been broadcast: it is left
     out of the result, and put back by a reshape.
     """
-    terms, result, operands = parsed(args)
+    terms, result, operands = einsum_terms(args)
     i = i - 1 if isinstance(args[0], str) else i // 2
     x, term = operands[i], terms[i]
     factors = [(wide(g), result), *((a, t) for k, (a, t) in enumerate(zip(operands, terms)) if k != i)]
