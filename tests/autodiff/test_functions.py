@@ -739,3 +739,24 @@ def test_the_chain_rule(drawn):
     x = drawn[0]
     chained = tg.jacobian(lambda x: mixing(mixing(x)))(x)
     np.testing.assert_allclose(chained, tg.jacobian(mixing)(mixing(x)) @ tg.jacobian(mixing)(x), rtol=1e-10, atol=1e-12)
+
+
+# -- answers that do not move --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_jvp_of_a_constant_is_a_zero_of_its_type(dtype):
+    """Also as a part of an answer whose other parts move."""
+    constant = np.ones((2,), dtype)
+    for answer in (lambda x: constant, lambda x: tg.Tensor(constant)):
+        np.testing.assert_array_equal(tg.jvp(answer, X, V)[1], np.zeros(2, dtype), strict=True)
+        (_, slope) = tg.jvp(lambda x, answer=answer: (x, answer(x)), X, V)[1]
+        np.testing.assert_array_equal(slope, np.zeros(2, dtype), strict=True)
+
+
+@pytest.mark.parametrize("answer", [np.arange(3), np.array([True, False]), 3, True], ids=["integers", "booleans", "int", "bool"])
+def test_jvp_of_what_is_not_floating_is_a_float_zero(answer):
+    """A zero of an integer or boolean type would turn what is added to it into one."""
+    slope = tg.jvp(lambda x: answer, X, V)[1]
+    np.testing.assert_array_equal(slope, np.zeros(np.shape(answer)), strict=np.ndim(answer) > 0)
+    assert slope.dtype == np.float64

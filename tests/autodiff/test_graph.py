@@ -513,3 +513,36 @@ def test_grad_outputs_of_the_wrong_shape(wrap, create_graph):
     x = variable([1.0, 2.0])
     with pytest.raises(ValueError, match=r"gradient of shape \(3,\) for a Tensor of shape \(2,\)"):
         tg.gradients(x * x, x, grad_outputs=wrap([1.0, 1.0, 1.0]), create_graph=create_graph)
+
+
+VIEWS_OF_VIEWS = {
+    "reshape": lambda a: np.reshape(a, (2, 2)),
+    "reshape and transpose": lambda a: np.reshape(a, (2, 2)).T,
+    "index and expand_dims": lambda a: np.expand_dims(a[:, 0], 1),
+    "part of it": lambda a: a[1:3],
+    "swapaxes": lambda a: np.swapaxes(a, 0, 1),
+}
+
+
+@pytest.mark.parametrize("view", VIEWS_OF_VIEWS.values(), ids=VIEWS_OF_VIEWS.keys())
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_bce_by_the_activation_alone_that_it_sees_through_a_view(view, create_graph):
+    """dL/da, asked for without dL/dz or the gradient of the view: the side gradient finds its way through what only lays a out anew."""
+    z, y = variable([[-1.0], [0.5], [2.0], [0.0]]), np.array([[0.0], [1.0], [0.0], [1.0]])
+    a = tg.sigmoid(z)
+    p = view(a)
+    loss = nn.BCELoss(reduction="sum")(p, view(y))
+    seen = view(np.arange(4.0).reshape(4, 1)).astype(int).ravel()
+    want = np.zeros((4, 1))
+    want[seen] = ((a.data - y) / (a.data * (1 - a.data)))[seen]
+    (ga,) = tg.gradients(loss, a, create_graph=create_graph)
+    np.testing.assert_allclose(ga.data, want, rtol=1e-14)
+
+
+def test_the_activation_alone_may_be_differentiated_twice_through_a_view():
+    """d2L/da2 = y / a^2 + (1 - y) / (1 - a)^2."""
+    z, y = variable([[-1.0], [0.5]]), np.array([[0.0], [1.0]])
+    a = tg.sigmoid(z)
+    (ga,) = tg.gradients(nn.BCELoss(reduction="sum")(a.reshape(-1), y.reshape(-1)), a, create_graph=True)
+    (second,) = tg.gradients(np.sum(ga), a)
+    np.testing.assert_allclose(second.data, y / a.data**2 + (1 - y) / (1 - a.data) ** 2, rtol=1e-13)
