@@ -13,7 +13,7 @@ from scipy import special
 
 import tinygrad_lr as tg
 from tinygrad_lr.autodiff.rules import COMPOSITES, QUERIES, RULES, table
-from tinygrad_lr.autodiff.tensor import UFUNC_METHODS
+from tinygrad_lr.autodiff.rules.registry import UFUNC_METHODS
 
 README = Path(table.__file__).with_name("README.md")
 LINES = [entry for chapter in table.CHAPTERS for entry in table.entries(chapter)]

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from tinygrad_lr.autodiff.operands import operand
-from tinygrad_lr.autodiff.tensor import Tensor, data_of, tracked
+from tinygrad_lr.autodiff.protocols import data_of, tracked
+from tinygrad_lr.autodiff.tensor import Tensor
 from tinygrad_lr.autodiff.text import shown
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from tinygrad_lr.autodiff.tensor import Tensor
+from tinygrad_lr.autodiff.tensor import Tensor, leaf_of
 from tinygrad_lr.nn.module import Module, Parameter
 
 
@@ -25,7 +25,7 @@ class Optimizer:
                 raise TypeError(f"{type(self).__name__} takes Tensors that are leaves; parameter {i} is {parameter!r}")
             if not parameter.requires_grad and not isinstance(parameter, Parameter):  # a frozen Parameter may thaw
                 raise TypeError(f"{type(self).__name__} takes Tensors to learn; parameter {i} requires no gradients: {parameter!r}")
-            parameter._leaf()  # a frozen one has no node yet
+            leaf_of(parameter)  # a frozen one has no node yet
         if not lr >= 0:
             raise ValueError(f"the learning rate must not be negative, got {lr}")
         self.lr = lr

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_lr.autodiff.graph import Node, node_of
+from tinygrad_lr.autodiff.node import Node, node_of
 from tinygrad_lr.autodiff.record import recording
 from tinygrad_lr.autodiff.rules.registry import Array, Function
 from tinygrad_lr.autodiff.tensor import Tensor
@@ -129,7 +129,7 @@ class Observer:
         self.frames: dict[int, Seen] = {}
 
     def node_of(self, func: Function | None, parents: tuple[Node | None, ...], values: tuple[Any, ...], kwargs: dict[str, Any], value: Array) -> Node:
-        """What `graph.node_of` makes, with a look around."""
+        """What `node.node_of` makes, with a look around."""
         node = Observed.__new__(Observed)
         plain = node_of(func, parents, values, kwargs, value)
         for slot in Node.__slots__:

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_lr.autodiff.graph import Node
-from tinygrad_lr.autodiff.rules.registry import RULES, Aside, Function, public_name
+from tinygrad_lr.autodiff.node import Node
+from tinygrad_lr.autodiff.rules.registry import RULES, Function, SideGradient, public_name
 from tinygrad_lr.check.gradcheck.differences import Floats
 from tinygrad_lr.check.gradcheck.report import Row
 from tinygrad_lr.check.gradcheck.search import relative_error
@@ -147,7 +147,7 @@ def uses(outputs: list[Any], variable: Node | None) -> Iterator[Use]:
 
 def flows(parent: Node | None, rule: Any) -> bool:
     """Whether a gradient goes this way."""
-    return parent is not None and parent.requires_grad and rule is not None and not isinstance(rule, Aside)
+    return parent is not None and parent.requires_grad and rule is not None and not isinstance(rule, SideGradient)
 
 
 def same(a: Floats, b: Floats) -> bool:

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lr.autodiff.backward import pull_back
 from tinygrad_lr.autodiff.derivatives import differentiated, gradients
-from tinygrad_lr.autodiff.graph import Node, pull_back
+from tinygrad_lr.autodiff.node import Node
 from tinygrad_lr.autodiff.record import no_grad
 from tinygrad_lr.autodiff.tensor import Tensor
-from tinygrad_lr.autodiff.trees import filled, leaves, mapped
+from tinygrad_lr.autodiff.trees import filled, leaves, tree_map
 from tinygrad_lr.check.gradcheck.differences import Floats
 
 STEADY = 1e-6  # how far the answers of two calls at the same point may be apart, as a part of their size: beyond, that is no rounding
@@ -54,7 +55,7 @@ class Subject:
 
     def __init__(self, fn: Callable[..., Any], inputs: tuple[Any, ...], names: Sequence[str] | None = None) -> None:
         self.fn = fn
-        self.inputs = mapped(lambda x: np.asarray(x.data if isinstance(x, Tensor) else x), inputs)
+        self.inputs = tree_map(lambda x: np.asarray(x.data if isinstance(x, Tensor) else x), inputs)
         self.names = [path for name, x in zip(names or argument_names(fn, len(inputs)), self.inputs) for path in paths(name, x)]
         self.given = leaves(self.inputs)
         for name, x in zip(self.names, self.given):
@@ -119,7 +120,7 @@ class Subject:
         """The same of another function of these inputs."""
         args = self.tree(xs)
         call = differentiated(fn, args, {}, tuple(range(len(args))))
-        return floating(call.answer), call.variables
+        return floating(call.value), call.variables
 
 
 def differing(name: str, first: Floats, again: Floats) -> str:
