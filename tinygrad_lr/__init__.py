@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from tinygrad_lr import nn as nn
     from tinygrad_lr.autodiff.derivatives import grad as grad
     from tinygrad_lr.autodiff.derivatives import gradients as gradients
-    from tinygrad_lr.autodiff.derivatives import hessian as hessian
     from tinygrad_lr.autodiff.derivatives import hvp as hvp
-    from tinygrad_lr.autodiff.derivatives import jacobian as jacobian
     from tinygrad_lr.autodiff.derivatives import jvp as jvp
     from tinygrad_lr.autodiff.derivatives import value_and_grad as value_and_grad
     from tinygrad_lr.autodiff.derivatives import vjp as vjp
+    from tinygrad_lr.autodiff.jacobian import hessian as hessian
+    from tinygrad_lr.autodiff.jacobian import jacobian as jacobian
     from tinygrad_lr.autodiff.record import no_grad as no_grad
     from tinygrad_lr.autodiff.rules.elementwise import log_sigmoid as log_sigmoid
     from tinygrad_lr.autodiff.rules.elementwise import relu as relu
@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "autodiff.derivatives": "grad gradients hessian hvp jacobian jvp value_and_grad vjp",
+    "autodiff.derivatives": "grad gradients hvp jvp value_and_grad vjp",
+    "autodiff.jacobian": "hessian jacobian",
     "check.gradcheck": "GradientError gradcheck",
     "autodiff.rules.elementwise": "log_sigmoid relu sigmoid softplus",
     "autodiff.rules.reductions": "log_softmax logsumexp softmax",

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinygrad_lr.autodiff.trees import filled, leaves, located, mapped, parts
+from tinygrad_lr.autodiff.trees import filled, leaves, located, parts, tree_map
 
 
 class Point(NamedTuple):
@@ -39,16 +39,16 @@ def types(tree):
 @given(trees)
 def test_what_was_taken_apart_can_be_put_together(tree):
     assert filled(tree, iter(leaf for leaf in leaves(tree) if leaf is not None)) == tree
-    assert mapped(lambda leaf: leaf, tree) == tree
-    assert types(mapped(lambda leaf: leaf, tree)) == types(tree)
+    assert tree_map(lambda leaf: leaf, tree) == tree
+    assert types(tree_map(lambda leaf: leaf, tree)) == types(tree)
 
 
 @given(trees)
 def test_mapped_visits_the_leaves_in_order(tree):
     seen = []
-    mapped(seen.append, tree)
+    tree_map(seen.append, tree)
     assert seen == leaves(tree)
-    assert leaves(mapped(lambda leaf: (leaf,), tree)) == leaves(tree)
+    assert leaves(tree_map(lambda leaf: (leaf,), tree)) == leaves(tree)
 
 
 @given(trees)
@@ -72,14 +72,14 @@ def test_arrays_are_leaves():
     assert leaves({"w": a})[0] is a
     (leaf,) = leaves(a)
     assert leaf is a
-    assert mapped(np.shape, [a, (a,)]) == [(2, 2), ((2, 2),)]
+    assert tree_map(np.shape, [a, (a,)]) == [(2, 2), ((2, 2),)]
 
 
 def test_named_tuples_and_dicts():
-    assert mapped(lambda x: x + 1, Point(1, [2])) == Point(2, [3])
-    assert type(mapped(lambda x: x, Point(1, 2))) is Point
+    assert tree_map(lambda x: x + 1, Point(1, [2])) == Point(2, [3])
+    assert type(tree_map(lambda x: x, Point(1, 2))) is Point
     assert located(Point(1, {"k": 2}), "p") == [("p.x", 1), ("p.y['k']", 2)]
-    assert list(mapped(lambda x: x, OrderedDict(b=1, a=2))) == ["b", "a"]
+    assert list(tree_map(lambda x: x, OrderedDict(b=1, a=2))) == ["b", "a"]
 
 
 def test_parts():

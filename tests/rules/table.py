@@ -128,9 +128,9 @@ def is_none(node: ast.expr) -> bool:
 
 
 def inside(rule: ast.expr) -> ast.expr:
-    """The rule that `Each` or `Aside` is put around."""
+    """The rule that `Each` or `SideGradient` is put around."""
     match rule:
-        case ast.Call(func=ast.Name(id="Each" | "Aside"), args=[wrapped]):
+        case ast.Call(func=ast.Name(id="Each" | "SideGradient"), args=[wrapped]):
             return wrapped
         case _:
             return rule

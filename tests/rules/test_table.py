@@ -15,7 +15,7 @@ import tinygrad_lr as tg
 from tests.rules import table
 from tinygrad_lr.autodiff import rules
 from tinygrad_lr.autodiff.rules import COMPOSITES, QUERIES, RULES
-from tinygrad_lr.autodiff.tensor import UFUNC_METHODS
+from tinygrad_lr.autodiff.rules.registry import UFUNC_METHODS
 
 README = Path(rules.__file__).with_name("README.md")
 WRITE = "python -m tests.rules.table > tinygrad_lr/autodiff/rules/README.md"

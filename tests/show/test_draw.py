@@ -20,8 +20,8 @@ import pytest
 import tinygrad_lr as tg
 from tests.show import programs
 from tinygrad_lr import nn
-from tinygrad_lr.autodiff.graph import Node
-from tinygrad_lr.autodiff.rules import RULES, Aside
+from tinygrad_lr.autodiff.node import Node
+from tinygrad_lr.autodiff.rules import RULES, SideGradient
 from tinygrad_lr.autodiff.rules.registry import Each
 from tinygrad_lr.show import draw, observe
 from tinygrad_lr.show.picture import number
@@ -143,7 +143,7 @@ def test_every_rule_has_words():
         for i, rule in enumerate(rules if not isinstance(rules, Each) else [rules.rule]):
             words = rule_in_words(func, i)
             assert rule is None or (words and "\n" not in words), (func, i)
-            assert not isinstance(rule, Aside) or words
+            assert not isinstance(rule, SideGradient) or words
 
 
 def test_a_rule_of_the_users_own_has_the_words_of_its_docstring():

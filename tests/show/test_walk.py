@@ -10,7 +10,7 @@ import pytest
 
 from tests.show.networks import NETWORKS
 from tinygrad_lr import nn
-from tinygrad_lr.autodiff.rules import RULES, Aside
+from tinygrad_lr.autodiff.rules import RULES, SideGradient
 from tinygrad_lr.autodiff.rules.elementwise import relu, sigmoid
 from tinygrad_lr.autodiff.rules.reductions import softmax
 from tinygrad_lr.autodiff.tensor import Tensor
@@ -326,7 +326,7 @@ def test_parts_are_what_differences_say(told):
     rng = np.random.default_rng(0)
     for part in walk.backward_parts():
         node = part.source.node
-        if not part.flows and part.source.node.func in RULES and not isinstance(list(RULES[node.func])[part.i], Aside):
+        if not part.flows and part.source.node.func in RULES and not isinstance(list(RULES[node.func])[part.i], SideGradient):
             continue
         values = list(node.values)
         for _ in range(3):

@@ -11,22 +11,25 @@ import math
 import operator
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
-from typing import Any, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn, ParamSpec, TypeGuard, TypeVar, overload
 
 import numpy as np
 
-from tinygrad_lr.autodiff.graph import Node, node_of, pull_back
+from tinygrad_lr.autodiff.backward import pull_back
+from tinygrad_lr.autodiff.node import Node, node_of
 from tinygrad_lr.autodiff.record import recorder, recording
-from tinygrad_lr.autodiff.rules.registry import Array, BatchError
-from tinygrad_lr.autodiff.rules.stack import Stack
-from tinygrad_lr.autodiff.tensor import Tensor, lift, unshared
-from tinygrad_lr.autodiff.trees import filled, leaves, located, mapped, parts, structure
+from tinygrad_lr.autodiff.rules.registry import Array, Function
+from tinygrad_lr.autodiff.tensor import Tensor, lift, seed_of, unshared
+from tinygrad_lr.autodiff.trees import Tree, filled, leaves, located, parts, structure, tree_map
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 def gradients(
     outputs: Tensor | Sequence[Tensor],
     inputs: Tensor | Sequence[Tensor],
-    grad_outputs: Any = None,
+    grad_outputs: Tree = None,
     create_graph: bool = False,
 ) -> tuple[Tensor, ...]:
     """Gradients of (the sum of) outputs by inputs, without touching any ``.grad``.
@@ -77,7 +80,7 @@ def gradients(
     for y, g in zip(ys, gs, strict=True):
         if g is None and y.size != 1:
             raise RuntimeError(f"gradients() of an output of shape {y.shape} needs its gradient to start with in grad_outputs, or to be reduced first")
-        seed = y._seed(None if g is None else g)
+        seed = seed_of(y, g)
         if create_graph:
             seed = g if isinstance(g, Tensor) else Tensor(seed)
         if y.node is not None and y.node.requires_grad:
@@ -98,7 +101,7 @@ def listed(tensors: Tensor | Sequence[Tensor], what: str) -> list[Tensor]:
     return found
 
 
-def as_tensor(x: Any) -> Tensor:
+def as_tensor(x: Array) -> Tensor:
     return x if isinstance(x, Tensor) else Tensor(x)
 
 
@@ -114,46 +117,35 @@ class Differentiated(NamedTuple):
 
     Attributes
     ----------
-    answer : what the function returned: Tensors, in whatever structure.
+    value : what the function returned: Tensors, in whatever structure.
     arguments : the arguments to differentiate by, with a Tensor for each array in them; None stays.
     variables : those Tensors, in a row.
     as_tensors : whether results must stay Tensors, because an outer derivative, or the caller, holds Tensors.
     """
 
-    answer: Any
-    arguments: tuple[Any, ...]
+    value: Tree
+    arguments: tuple[Tree, ...]
     variables: list[Tensor]
     as_tensors: bool
 
-    def gradients(self, outputs: list[Any], seeds: list[Any]) -> Iterator[Tensor]:
+    def gradients(self, outputs: list[Array], seeds: Sequence[Array]) -> Iterator[Tensor]:
         """The gradients by the variables; outputs that are not tracked depend on none of them."""
         pairs = [(y, g) for y, g in zip(outputs, seeds) if is_tracked(y)]
         create_graph = self.as_tensors and recorder.get() is not None
         return iter(gradients([y for y, _ in pairs], self.variables, [g for _, g in pairs], create_graph=create_graph))
 
-    def jacobian(self, y: Any) -> list[Tensor]:
-        """For each variable the gradients of all numbers in ``y``, in the shape of ``y`` and then the variable's."""
-        if is_tracked(y) and y.size > 1 and not self.as_tensors:
-            try:
-                return [Tensor(g.reshape(y.shape + x.shape)) for g, x in zip(slopes_at_once(y, self.variables), self.variables)]
-            except Exception as error:
-                if not isinstance(error, BatchError) and not isinstance(error.__cause__, BatchError):  # NumPy puts its own errors around ours
-                    raise
-        rows = [list(self.gradients([y], [seed])) for seed in unit_seeds(y)]
-        return [stacked([row[k] for row in rows], np.shape(y), x) for k, x in enumerate(self.variables)]
-
-    def joined_by(self, given: list[Any]) -> Differentiated:
+    def joined_by(self, given: list[Array]) -> Differentiated:
         """The same, with results as Tensors if there are Tensors among what was ``given`` besides the arguments."""
         return self._replace(as_tensors=self.as_tensors or any(isinstance(x, Tensor) for x in given))
 
-    def result(self, tree: Any) -> Any:
+    def result(self, tree: Tree) -> Tree:
         """Tensors as the caller wants them, in a structure of its own; cut out of the graph where nothing is recorded."""
         if not self.as_tensors:
-            return mapped(plain, tree)
-        return structure(tree) if recorder.get() is not None else mapped(cut, tree)
+            return tree_map(as_numpy, tree)
+        return structure(tree) if recorder.get() is not None else tree_map(cut, tree)
 
 
-def differentiated(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], indices: tuple[int, ...]) -> Differentiated:
+def differentiated(fn: Function, args: tuple[Tree, ...], kwargs: dict[str, Tree], indices: tuple[int, ...]) -> Differentiated:
     """Call ``fn`` with the arguments at ``indices`` as variables."""
     if not indices:
         raise TypeError("there are no arguments to differentiate by")
@@ -168,7 +160,7 @@ def differentiated(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[s
         refuse_argument([found for i in places for found in located(args[i], f"argument {i}")])
     inner = recorder.get() is not None  # under no_grad, outer derivatives take this one as a constant
     with recording():
-        arguments = {i: mapped(variable if inner else cut_variable, args[i]) for i in places}
+        arguments = {i: tree_map(variable if inner else cut_variable, args[i]) for i in places}
         variables = held(tuple(arguments.values()))
         handed = {i: structure(arguments[i]) for i in places}  # fn may change what it gets: pop from a dict, append to a list
         answer = called(fn, [handed.get(i, arg) for i, arg in enumerate(args)], kwargs, variables)
@@ -176,7 +168,7 @@ def differentiated(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[s
     return Differentiated(answer, tuple(arguments.values()), variables, as_tensors)
 
 
-def called(fn: Callable[..., Any], args: list[Any], kwargs: dict[str, Any], variables: list[Tensor]) -> Any:
+def called(fn: Function, args: list[Tree], kwargs: dict[str, Tree], variables: list[Tensor]) -> Tree:
     """``fn(*args, **kwargs)``, for all derivatives inside it to see the variables of this one."""
     nodes = {x.node for x in variables if x.node is not None}
     token = nested.set(True)
@@ -188,30 +180,30 @@ def called(fn: Callable[..., Any], args: list[Any], kwargs: dict[str, Any], vari
         nested.reset(token)
 
 
-def held(tree: Any) -> list[Any]:
+def held(tree: Tree) -> list[Array]:
     """The arrays and numbers in a structure; None stands for nothing."""
     return [leaf for leaf in leaves(tree) if leaf is not None]
 
 
-def dtype_of(x: Any) -> np.dtype[Any]:
+def dtype_of(x: Array) -> np.dtype[np.generic]:
     return x.dtype if hasattr(x, "dtype") else np.asarray(x).dtype
 
 
-def is_floating(x: Any) -> bool:
+def is_floating(x: Array) -> bool:
     return type(x) is float or dtype_of(x).kind == "f"
 
 
-def is_tracked(x: Any) -> bool:
+def is_tracked(x: object) -> TypeGuard[Tensor]:
     return isinstance(x, Tensor) and x.requires_grad
 
 
-def refuse_argument(arguments: list[tuple[str, Any]]) -> NoReturn:
+def refuse_argument(arguments: list[tuple[str, Array]]) -> NoReturn:
     """Say which of the arguments is not floating."""
     place, dtype = next((place, dtype_of(x)) for place, x in arguments if x is not None and not is_floating(x))
     raise TypeError(f"only floating Tensors can require gradients, got dtype {dtype}: write the numbers as floats in {place}, or do not differentiate by it")
 
 
-def variable(x: Any) -> Tensor | None:
+def variable(x: Array) -> Tensor | None:
     """A Tensor to differentiate by. One that is tracked already is renewed, so that outer derivatives stay apart from this one."""
     if x is None:
         return None
@@ -220,17 +212,17 @@ def variable(x: Any) -> Tensor | None:
     return renewed
 
 
-def cut_variable(x: Any) -> Tensor | None:
+def cut_variable(x: Array) -> Tensor | None:
     """A Tensor to differentiate by that has no past."""
     return variable(x.detach() if isinstance(x, Tensor) else x)
 
 
-def cut(x: Any) -> Any:
+def cut(x: Array) -> Array:
     """A Tensor out of its graph."""
     return x.detach() if isinstance(x, Tensor) else x
 
 
-def reaches_beyond(answers: list[Any], variables: list[Tensor]) -> bool:
+def reaches_beyond(answers: list[Array], variables: list[Tensor]) -> bool:
     """Whether answers depend on what an outer derivative differentiates by, or in its function on anything tracked besides the variables."""
     own = {x.node for x in variables}
     inside = nested.get()
@@ -251,12 +243,12 @@ def reaches_beyond(answers: list[Any], variables: list[Tensor]) -> bool:
     return False
 
 
-def copied(x: Any) -> Any:
+def own_array(x: Array) -> Array:
     """An array of one's own; Tensors are never written in place."""
     return x.copy() if isinstance(x, np.ndarray) else x
 
 
-def plain(x: Any) -> Any:
+def as_numpy(x: Array) -> Array:
     """The data of a Tensor, a single number as a NumPy scalar."""
     return x.data[()] if isinstance(x, Tensor) else x
 
@@ -269,7 +261,11 @@ def selected(argnums: int | Sequence[int]) -> tuple[int, ...]:
     return tuple(map(operator.index, indices))
 
 
-def value_and_grad(fn: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., tuple[Any, Any]]:
+@overload
+def value_and_grad(fn: Callable[P, Tensor], argnums: int | Sequence[int] = 0) -> Callable[P, tuple[Array, Tree]]: ...
+@overload
+def value_and_grad(fn: Callable[P, T], argnums: int | Sequence[int] = 0) -> Callable[P, tuple[T, Tree]]: ...
+def value_and_grad(fn: Callable[P, Array], argnums: int | Sequence[int] = 0) -> Callable[P, tuple[Array, Tree]]:
     """A function that gives ``fn``'s value and gradient.
 
     Parameters
@@ -307,16 +303,16 @@ def value_and_grad(fn: Callable[..., Any], argnums: int | Sequence[int] = 0) -> 
     indices = selected(argnums)
 
     @functools.wraps(fn)
-    def wrapped(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> tuple[Array, Tree]:
         call = differentiated(fn, args, kwargs, indices)
-        check_single_number(call.answer)
-        found = filled(call.arguments, call.gradients([call.answer], [None]))
-        return call.result(call.answer), call.result(found if isinstance(argnums, Sequence) else found[0])
+        check_single_number(call.value)
+        found = filled(call.arguments, call.gradients([call.value], [None]))
+        return call.result(call.value), call.result(found if isinstance(argnums, Sequence) else found[0])
 
     return wrapped
 
 
-def grad(fn: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
+def grad(fn: Callable[P, Array], argnums: int | Sequence[int] = 0) -> Callable[P, Tree]:
     """A function that gives ``fn``'s gradient; see `value_and_grad`.
 
     Examples
@@ -328,20 +324,20 @@ def grad(fn: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[.
     both = value_and_grad(fn, argnums)
 
     @functools.wraps(fn)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> Tree:
         return both(*args, **kwargs)[1]
 
     return wrapped
 
 
-def check_single_number(answer: Any) -> None:
+def check_single_number(answer: Tree) -> None:
     """Refuse to take the gradient of anything but a number."""
     if not is_number(answer) or math.prod(np.shape(answer)) != 1:
         found = f"an array of shape {np.shape(answer)}" if is_number(answer) else type(answer).__name__
         raise ValueError(f"grad() needs a function that gives a single number, this one gave {found}: sum it, or use jacobian()")
 
 
-def vjp(fn: Callable[..., Any], *xs: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
+def vjp(fn: Function, *xs: Tree) -> tuple[Tree, Callable[[Tree], tuple[Tree, ...]]]:
     """The value of ``fn`` at ``xs``, and the function that pulls a cotangent of the answer back to the arguments.
 
     Parameters
@@ -374,20 +370,20 @@ def vjp(fn: Callable[..., Any], *xs: Any) -> tuple[Any, Callable[[Any], tuple[An
     >>> print(y, *pullback(np.array([1.0, 10.0])))
     [3. 6.] [ 3. 30.] 21.0
     """
-    xs = mapped(copied, xs)  # what the pullback computes later does not change with the caller's arrays
+    xs = tree_map(own_array, xs)  # what the pullback computes later does not change with the caller's arrays
     call = differentiated(fn, xs, {}, tuple(range(len(xs))))
-    check_answer(call.answer, "vjp")
+    check_numbers(call.value, "vjp")
 
-    def pullback(g: Any) -> tuple[Any, ...]:
+    def pullback(g: Tree) -> tuple[Tree, ...]:
         seeds = matching(g, answer, "the cotangent of pullback() for the answer")
         pull = call.joined_by(seeds)
         return pull.result(filled(call.arguments, pull.gradients(held(answer), seeds)))  # type: ignore[no-any-return]
 
-    answer = structure(call.answer)
-    return mapped(copied, call.result(answer)), pullback
+    answer = structure(call.value)
+    return tree_map(own_array, call.result(answer)), pullback
 
 
-def jvp(fn: Callable[..., Any], xs: Any, vs: Any) -> tuple[Any, Any]:
+def jvp(fn: Function, xs: Tree, vs: Tree) -> tuple[Tree, Tree]:
     """The value of ``fn`` at ``xs`` and its derivative in the direction ``vs``: J v.
 
     The pullback u -> u^T J is linear in u, so its own pullback at v is J v (a transposition of the
@@ -419,18 +415,18 @@ def jvp(fn: Callable[..., Any], xs: Any, vs: Any) -> tuple[Any, Any]:
     """
     xs, vs = as_tuple(xs), as_tuple(vs)
     call = differentiated(fn, xs, {}, tuple(range(len(xs))))
-    check_answer(call.answer, "jvp")
+    check_numbers(call.value, "jvp")
     directions = matching_arguments(vs, call.arguments, "jvp")
     call = call.joined_by(directions)
-    outputs = held(call.answer)
+    outputs = held(call.value)
     cotangents = [Tensor(np.zeros_like(y.data), requires_grad=True) for y in outputs if is_tracked(y)]
     pulled = gradients(list(filter(is_tracked, outputs)), call.variables, cotangents, create_graph=True)
     slopes = iter(gradients(pulled, cotangents, directions, create_graph=call.as_tensors and recorder.get() is not None))
     found = (next(slopes) if is_tracked(y) else Tensor(np.zeros(np.shape(y), dtype_of(y) if is_floating(y) else float)) for y in outputs)
-    return mapped(copied, call.result(call.answer)), call.result(filled(call.answer, found))
+    return tree_map(own_array, call.result(call.value)), call.result(filled(call.value, found))
 
 
-def hvp(fn: Callable[..., Any], xs: Any, vs: Any) -> Any:
+def hvp(fn: Function, xs: Tree, vs: Tree) -> Tree:
     """The Hessian of ``fn`` at ``xs`` times the direction ``vs``, without the Hessian (Pearlmutter 1994).
 
     Parameters
@@ -460,102 +456,23 @@ def hvp(fn: Callable[..., Any], xs: Any, vs: Any) -> Any:
     call = differentiated(grad(fn, argnums), args, {}, argnums)
     directions = matching_arguments(vs, call.arguments, "hvp")
     call = call.joined_by(directions)
-    found = call.result(filled(call.arguments, call.gradients(held(call.answer), directions)))
+    found = call.result(filled(call.arguments, call.gradients(held(call.value), directions)))
     return found if args is xs else found[0]
 
 
-def jacobian(fn: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
-    """A function that gives the Jacobian of ``fn``, by the gradients of all numbers in the answer.
-
-    Parameters
-    ----------
-    fn : callable
-        A function written with NumPy; arguments and answer are arrays, numbers, or nested tuples, lists
-        and dicts of them.
-    argnums : int or tuple of int
-        The positional arguments to differentiate by.
-
-    Returns
-    -------
-    callable
-        Called as ``fn`` is. For an array answer y and an array argument x it gives an array of shape
-        ``y.shape + x.shape``; otherwise the answer's structure, with the argument's structure in place of
-        each array (a tuple where ``argnums`` is one).
-
-    Raises
-    ------
-    TypeError
-        On call, if an argument to differentiate by is not floating, or is not there.
-
-    Examples
-    --------
-    >>> import numpy as np, tinygrad_lr as tg
-    >>> print(tg.jacobian(lambda x: x**2)(np.array([1.0, 2.0])))
-    [[2. 0.]
-     [0. 4.]]
-    """
-    indices = selected(argnums)
-
-    @functools.wraps(fn)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        call = differentiated(fn, args, kwargs, indices)
-        check_answer(call.answer, "jacobian")
-
-        def by_arguments(y: Any) -> Any:
-            if y is None:
-                return None
-            found = filled(call.arguments, iter(call.jacobian(y)))
-            return found if isinstance(argnums, Sequence) else found[0]
-
-        return call.result(mapped(by_arguments, call.answer))
-
-    return wrapped
-
-
-def hessian(fn: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
-    """A function that gives the Hessian of ``fn``: the Jacobian of its gradient.
-
-    Parameters
-    ----------
-    fn : callable
-        A function written with NumPy that gives a single number.
-    argnums : int or tuple of int
-        The positional arguments to differentiate by.
-
-    Returns
-    -------
-    callable
-        Called as ``fn`` is. For an array argument x it gives an array of shape ``x.shape + x.shape``;
-        otherwise the argument's structure twice over.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `grad`.
-
-    Examples
-    --------
-    >>> import numpy as np, tinygrad_lr as tg
-    >>> print(tg.hessian(lambda x: x[0] ** 2 * x[1])(np.array([1.0, 3.0])))
-    [[6. 2.]
-     [2. 0.]]
-    """
-    return jacobian(grad(fn, argnums), argnums)
-
-
-def as_tuple(xs: Any) -> tuple[Any, ...]:
+def as_tuple(xs: Tree) -> tuple[Tree, ...]:
     """Arguments as a tuple; a single one that is no tuple (or is a named one) stands alone."""
     return xs if isinstance(xs, tuple) and not hasattr(xs, "_fields") else (xs,)
 
 
-def matching_arguments(vs: tuple[Any, ...], arguments: tuple[Any, ...], name: str) -> list[Any]:
+def matching_arguments(vs: tuple[Tree, ...], arguments: tuple[Tree, ...], name: str) -> list[Array]:
     """The directions in a row, one for each array in the arguments."""
     if len(vs) != len(arguments):
         raise ValueError(f"{name}() needs one direction per argument: {len(arguments)}, got {len(vs)}")
     return [part for i, (v, x) in enumerate(zip(vs, arguments)) for part in matching(v, x, f"the direction of {name}() for argument {i}")]
 
 
-def matching(given: Any, tree: Any, place: str) -> list[Any]:
+def matching(given: Tree, tree: Tree, place: str) -> list[Array]:
     """What was ``given`` for each array in ``tree``, which must have the same structure and shapes."""
     if tree is None and given is None:
         return []
@@ -566,12 +483,12 @@ def matching(given: Any, tree: Any, place: str) -> list[Any]:
     else:
         array = np.asarray(given) if isinstance(given, list | tuple) else given
         if not is_number(tree) or not is_number(array) or np.shape(array) != np.shape(tree):
-            raise ValueError(f"{place} must be {outline(tree)}, got {outline(given)}")
+            raise ValueError(f"{place} must be {described(tree)}, got {described(given)}")
         return [array]
     return [leaf for v, (where, x) in zip(inside, parts(tree, place) or ()) for leaf in matching(v, x, where)]
 
 
-def outline(x: Any) -> str:
+def described(x: Tree) -> str:
     """What a structure or an array looks like from outside."""
     if isinstance(x, dict):
         return f"a dict with the keys {', '.join(map(repr, x))}"
@@ -580,48 +497,13 @@ def outline(x: Any) -> str:
     return f"an array of shape {np.shape(x)}" if is_number(x) else type(x).__name__
 
 
-def is_number(x: Any) -> bool:
+def is_number(x: Array) -> bool:
     """Whether ``x`` is a real number or an array of them."""
     return isinstance(x, float | int) or (hasattr(x, "dtype") and x.dtype.kind in "fiub")
 
 
-def check_answer(answer: Any, name: str) -> None:
+def check_numbers(answer: Tree, name: str) -> None:
     """Refuse what has no derivative: an answer, or a part of it, that is no number. None as a part is let through, for it holds nothing."""
     for place, y in located(answer, "answer"):
         if not is_number(y) and not (y is None and answer is not None):
             raise ValueError(f"{name}() needs a function that gives arrays or numbers, this one's {place} is of type {type(y).__name__}")
-
-
-ROWS_AT_ONCE = 32
-"""Enough for products of matrices to pay, and few enough for what a walk computes to stay in the cache."""
-
-
-def slopes_at_once(y: Tensor, variables: list[Tensor]) -> list[Array]:
-    """For each variable the gradients of all numbers in ``y``, one under the other: dozens of them to a walk."""
-    found: list[list[Array]] = [[] for _ in variables]
-    nodes = [x.node for x in variables if x.node is not None]
-    for places in np.array_split(np.arange(y.size), math.ceil(y.size / ROWS_AT_ONCE)):
-        units = np.equal.outer(places, np.arange(y.size)).astype(y.dtype).reshape(len(places), *y.shape)
-        kept = pull_back({y.node: Stack(units)}, keep=nodes)  # type: ignore[dict-item]
-        for rows, x in zip(found, variables):
-            g = kept[x.node] if x.node in kept else np.zeros_like(x.data)
-            rows.append(g.rows if isinstance(g, Stack) else np.broadcast_to(g, (len(places), *x.shape)))
-    return [np.concatenate(rows) for rows in found]
-
-
-def unit_seeds(y: Any) -> Iterator[Any]:
-    """For each number in ``y`` the cotangent that picks it."""
-    shape, dtype = np.shape(y), dtype_of(y)
-    for i in range(math.prod(shape)):
-        seed = np.zeros(math.prod(shape), dtype)
-        seed[i] = 1
-        yield seed.reshape(shape)
-
-
-def stacked(rows: list[Tensor], y_shape: tuple[int, ...], x: Tensor) -> Tensor:
-    """Gradients of single numbers as one block of the Jacobian."""
-    if not rows:
-        return Tensor(np.zeros(y_shape + x.shape, dtype=x.dtype))
-    if any(row.requires_grad for row in rows):
-        return as_tensor(np.reshape(np.stack(rows), y_shape + x.shape))
-    return Tensor(np.stack([row.data for row in rows]).reshape(y_shape + x.shape))

@@ -1,53 +1,71 @@
-"""ndarray's methods, each the NumPy function of its name with the same arguments; NumPy's protocols do the rest."""
+"""ndarray's methods, each the NumPy function of its name with the same arguments; NumPy's protocols do the rest.
+
+Two have no function in NumPy (``x[index]``, and before NumPy 2.1 ``x.astype``): theirs are ours.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
-from tinygrad_lr.autodiff.rules.registry import Function, name_of
+from tinygrad_lr.autodiff.protocols import NumPyProtocols, data_of
+from tinygrad_lr.autodiff.rules.elementwise import astype
+from tinygrad_lr.autodiff.rules.registry import Array, Function, name_of
+from tinygrad_lr.autodiff.rules.shapes import getitem
+
+if TYPE_CHECKING:
+    from tinygrad_lr.autodiff.tensor import Tensor
 
 
-def call(func: Function, *args: Any, **kwargs: Any) -> Any:
+def call(func: Function, *args: Array, **kwargs: Array) -> Tensor:
     """Call a NumPy function, whose type hints do not know that it takes Tensors."""
-    return func(*args, **kwargs)
+    return func(*args, **kwargs)  # type: ignore[no-any-return]  # what it returns for a Tensor
 
 
-def method(func: Function) -> Callable[..., Any]:
+def method(func: Function) -> Callable[..., Tensor]:
     """``func`` as a method of its first argument."""
 
-    def of_array(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return func(self, *args, **kwargs)
+    def of_array(self: ArrayMethods, *args: Array, **kwargs: Array) -> Tensor:
+        return call(func, self, *args, **kwargs)
 
     of_array.__name__ = func.__name__
     of_array.__doc__ = f"`{name_of(func)}` of this array, with the same arguments."
     return of_array
 
 
-class ArrayMethods:
+def question(func: Function) -> Callable[..., Array]:
+    """`method` of a function whose results are plain arrays."""
+    return method(func)
+
+
+MAY_HOLD_TENSORS = (tuple, NumPyProtocols)
+
+
+class ArrayMethods(NumPyProtocols):
     """What `Tensor` can do because arrays can."""
 
     __slots__ = ()
 
     @property
-    def T(self) -> Any:
+    def T(self) -> Tensor:
         """The axes in reverse order."""
         return call(np.transpose, self)
 
     @property
-    def mT(self) -> Any:
+    def mT(self) -> Tensor:
         """The last two axes swapped: each matrix transposed."""
         return call(np.swapaxes, self, -1, -2)
 
     @property
-    def real(self) -> Any:
+    def real(self) -> Tensor:
         """The real part: of real numbers, themselves."""
         return call(np.real, self)
 
     @property
-    def imag(self) -> Any:
+    def imag(self) -> Tensor:
         """The imaginary part: of real numbers, zeros."""
         return call(np.imag, self)
 
@@ -66,12 +84,12 @@ class ArrayMethods:
 
     # -- questions about the data ----------------------------------------------------------------------
 
-    argmax = method(np.argmax)
-    argmin = method(np.argmin)
-    argsort = method(np.argsort)
-    all = method(np.all)
-    any = method(np.any)
-    nonzero = method(np.nonzero)
+    argmax = question(np.argmax)
+    argmin = question(np.argmin)
+    argsort = question(np.argsort)
+    all = question(np.all)
+    any = question(np.any)
+    nonzero = question(np.nonzero)
 
     # -- shapes ----------------------------------------------------------------------------------------
 
@@ -83,13 +101,18 @@ class ArrayMethods:
     repeat = method(np.repeat)
     diagonal = method(np.diagonal)
 
-    def reshape(self, *shape: Any, **settings: Any) -> Any:
+    def reshape(self, *shape: int | tuple[int, ...], **settings: Array) -> Tensor:
         """`np.reshape` of this array; lengths may be given one by one."""
         return call(np.reshape, self, one_tuple(shape), **settings)
 
-    def transpose(self, *axes: Any) -> Any:
+    def transpose(self, *axes: int | tuple[int, ...] | None) -> Tensor:
         """`np.transpose` of this array; axes may be given one by one."""
         return call(np.transpose, self, one_tuple(axes) if axes else None)
+
+    def __getitem__(self, index: Array) -> Tensor:
+        if isinstance(index, MAY_HOLD_TENSORS):
+            index = data_of(index)
+        return self.__record__(getitem, (self, index))  # type: ignore[no-any-return]  # what a Tensor's method returns
 
     # -- elementwise, and products ---------------------------------------------------------------------
 
@@ -98,11 +121,22 @@ class ArrayMethods:
     round = method(np.round)
     dot = method(np.dot)
 
-    def clip(self, min: Any = None, max: Any = None, out: Any = None, **settings: Any) -> Any:
+    def clip(self, min: Array = None, max: Array = None, out: Array = None, **settings: Array) -> Tensor:
         """`np.clip` of this array."""
         return call(np.clip, self, min, max, **(settings if out is None else {**settings, "out": out}))
 
+    def astype(self, dtype: npt.DTypeLike, order: str = "K", casting: Any = "unsafe", subok: bool = True, copy: bool = True) -> Tensor:
+        """The same numbers in another floating type, in the graph; ``order`` and ``subok`` change nothing."""
+        mine = self.data.dtype
+        if not np.issubdtype(dtype, np.floating) and self.requires_grad:
+            raise TypeError(f"a tracked Tensor has no gradient as {np.dtype(dtype)}: use t.numpy().astype(...)")
+        if casting != "unsafe" and not np.can_cast(mine, dtype, casting):
+            raise TypeError(f"{mine} cannot be cast to {np.dtype(dtype)} under the rule {casting!r}")
+        if not copy and mine == dtype:
+            return self  # type: ignore[return-value]  # only a Tensor is an ArrayMethods
+        return self.__record__(astype, (self, dtype))  # type: ignore[no-any-return]
 
-def one_tuple(args: tuple[Any, ...]) -> Any:
+
+def one_tuple(args: tuple[Array, ...]) -> Array:
     """``f(2, 3)`` and ``f((2, 3))`` as the same tuple."""
     return args[0] if len(args) == 1 and not isinstance(args[0], int | np.integer) else args

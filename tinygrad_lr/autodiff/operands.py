@@ -27,7 +27,7 @@ MEANT = (
 """How every refusal to turn a tracked Tensor into plain numbers ends."""
 
 
-def operand(x: Any) -> Array:
+def operand(x: Array) -> Array:
     """``x`` as an array to calculate with; arrays that speak NumPy's protocols are taken as they are."""
     if not hasattr(x, "__array_function__"):
         if is_sparse(x):
@@ -40,7 +40,7 @@ def operand(x: Any) -> Array:
     return x
 
 
-def check_operand(x: Any) -> None:
+def check_operand(x: Array) -> None:
     """Refuse what calculates by rules of its own."""
     if isinstance(x, np.ndarray):
         if x.dtype.hasobject:
@@ -62,19 +62,19 @@ def refuse_subclass(x: np.ndarray[Any, Any]) -> None:
         raise TypeError(f"a numpy.matrix of shape {x.shape} beside a Tensor: its * means matrix multiplication. Write np.asarray(m), and @ for products")
 
 
-def refuse_objects(x: Any) -> NoReturn:
+def refuse_objects(x: Array) -> NoReturn:
     """Refuse Python objects."""
     if isinstance(x, np.ndarray):
         raise TypeError(f"an array of Python objects of shape {x.shape} beside a Tensor has no gradients: write its numbers as floats (a.astype(float))")
     raise TypeError(f"a Python object of type {type(x).__name__} beside a Tensor has no gradient: write it as a float (float(x))")
 
 
-def is_sparse(x: Any) -> bool:
+def is_sparse(x: Array) -> bool:
     """Whether ``x`` is one of scipy's sparse matrices or arrays; scipy need not be loaded for the answer."""
     return type(x).__module__.startswith("scipy.sparse")
 
 
-def refuse_sparse(x: Any) -> NoReturn:
+def refuse_sparse(x: Array) -> NoReturn:
     """Refuse sparse matrices."""
     raise TypeError(
         f"a {type(x).__name__} of shape {x.shape} beside a Tensor: sparse matrices have no rules. Write x.toarray(), or keep a constant one in a "

@@ -6,16 +6,15 @@ which is why `no_grad` refuses to be entered in one: what it set would hold for 
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextvars import ContextVar
 from types import FrameType, TracebackType
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
-from tinygrad_lr.autodiff.graph import Node, node_of
+from tinygrad_lr.autodiff.node import Node, node_of
 
 Maker = Callable[..., Node]
 P = ParamSpec("P")
@@ -24,22 +23,27 @@ T = TypeVar("T")
 recorder: ContextVar[Maker | None] = ContextVar("recorder", default=node_of)
 """What makes a node of a tracked call; None where nothing is recorded."""
 
+outer: ContextVar[tuple[Maker | None, ...]] = ContextVar("outer", default=())
+"""What recorded before each `recording` that is entered, the innermost last."""
 
-before: ContextVar[tuple[Maker | None, ...]] = ContextVar("before", default=())
-"""What each `no_grad` that is entered found, the innermost last."""
 
-
-@contextlib.contextmanager
-def recording(maker: Maker | None = node_of) -> Iterator[None]:
+class recording:  # noqa: N801 - it is called like a function
     """Record tracked calls by ``maker``, or with None not at all."""
-    token = recorder.set(maker)
-    try:
-        yield
-    finally:
-        recorder.reset(token)
+
+    def __init__(self, maker: Maker | None = node_of) -> None:
+        self.maker = maker
+
+    def __enter__(self) -> None:
+        outer.set((*outer.get(), recorder.get()))
+        recorder.set(self.maker)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        *others, maker = outer.get()
+        outer.set(tuple(others))
+        recorder.set(maker)
 
 
-class no_grad:  # noqa: N801 - it is called like a function
+class no_grad(recording):  # noqa: N801 - it is called like a function
     """Compute without recording: results require no gradients.
 
     Also decorates functions and coroutine functions.
@@ -59,19 +63,14 @@ class no_grad:  # noqa: N801 - it is called like a function
     False
     """
 
-    def __init__(self, *func: Any) -> None:
+    def __init__(self, *func: object) -> None:
         if func:
             raise TypeError("no_grad takes no arguments: as a decorator it is written with parentheses, @no_grad()")
+        super().__init__(None)
 
     def __enter__(self) -> None:
         refuse_generator(sys._getframe(1))
-        before.set((*before.get(), recorder.get()))
-        recorder.set(None)
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        *outer, maker = before.get()
-        before.set(tuple(outer))
-        recorder.set(maker)
+        super().__enter__()
 
     def __call__(self, func: Callable[P, T]) -> Callable[P, T]:
         if isinstance(func, type):
@@ -81,11 +80,11 @@ class no_grad:  # noqa: N801 - it is called like a function
         if inspect.iscoroutinefunction(func):
 
             @functools.wraps(func)
-            async def waiting(*args: P.args, **kwargs: P.kwargs) -> Any:
+            async def waiting(*args: P.args, **kwargs: P.kwargs) -> object:
                 with no_grad():
                     return await func(*args, **kwargs)
 
-            return waiting  # type: ignore[return-value]
+            return waiting  # type: ignore[return-value]  # func returns a coroutine, and so does this
 
         @functools.wraps(func)
         def call(*args: P.args, **kwargs: P.kwargs) -> T:

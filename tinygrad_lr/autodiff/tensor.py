@@ -1,33 +1,29 @@
 """`Tensor`: an array that remembers the call that made it.
 
-It implements NumPy's own override protocols, so ``np.exp(t)`` on user code records the graph. Operators
-record directly, past those protocols, because they are the hot path. The library never writes into an
+It implements NumPy's own override protocols (`protocols`), so ``np.exp(t)`` in users' code records the graph.
+Operators record directly, past those protocols, because they are the hot path. The library never writes into an
 array: whoever holds ``t.data`` holds a value that stays as it is.
 """
 
 from __future__ import annotations
 
-import functools
-import inspect
 import operator
 from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import repeat
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 from weakref import ref
 
 import numpy as np
+import numpy.typing as npt
 
-from tinygrad_lr.autodiff.graph import NO_SETTINGS, Node, is_variable, leaf, node_of, pull_back
+from tinygrad_lr.autodiff.backward import pull_back
 from tinygrad_lr.autodiff.methods import ArrayMethods
+from tinygrad_lr.autodiff.node import NO_SETTINGS, Node, is_variable, leaf, node_of
 from tinygrad_lr.autodiff.operands import HARMLESS, MEANT, NUMBERS, check_operand, operand
+from tinygrad_lr.autodiff.protocols import data_of, tracked
 from tinygrad_lr.autodiff.record import recorder
-from tinygrad_lr.autodiff.rules import COMPOSITES, QUERIES, RULES, name_of
-from tinygrad_lr.autodiff.rules.elementwise import astype, sigmoid
-from tinygrad_lr.autodiff.rules.reductions import logaddexp_over, running_max, running_min
-from tinygrad_lr.autodiff.rules.registry import PLAIN, Array, Each, Function, has_rules
-from tinygrad_lr.autodiff.rules.shapes import VIEWS, getitem
-from tinygrad_lr.autodiff.trees import mapped
+from tinygrad_lr.autodiff.rules.registry import PLAIN, REMEMBERED, VIEWS, Array, Function, name_of
 
 
 class Tensor(ArrayMethods):
@@ -65,7 +61,7 @@ class Tensor(ArrayMethods):
     data: Array
     node: Node | None
 
-    def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None, name: str | None = None) -> None:
+    def __init__(self, data: Array, requires_grad: bool = False, dtype: npt.DTypeLike | None = None, name: str | None = None) -> None:
         if isinstance(data, Tensor):
             if tracked(data):
                 raise TypeError(
@@ -102,7 +98,7 @@ class Tensor(ArrayMethods):
         if self.node is not None and self.node.func is not None:  # logits kept for losses: a leaf has no past
             name, self.node = self.node.name, None
             self.name = name
-        self._leaf().requires_grad = value
+        leaf_of(self).requires_grad = value
 
     @property
     def is_leaf(self) -> bool:
@@ -121,7 +117,7 @@ class Tensor(ArrayMethods):
             if np.shape(value) != self.shape:
                 raise ValueError(f"a gradient of shape {np.shape(value)} cannot belong to a Tensor of shape {self.shape}")
             value = value.astype(self.dtype) if hasattr(value, "__array_function__") else np.array(value, self.dtype)
-        self._leaf().grad = value
+        leaf_of(self).grad = value
 
     @property
     def name(self) -> str | None:
@@ -130,14 +126,7 @@ class Tensor(ArrayMethods):
 
     @name.setter
     def name(self, value: str | None) -> None:
-        self._leaf().name = value
-
-    def _leaf(self) -> Node:
-        """This Tensor's node, made now if there was none."""
-        if self.node is None:
-            self.node = leaf(requires_grad=False)
-            self.node.owner = ref(self)
-        return self.node
+        leaf_of(self).name = value
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -161,7 +150,7 @@ class Tensor(ArrayMethods):
 
     # -- derivatives -----------------------------------------------------------------------------------
 
-    def backward(self, grad: Any = None, retain_graph: bool = False) -> None:
+    def backward(self, grad: npt.ArrayLike | None = None, retain_graph: bool = False) -> None:
         """Compute the gradient of this Tensor by every leaf behind it, and add it to the leaf's `grad`.
 
         Parameters
@@ -192,7 +181,7 @@ class Tensor(ArrayMethods):
         node = self.node
         if node is None or not node.requires_grad:
             raise RuntimeError("backward() on a Tensor that requires no gradients: nothing behind it was made with requires_grad=True")
-        seed = self._seed(grad)
+        seed = seed_of(self, grad)
         kept = pull_back({node: seed}, None) if retain_graph else pull_back({node: seed}, free=True)
         mine: set[int] = set()
         found = []
@@ -201,23 +190,6 @@ class Tensor(ArrayMethods):
                 g = node.grad + g
             found.append(unshared(g, mine))
         exhaust(map(setattr, kept, GRAD, found))  # all or none: Ctrl-C comes between two instructions of Python, and this is one
-
-    def _seed(self, grad: Any) -> Array:
-        """The gradient of the answer by itself, or the one the user starts with, as an array like `data`."""
-        data = self.data
-        if grad is None and data.ndim == 0:
-            return data.dtype.type(1)
-        if grad is None:
-            if data.size != 1:
-                raise RuntimeError(
-                    f"backward() without a gradient works on a single number, this Tensor has shape {self.shape}: "
-                    f"reduce it first (loss.sum(), loss.mean()) or pass backward(grad)"
-                )
-            return np.ones_like(data)
-        grad = grad.data if isinstance(grad, Tensor) else grad
-        if np.shape(grad) != self.shape:
-            raise ValueError(f"backward(grad) got a gradient of shape {np.shape(grad)} for a Tensor of shape {self.shape}")
-        return grad.astype(data.dtype) if hasattr(grad, "__array_function__") else np.array(grad, data.dtype)
 
     def zero_grad(self) -> None:
         """Forget the accumulated gradient."""
@@ -243,7 +215,7 @@ class Tensor(ArrayMethods):
         """The data as nested lists of Python scalars."""
         return self.data.tolist()
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         self._refuse_cut("turning a tracked Tensor into an array")
         return np.array(self.data, dtype=dtype, copy=copy)
 
@@ -276,7 +248,7 @@ class Tensor(ArrayMethods):
             raise TypeError("cannot iterate over a 0-d Tensor")
         return (self[i] for i in range(len(self)))
 
-    def __contains__(self, value: Any) -> bool:
+    def __contains__(self, value: object) -> bool:
         return value in self.data
 
     def __repr__(self) -> str:
@@ -293,146 +265,85 @@ class Tensor(ArrayMethods):
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec and self.size == 1 else repr(self)
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[type[Tensor], tuple[object, ...]]:
         if not self.is_leaf or (self.node is not None and is_variable(self.node)):
             self._refuse_cut("copying or pickling a Tensor that was computed, or that is being differentiated with respect to,")
         return type(self), (self.data.copy(), self.requires_grad, None, self.name)
 
-    def __getattr__(self, name: str) -> Any:
-        """Dask's protocol, where the data has it: `dask.compute` of a Tensor computes its data."""
-        if name.startswith("__dask_"):
-            return getattr(self.data, name)
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
+    if not TYPE_CHECKING:  # or type checkers would let every name pass
 
-    # -- NumPy's protocols -----------------------------------------------------------------------------
+        def __getattr__(self, name):
+            """Dask's protocol, where the data has it: `dask.compute` of a Tensor computes its data."""
+            if name.startswith("__dask_"):
+                return getattr(self.data, name)
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
 
-    def _record(self, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
-        for value in kwargs.values():
-            check_operand(value)
-        if any(isinstance(value, Tensor) for value in kwargs.values()):
-            args, kwargs = positional(func, args, kwargs)
-        check_rules(func, args)
+    # -- what recording asks for -----------------------------------------------------------------------
+
+    def __record__(self, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any] = NO_SETTINGS) -> Tensor:
         return record(func, args, kwargs)
 
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        if kwargs:
-            refuse_tensor_as_out(ufunc, kwargs.get("out"))
-        if method == "at":
-            refuse_tensor_as_target(name_of(ufunc) + ".at", inputs[0])
-        if ufunc in QUERIES or not any(map(tracked, inputs)):
-            answer = getattr(ufunc, method)(*map(data_of, inputs), **data_of(kwargs))
-            return answer if "out" in kwargs else wrapped(answer)
-        if kwargs:
-            refuse_out(ufunc, kwargs.get("out"))
-        if method == "outer" and ufunc.nin == 2 and ufunc.signature is None:
-            a, b = inputs
-            return ufunc(np.reshape(a, np.shape(a) + (1,) * np.ndim(b)), b, **kwargs)
-        if method != "__call__":
-            if (ufunc, method) not in UFUNC_METHODS:
-                raise TypeError(
-                    f"{name_of(ufunc)}.{method} has no rule, so its gradient is unknown: "
-                    f"write it with functions that have one, or call it on t.numpy() if no gradient is wanted"
-                )
-            return UFUNC_METHODS[ufunc, method](*inputs, **{"axis": 0, **kwargs})
-        if kwargs:
-            refuse_settings_of_ufunc(ufunc, kwargs)
-        inputs = tuple(np.asarray(x) if isinstance(x, list | tuple) else x for x in inputs)
-        if ufunc in COMPOSITES:
-            return COMPOSITES[ufunc](*inputs)
-        if ufunc not in RULES and not has_rules(ufunc):
-            no_rule(name_of(ufunc))
-        check_rules(ufunc, inputs)
-        return record(ufunc, inputs)
-
-    def __array_function__(self, func: Function, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if func is np.where and len(args) == 1:
-            return np.nonzero(data_of(args[0]))
-        if func in VIEWS and args and isinstance(args[0], Tensor):
-            return record(func, args, kwargs)  # also where untracked: see `logits_node`
-        if func in WRITING and args:
-            refuse_tensor_as_target(name_of(func), args[0])
-        out = out_of(func, args, kwargs) if kwargs or len(args) > 1 else None
-        if func in QUERIES or not (any(map(tracked, args)) or any(map(tracked, kwargs.values()))):
-            refuse_tensor_as_out(func, out)
-            kwargs.pop("overwrite_input", None)
-            if func is np.nan_to_num:
-                kwargs.pop("copy", None)
-                args = (*args[:1], True, *args[2:])
-            answer = func(*map(data_of, args), **data_of(kwargs))
-            return answer if out is not None else wrapped(answer)
-        refuse_out(func, out)
-        for value in kwargs.values():
-            check_operand(value)
-        if func in COMPOSITES:
-            return COMPOSITES[func](*args, **kwargs)
-        if func not in RULES:
-            no_rule(name_of(func))
-        if any(isinstance(value, Tensor) for value in kwargs.values()):
-            args, kwargs = positional(func, args, kwargs)
-        check_rules(func, args)
-        answer = record(func, args, kwargs)
-        if not np.issubdtype(answer.dtype, np.floating):
-            raise TypeError(f"{name_of(func)} turned a tracked Tensor into {answer.dtype}, which has no gradient: use t.numpy() for that")
-        return answer
+    def __wrap__(self, data: Array) -> Tensor:
+        return Tensor(data)
 
     # -- operators -------------------------------------------------------------------------------------
 
-    def __add__(self, other: Any) -> Tensor:
+    def __add__(self, other: Array) -> Tensor:
         return binary(np.add, operator.add, self, other)
 
-    def __radd__(self, other: Any) -> Tensor:
+    def __radd__(self, other: Array) -> Tensor:
         return binary(np.add, operator.add, other, self)
 
-    def __sub__(self, other: Any) -> Tensor:
+    def __sub__(self, other: Array) -> Tensor:
         return binary(np.subtract, operator.sub, self, other)
 
-    def __rsub__(self, other: Any) -> Tensor:
+    def __rsub__(self, other: Array) -> Tensor:
         return binary(np.subtract, operator.sub, other, self)
 
-    def __mul__(self, other: Any) -> Tensor:
+    def __mul__(self, other: Array) -> Tensor:
         return binary(np.multiply, operator.mul, self, other)
 
-    def __rmul__(self, other: Any) -> Tensor:
+    def __rmul__(self, other: Array) -> Tensor:
         return binary(np.multiply, operator.mul, other, self)
 
-    def __truediv__(self, other: Any) -> Tensor:
+    def __truediv__(self, other: Array) -> Tensor:
         return binary(np.divide, operator.truediv, self, other)
 
-    def __rtruediv__(self, other: Any) -> Tensor:
+    def __rtruediv__(self, other: Array) -> Tensor:
         return binary(np.divide, operator.truediv, other, self)
 
-    def __pow__(self, other: Any) -> Tensor:
+    def __pow__(self, other: Array) -> Tensor:
         return binary(np.power, operator.pow, self, other)
 
-    def __rpow__(self, other: Any) -> Tensor:
+    def __rpow__(self, other: Array) -> Tensor:
         return binary(np.power, operator.pow, other, self)
 
-    def __matmul__(self, other: Any) -> Tensor:
+    def __matmul__(self, other: Array) -> Tensor:
         return binary(np.matmul, operator.matmul, self, other)
 
-    def __rmatmul__(self, other: Any) -> Tensor:
+    def __rmatmul__(self, other: Array) -> Tensor:
         return binary(np.matmul, operator.matmul, other, self)
 
-    def __floordiv__(self, other: Any) -> Tensor:
+    def __floordiv__(self, other: Array) -> Tensor:
         return binary(np.floor_divide, operator.floordiv, self, other)
 
-    def __rfloordiv__(self, other: Any) -> Tensor:
+    def __rfloordiv__(self, other: Array) -> Tensor:
         return binary(np.floor_divide, operator.floordiv, other, self)
 
-    def __mod__(self, other: Any) -> Tensor:
+    def __mod__(self, other: Array) -> Tensor:
         return binary(np.remainder, operator.mod, self, other)
 
-    def __rmod__(self, other: Any) -> Tensor:
+    def __rmod__(self, other: Array) -> Tensor:
         return binary(np.remainder, operator.mod, other, self)
 
-    def __divmod__(self, other: Any) -> tuple[Tensor, Tensor]:
+    def __divmod__(self, other: Array) -> tuple[Tensor, Tensor]:
         return self // other, self % other
 
-    def __rdivmod__(self, other: Any) -> tuple[Tensor, Tensor]:
+    def __rdivmod__(self, other: Array) -> tuple[Tensor, Tensor]:
         return other // self, other % self
 
     def __round__(self, digits: int | None = None) -> Tensor:
-        return self.round(digits or 0)  # type: ignore[no-any-return]
+        return self.round(digits or 0)
 
     def __neg__(self) -> Tensor:
         return unary(np.negative, self)
@@ -443,61 +354,35 @@ class Tensor(ArrayMethods):
     def __abs__(self) -> Tensor:
         return unary(np.absolute, self)
 
-    def __getitem__(self, index: Any) -> Tensor:
-        return record(getitem, (self, plain_index(index)))
-
-    def __setitem__(self, index: Any, value: Any) -> NoReturn:
+    def __setitem__(self, index: Array, value: Array) -> NoReturn:
         raise TypeError("Tensors are not written in place: use np.where(mask, value, t) for a changed copy, or t.data for a leaf's own array")
 
     # Comparisons answer on the data; equality elementwise as NumPy's, so the hash is by identity.
 
-    def __lt__(self, other: Any) -> Any:
+    def __lt__(self, other: Array) -> Array:
         return self.data < data_of(other)
 
-    def __le__(self, other: Any) -> Any:
+    def __le__(self, other: Array) -> Array:
         return self.data <= data_of(other)
 
-    def __gt__(self, other: Any) -> Any:
+    def __gt__(self, other: Array) -> Array:
         return self.data > data_of(other)
 
-    def __ge__(self, other: Any) -> Any:
+    def __ge__(self, other: Array) -> Array:
         return self.data >= data_of(other)
 
-    def __eq__(self, other: Any) -> Any:
+    def __eq__(self, other: Array) -> Array:
         return self.data == data_of(other)
 
-    def __ne__(self, other: Any) -> Any:
+    def __ne__(self, other: Array) -> Array:
         return self.data != data_of(other)
 
     __hash__ = object.__hash__
-
-    def astype(self, dtype: Any, order: str = "K", casting: Any = "unsafe", subok: bool = True, copy: bool = True) -> Tensor:
-        """The same numbers in another floating type, in the graph; ``order`` and ``subok`` change nothing."""
-        if not np.issubdtype(dtype, np.floating) and self.requires_grad:
-            raise TypeError(f"a tracked Tensor has no gradient as {np.dtype(dtype)}: use t.numpy().astype(...)")
-        if casting != "unsafe" and not np.can_cast(self.dtype, dtype, casting):
-            raise TypeError(f"{self.dtype} cannot be cast to {np.dtype(dtype)} under the rule {casting!r}")
-        if not copy and self.dtype == dtype:
-            return self
-        return record(astype, (self, dtype))
 
 
 new_tensor: Callable[[type[Tensor]], Tensor] = Tensor.__new__
 exhaust = deque[Any](maxlen=0).extend
 GRAD = repeat("grad")
-
-UFUNC_METHODS: dict[tuple[np.ufunc, str], Function] = {
-    (np.add, "reduce"): np.sum,
-    (np.multiply, "reduce"): np.prod,
-    (np.maximum, "reduce"): np.max,
-    (np.minimum, "reduce"): np.min,
-    (np.logaddexp, "reduce"): logaddexp_over,
-    (np.add, "accumulate"): np.cumsum,
-    (np.multiply, "accumulate"): np.cumprod,
-    (np.maximum, "accumulate"): running_max,
-    (np.minimum, "accumulate"): running_min,
-}
-"""What a ufunc's methods are called as functions; their axis is 0 unless given."""
 
 
 def record(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any] = NO_SETTINGS) -> Tensor:
@@ -520,11 +405,11 @@ def record(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any] = NO_SE
     if requires_grad and (new := recorder.get()):
         tensor.node = new(func, tuple(parents), tuple(values), kwargs, value)
     else:
-        tensor.node = logits_node(func, tuple(parents), tuple(values), kwargs, value)
+        tensor.node = remembered(func, tuple(parents), tuple(values), kwargs, value)
     return tensor
 
 
-def unary(func: Function, x: Any) -> Tensor:
+def unary(func: Function, x: Array) -> Tensor:
     """`record` for one argument."""
     if not isinstance(x, Tensor):
         x = Tensor(x)
@@ -534,11 +419,11 @@ def unary(func: Function, x: Any) -> Tensor:
     if node is not None and node.requires_grad and (new := recorder.get()):
         tensor.node = new(func, (node,), (x.data,), NO_SETTINGS, value)
     else:
-        tensor.node = logits_node(func, (node,), (x.data,), NO_SETTINGS, value)
+        tensor.node = remembered(func, (node,), (x.data,), NO_SETTINGS, value)
     return tensor
 
 
-def binary(func: np.ufunc, op: Callable[[Array, Array], Array], a: Any, b: Any) -> Tensor:
+def binary(func: np.ufunc, op: Callable[[Array, Array], Array], a: Array, b: Array) -> Tensor:
     """`record` for an operator, whose own Python form ``op`` is quicker on scalars than the ufunc."""
     requires_grad = False
     node_a = node_b = None
@@ -561,13 +446,41 @@ def binary(func: np.ufunc, op: Callable[[Array, Array], Array], a: Any, b: Any) 
     return tensor
 
 
-def logits_node(func: Function, parents: tuple[Node | None, ...], values: tuple[Any, ...], kwargs: dict[str, Any], value: Array) -> Node | None:
-    """What stays on record without gradients: the logits behind a sigmoid, because losses are more exact with them."""
-    if func is sigmoid or (func in VIEWS and parents[0] is not None and (parents[0].func is sigmoid or parents[0].func in VIEWS)):
-        node = node_of(func, (None,) if func is sigmoid else parents, values, kwargs, value)  # the logits, but not what they came from
-        node.requires_grad = False
-        return node
-    return None
+def remembered(func: Function, parents: tuple[Node | None, ...], values: tuple[Any, ...], kwargs: dict[str, Any], value: Array) -> Node | None:
+    """The node of a call that no gradient is asked of: none, but for a function whose argument is worth keeping, and for views of its result."""
+    if func in REMEMBERED:
+        parents = (None,) * len(parents)  # the argument, but not what it came from
+    elif func not in VIEWS or parents[0] is None or (parents[0].func not in REMEMBERED and parents[0].func not in VIEWS):
+        return None
+    node = node_of(func, parents, values, kwargs, value)
+    node.requires_grad = False
+    return node
+
+
+def leaf_of(tensor: Tensor) -> Node:
+    """The node of a Tensor that was not computed, made now if there was none."""
+    if tensor.node is None:
+        tensor.node = leaf(requires_grad=False)
+        tensor.node.owner = ref(tensor)
+    return tensor.node
+
+
+def seed_of(tensor: Tensor, grad: Array = None) -> Array:
+    """The gradient that a backward pass from ``tensor`` starts with, as an array like its data: the given one, or 1 for a single number."""
+    data = tensor.data
+    if grad is None and data.ndim == 0:
+        return data.dtype.type(1)
+    if grad is None:
+        if data.size != 1:
+            raise RuntimeError(
+                f"backward() without a gradient works on a single number, this Tensor has shape {tensor.shape}: "
+                f"reduce it first (loss.sum(), loss.mean()) or pass backward(grad)"
+            )
+        return np.ones_like(data)
+    grad = grad.data if isinstance(grad, Tensor) else grad
+    if np.shape(grad) != tensor.shape:
+        raise ValueError(f"backward(grad) got a gradient of shape {np.shape(grad)} for a Tensor of shape {tensor.shape}")
+    return grad.astype(data.dtype) if hasattr(grad, "__array_function__") else np.array(grad, data.dtype)
 
 
 def lift(value: Array, node: Node | None) -> Array:
@@ -587,120 +500,3 @@ def unshared(g: Array, mine: set[int]) -> Array:
         g = g.copy()
     mine.add(id(g))
     return g
-
-
-def tracked(x: Any) -> bool:
-    """Whether ``x`` is, or holds, a Tensor that gradients flow through."""
-    if isinstance(x, Tensor):
-        return x.requires_grad and recorder.get() is not None
-    if isinstance(x, dict):
-        x = list(x.values())
-    return isinstance(x, list | tuple) and any(map(tracked, x))
-
-
-def data_of(x: Any) -> Any:
-    """``x`` with the Tensors in it replaced by their data."""
-    if isinstance(x, Tensor):
-        return x.data
-    if type(x) in (list, tuple, dict):
-        return mapped(data_of, x)
-    return x
-
-
-def wrapped(answer: Any) -> Any:
-    """Floating answers of untracked calls as Tensors; others (masks, indices, shapes) as they are."""
-    if isinstance(answer, list | tuple):
-        return mapped(wrapped, answer)
-    return Tensor(answer) if hasattr(answer, "dtype") and np.issubdtype(answer.dtype, np.floating) else answer
-
-
-def plain_index(index: Any) -> Any:
-    """``index`` without Tensors in it."""
-    return data_of(index) if isinstance(index, Tensor | tuple) else index
-
-
-def positional(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The same call with arguments moved from keywords to positions as far as the signature allows."""
-    bound = inspect.signature(func).bind(*args, **kwargs)
-    if any(map(tracked, bound.kwargs.values())):  # behind settings that were not given: these get their defaults
-        bound.apply_defaults()
-    for key, value in bound.kwargs.items():
-        if tracked(value):
-            raise TypeError(f"{name_of(func)}({key}=...) has no rule for a tracked Tensor there: pass it as a plain array (t.numpy())")
-    args = bound.args
-    while args[-1] is np._NoValue:
-        args = args[:-1]
-    return args, data_of({key: value for key, value in bound.kwargs.items() if key in kwargs})
-
-
-def check_rules(func: Function, args: tuple[Any, ...]) -> None:
-    """Refuse what ``func`` has no rule for: arrays that calculate by rules of their own, and a tracked Tensor where none is expected."""
-    for arg in args:
-        if type(arg) is np.ndarray and arg.dtype.hasobject:  # `record` sees to the rest
-            check_operand(arg)
-    rules = RULES[func]
-    if isinstance(rules, Each):
-        return
-    for i, arg in enumerate(args[len(rules) :], start=len(rules)):
-        if tracked(arg):
-            raise TypeError(f"{name_of(func)} has no rule for its argument {i}, which is a tracked Tensor: pass it as a plain array (t.numpy())")
-
-
-WRITING = frozenset((np.copyto, np.put, np.place, np.putmask, np.fill_diagonal, np.put_along_axis))
-"""Functions that write into their first argument."""
-
-
-def refuse_tensor_as_target(name: str, target: Any) -> None:
-    """Refuse to write into a Tensor."""
-    if isinstance(target, Tensor):
-        raise TypeError(f"{name} would write into a Tensor, and Tensors are never written in place: use np.where(mask, value, t) for a changed copy")
-
-
-def refuse_tensor_as_out(func: Function, out: Any) -> None:
-    """Refuse to write into a Tensor."""
-    if any(isinstance(target, Tensor) for target in (out if isinstance(out, tuple) else (out,))):
-        raise TypeError(f"{name_of(func)}(out=...) into a Tensor: Tensors are never written in place")
-
-
-def out_of(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """The array that a call would write into, whether given by name or by position."""
-    if "out" in kwargs:
-        return kwargs["out"]
-    place = place_of_out(func)
-    return args[place] if place is not None and len(args) > place else None
-
-
-@functools.cache
-def place_of_out(func: Function) -> int | None:
-    """The position of the argument ``out``."""
-    try:
-        names = [name for name, p in inspect.signature(func).parameters.items() if p.kind is not p.KEYWORD_ONLY]
-    except ValueError:  # some of NumPy's functions do not tell
-        names = []
-    return names.index("out") if "out" in names else None
-
-
-def refuse_out(func: Function, out: Any) -> None:
-    """Refuse to write a result that the graph needs."""
-    if out is not None:
-        raise TypeError(
-            f"{name_of(func)}(out=...) on a tracked Tensor: results are never written in place, because the graph needs what was there; "
-            f"write a = a + t instead of a += t or out=a"
-        )
-
-
-def refuse_settings_of_ufunc(ufunc: np.ufunc, kwargs: dict[str, Any]) -> None:
-    """Refuse the settings that no rule covers."""
-    if kwargs.get("where") is not None:
-        raise TypeError(f"{name_of(ufunc)}(where=...) on a tracked Tensor: there is no rule for a partial call; use np.where(mask, result, otherwise)")
-    raise TypeError(f"{name_of(ufunc)}({', '.join(kwargs)}=...) is not supported on a tracked Tensor: use t.astype(dtype)")
-
-
-def no_rule(name: str) -> NoReturn:
-    raise TypeError(
-        f"{name} has no rule, so its gradient is unknown. To add one:\n"
-        f"    import tinygrad_lr as tg\n"
-        f"    rule = lambda g, y, x: g * ...  # from the gradient g of the answer y, the gradient of the argument x\n"
-        f"    tg.primitive({name}, rule)      # one rule for each argument\n"
-        f"or call it on t.numpy() if no gradient is wanted."
-    )

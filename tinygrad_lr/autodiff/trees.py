@@ -6,6 +6,8 @@ import copy
 from collections.abc import Callable, Iterator
 from typing import Any
 
+Tree = Any  # nested tuples, lists and dicts of arrays, or an array alone
+
 
 def leaves(tree: Any) -> list[Any]:
     """What a nested structure holds, in order; a structure that is none is its own leaf.
@@ -22,20 +24,20 @@ def leaves(tree: Any) -> list[Any]:
     return [tree]
 
 
-def mapped(fn: Callable[[Any], Any], tree: Any) -> Any:
+def tree_map(fn: Callable[[Any], Any], tree: Any) -> Any:
     """The same structure with ``fn`` of each leaf; named tuples, and subclasses of dict and list, keep their type.
 
     Examples
     --------
-    >>> mapped(lambda x: x + 1, {"w": [1.0, 2.0], "b": (3.0,)})
+    >>> tree_map(lambda x: x + 1, {"w": [1.0, 2.0], "b": (3.0,)})
     {'w': [2.0, 3.0], 'b': (4.0,)}
     """
     if isinstance(tree, dict):
-        return refilled(tree, {key: mapped(fn, value) for key, value in tree.items()})
+        return refilled(tree, {key: tree_map(fn, value) for key, value in tree.items()})
     if isinstance(tree, list):
-        return refilled(tree, [mapped(fn, value) for value in tree])
+        return refilled(tree, [tree_map(fn, value) for value in tree])
     if isinstance(tree, tuple):
-        values = (mapped(fn, value) for value in tree)
+        values = (tree_map(fn, value) for value in tree)
         return type(tree)(*values) if hasattr(tree, "_fields") else tuple(values)
     return fn(tree)
 
@@ -60,7 +62,7 @@ def filled(tree: Any, values: Iterator[Any]) -> Any:
     >>> filled({"w": [1.0, None], "b": (3.0,)}, iter("ab"))
     {'w': ['a', None], 'b': ('b',)}
     """
-    return mapped(lambda leaf: None if leaf is None else next(values), tree)
+    return tree_map(lambda leaf: None if leaf is None else next(values), tree)
 
 
 def located(tree: Any, place: str) -> list[tuple[str, Any]]:
@@ -85,7 +87,7 @@ def structure(tree: Any) -> Any:
     >>> tree
     {'w': [1.0, 2.0]}
     """
-    return mapped(lambda leaf: leaf, tree)
+    return tree_map(lambda leaf: leaf, tree)
 
 
 def parts(tree: Any, place: str) -> list[tuple[str, Any]] | None:

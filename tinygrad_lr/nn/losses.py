@@ -14,10 +14,11 @@ from weakref import ref
 
 import numpy as np
 
+from tinygrad_lr.autodiff.protocols import data_of
 from tinygrad_lr.autodiff.rules.elementwise import SIGMOIDS
 from tinygrad_lr.autodiff.rules.network import bce, bce_of_sigmoid, bce_with_logits, cross_entropy, squared_error
-from tinygrad_lr.autodiff.rules.shapes import VIEWS
-from tinygrad_lr.autodiff.tensor import Tensor, data_of, lift, record
+from tinygrad_lr.autodiff.rules.registry import VIEWS
+from tinygrad_lr.autodiff.tensor import Tensor, lift, record
 from tinygrad_lr.nn.module import Module
 
 CLASSES = " (call the two classes 0 and 1)"

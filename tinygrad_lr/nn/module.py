@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 
 from tinygrad_lr.autodiff.operands import operand
+from tinygrad_lr.autodiff.protocols import data_of, tracked
 from tinygrad_lr.autodiff.record import no_grad
 from tinygrad_lr.autodiff.rules.registry import Array
-from tinygrad_lr.autodiff.tensor import Tensor, data_of, tracked
+from tinygrad_lr.autodiff.tensor import Tensor
 from tinygrad_lr.autodiff.text import shown
 from tinygrad_lr.nn.summary import Row, Summary
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lr.autodiff.graph import pull_back
+from tinygrad_lr.autodiff.backward import pull_back
 from tinygrad_lr.autodiff.tensor import Tensor
 from tinygrad_lr.check.backprop import Comparison, backprop_report, stages_of
 from tinygrad_lr.nn.losses import BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, MSELoss

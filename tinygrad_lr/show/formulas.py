@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_lr.autodiff.graph import Node
+from tinygrad_lr.autodiff.node import Node
 from tinygrad_lr.autodiff.rules import RULES, name_of
 from tinygrad_lr.autodiff.rules.network import LOG_FLOOR, bce, bce_of_sigmoid, bce_with_logits, cross_entropy, linear, squared_error
 from tinygrad_lr.autodiff.rules.registry import Function
@@ -82,7 +82,7 @@ class Part(NamedTuple):
     value : array
         What is sent: a term of the gradient of the argument.
     flows : bool
-        Whether it flows on from there; not so for an `Aside`.
+        Whether it flows on from there; not so for an `SideGradient`.
     k, n : int
         Which part of the argument's gradient this is, of how many.
     before : array or None

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tinygrad_lr.autodiff.graph import Node
+from tinygrad_lr.autodiff.node import Node
 from tinygrad_lr.autodiff.rules import name_of
 from tinygrad_lr.autodiff.rules.registry import PLAIN, Array, Function
 from tinygrad_lr.autodiff.rules.shapes import getitem, scatter

@@ -11,10 +11,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from tinygrad_lr.autodiff.graph import Node
-from tinygrad_lr.autodiff.rules import RULES, Aside
+from tinygrad_lr.autodiff.node import Node
+from tinygrad_lr.autodiff.rules import RULES, SideGradient
 from tinygrad_lr.autodiff.rules.network import bce, bce_of_sigmoid, bce_with_logits, cross_entropy, linear, squared_error
-from tinygrad_lr.autodiff.rules.shapes import VIEWS
+from tinygrad_lr.autodiff.rules.registry import VIEWS
 from tinygrad_lr.check.equations import stages_of
 from tinygrad_lr.nn.module import Module
 from tinygrad_lr.show.names import arguments_of
@@ -122,7 +122,7 @@ class Notation:
                 continue
             if id(node) in self.reaches:
                 for i, parent in self.passing(node):
-                    if not isinstance(rule_at(node, i), Aside):
+                    if not isinstance(rule_at(node, i), SideGradient):
                         self.reaches.add(id(parent))
                         self.ways[id(parent)] += 1
             source = node.parents[0] if node.parents else None
@@ -153,7 +153,7 @@ class Notation:
         Where it gets gradients on several ways, the equation of each says += instead of =.
         """
         for i, parent in self.passing(node):
-            if not isinstance(rule_at(node, i), Aside):
+            if not isinstance(rule_at(node, i), SideGradient):
                 tag, words = self.equation(node, i, parent)
                 yield parent, "backward", tag, words.replace(" = ", " += ", 1) if self.ways[id(parent)] > 1 else words
             elif parent.grad is not None:

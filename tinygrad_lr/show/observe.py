@@ -19,10 +19,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinygrad_lr.autodiff.graph import Node, node_of
+from tinygrad_lr.autodiff.node import Node, node_of
+from tinygrad_lr.autodiff.protocols import data_of
 from tinygrad_lr.autodiff.record import recording
 from tinygrad_lr.autodiff.rules.registry import Array, Function
-from tinygrad_lr.autodiff.tensor import Tensor, data_of
+from tinygrad_lr.autodiff.tensor import Tensor
 from tinygrad_lr.nn.module import Module, watching
 
 LIBRARIES = tuple(str(Path(file).parent) + os.sep for file in (Path(__file__).parent, np.__file__))  # whose variables are not the user's
@@ -116,7 +117,7 @@ class Observer:
             del self.calls[here]
 
     def node_of(self, func: Function | None, parents: tuple[Node | None, ...], values: tuple[Array, ...], kwargs: dict[str, object], value: Array) -> Node:
-        """The node that `graph.node_of` makes, with notes."""
+        """The node that `node.node_of` makes, with notes."""
         node = Observed.__new__(Observed)
         made = node_of(func, parents, values, kwargs, value)
         for slot in Node.__slots__:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tinygrad_lr.autodiff.graph import Node
+from tinygrad_lr.autodiff.node import Node
 from tinygrad_lr.autodiff.rules.registry import Array
 from tinygrad_lr.autodiff.tensor import Tensor
 from tinygrad_lr.nn.module import Module, Parameter

@@ -12,11 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lr.autodiff.rules import RULES, Aside
+from tinygrad_lr.autodiff.rules import RULES, SideGradient
 from tinygrad_lr.autodiff.rules.elementwise import astype, relu, sigmoid
 from tinygrad_lr.autodiff.rules.network import bce, bce_of_sigmoid, bce_with_logits, cross_entropy, linear, squared_error
-from tinygrad_lr.autodiff.rules.registry import Function
-from tinygrad_lr.autodiff.rules.shapes import VIEWS
+from tinygrad_lr.autodiff.rules.registry import VIEWS, Function
 from tinygrad_lr.check.backprop import Comparison
 from tinygrad_lr.show.formulas import BACKWARD, Data, Formulas, Part, entry, excerpt, is_matrix, largest, plain_name, rule_at, signed, sum_of
 from tinygrad_lr.show.picture import Box, Picture, arguments_of, number
@@ -102,8 +101,8 @@ class Walk(Formulas):
             for i, (parent, rule) in enumerate(zip(node.parents, RULES[node.func])):  # type: ignore[index]
                 if parent is None or rule is None or not parent.requires_grad:
                     continue
-                target, flows = self.by_node[id(parent)], not isinstance(rule, Aside)
-                value = astype((rule.rule if isinstance(rule, Aside) else rule)(g, node.value, *args, **node.kwargs), args[i].dtype)
+                target, flows = self.by_node[id(parent)], not isinstance(rule, SideGradient)
+                value = astype((rule.rule if isinstance(rule, SideGradient) else rule)(g, node.value, *args, **node.kwargs), args[i].dtype)
                 sent.append(Part(source, target, i, tags.get(("op" + source.id[1:], target.id), ""), g, value, flows))
                 if flows:
                     arrived[target.id] = arrived[target.id] + value if target.id in arrived else value

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from tinygrad_lr.autodiff.rules import RULES, Aside, name_of
+from tinygrad_lr.autodiff.rules import RULES, SideGradient, name_of
 from tinygrad_lr.autodiff.rules.elementwise import astype, log_sigmoid, relu, sigmoid, softplus
 from tinygrad_lr.autodiff.rules.network import bce, bce_of_sigmoid, bce_with_logits, cross_entropy, linear, squared_error
 from tinygrad_lr.autodiff.rules.reductions import log_softmax, softmax
@@ -167,7 +167,7 @@ def rule_in_words(func: Function, i: int) -> str:
     if func is concatenate:
         return "cut out again"
     rule = rule_of(func, i)
-    doc = (getattr(rule.rule if isinstance(rule, Aside) else rule, "__doc__", None) or "").strip()
+    doc = (getattr(rule.rule if isinstance(rule, SideGradient) else rule, "__doc__", None) or "").strip()
     return first_sentence(doc) if doc and rule.__class__.__name__ == "function" else f"rule of {name_of(func)}"
 
 

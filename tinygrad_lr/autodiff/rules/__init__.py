@@ -18,5 +18,5 @@ from tinygrad_lr.autodiff.rules.primitive import primitive as primitive
 from tinygrad_lr.autodiff.rules.registry import COMPOSITES as COMPOSITES
 from tinygrad_lr.autodiff.rules.registry import QUERIES as QUERIES
 from tinygrad_lr.autodiff.rules.registry import RULES as RULES
-from tinygrad_lr.autodiff.rules.registry import Aside as Aside
+from tinygrad_lr.autodiff.rules.registry import SideGradient as SideGradient
 from tinygrad_lr.autodiff.rules.registry import name_of as name_of

@@ -17,7 +17,7 @@ import math
 
 import numpy as np
 
-from tinygrad_lr.autodiff.rules.registry import COMPOSITES, RULES, Array, Function, dispatching, is_recorded, like
+from tinygrad_lr.autodiff.rules.registry import COMPOSITES, REMEMBERED, REPHRASED, RULES, Array, Function, dispatching, is_recorded, like
 
 
 @dispatching
@@ -84,7 +84,7 @@ def astype(x: Array, dtype: type[np.generic]) -> Array:
 
 def recorded(func: Function, *args: Array) -> Array:
     """``func`` recorded with all its arguments by position, where its rules look for them."""
-    return next(filter(is_recorded, args))._record(func, args, {})
+    return next(filter(is_recorded, args)).__record_call__(func, args, {})
 
 
 def clip(x: Array, a_min: Array = None, a_max: Array = None, *, min: Array = None, max: Array = None) -> Array:
@@ -110,9 +110,12 @@ def or_inf(x: Array, where: Array) -> Array:
     return np.where(where, x, np.inf)
 
 
+PLAIN_NUMBERS = (int, float, np.number)
+
+
 def power_base(g: Array, y: Array, a: Array, b: Array) -> Array:
     """b a^(b-1), and 0 for b = 0 whatever a is."""
-    if np.ndim(b) == 0 and not hasattr(b, "requires_grad"):
+    if isinstance(b, PLAIN_NUMBERS):
         return g * 0 if b == 0 else g * (b * a ** (b - 1))
     constant = b == 0
     slope = b * a ** np.where(constant, 0, b - 1)
@@ -279,6 +282,11 @@ COMPOSITES.update({
     np.divmod:        quotient_and_remainder,
     np.astype:        lambda x, dtype, /, *, copy=True, device=None: x.astype(dtype, copy=copy),
 })
+REPHRASED.update({
+    np.where:         lambda condition, *choices: (np.where if choices else np.nonzero, (condition, *choices), {}),
+    np.nan_to_num:    lambda x, copy=True, *settings, **named: (np.nan_to_num, (x, True, *settings), named),
+})
+REMEMBERED.add(sigmoid)
 if hasattr(np, "fix"):  # deprecated since NumPy 2.5
     COMPOSITES.update({np.fix: np.trunc})
 # fmt: on

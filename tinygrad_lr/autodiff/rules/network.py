@@ -11,7 +11,7 @@ import numpy as np
 from tinygrad_lr.autodiff.rules.elementwise import sigmoid
 from tinygrad_lr.autodiff.rules.linalg.products import materialized
 from tinygrad_lr.autodiff.rules.reductions import log_softmax, softmax
-from tinygrad_lr.autodiff.rules.registry import HALF, RULES, Array, Aside, dispatching, wide
+from tinygrad_lr.autodiff.rules.registry import HALF, RULES, Array, SideGradient, dispatching, wide
 
 
 def product(a: Array, b: Array) -> Array:
@@ -138,7 +138,7 @@ RULES.update({
     bce_with_logits:  (lambda g, loss, z, y, reduction="mean": share(g, z.size, reduction) * (sigmoid(z) - y),
                        lambda g, loss, z, y, reduction="mean": share(g, z.size, reduction) * -z),
     bce_of_sigmoid:   (sigmoid_and_bce,
-                       Aside(lambda g, loss, z, a, y, reduction="mean": bce_probability(g, loss, a, y, reduction)),
+                       SideGradient(lambda g, loss, z, a, y, reduction="mean": bce_probability(g, loss, a, y, reduction)),
                        lambda g, loss, z, a, y, reduction="mean": share(g, z.size, reduction) * -z),
     bce:              (bce_probability, bce_target),
     cross_entropy:    (cross_entropy_logits, None),

@@ -21,19 +21,18 @@ from tinygrad_lr.autodiff.rules.registry import (
     QUERIES,
     RULES,
     Array,
-    Aside,
-    BatchError,
     Function,
     Rule,
+    SideGradient,
     dispatching,
     is_numpy,
     is_recorded,
     name_of,
 )
-from tinygrad_lr.autodiff.trees import leaves, mapped, parts
+from tinygrad_lr.autodiff.trees import leaves, parts, tree_map
 
 
-def primitive(func: Function, *rules: Rule | Aside | None) -> Function:
+def primitive(func: Function, *rules: Rule | SideGradient | None) -> Function:
     """Teach autodiff a function together with its derivative.
 
     Parameters
@@ -81,7 +80,7 @@ def primitive(func: Function, *rules: Rule | Aside | None) -> Function:
     """
     if not callable(func):
         raise TypeError(f"primitive() needs a function first, got {func!r}")
-    if not rules or not all(callable(r) or isinstance(r, Aside) or r is None for r in rules):
+    if not rules or not all(callable(r) or isinstance(r, SideGradient) or r is None for r in rules):
         raise TypeError(f"primitive({name_of(func)}, ...) needs one rule per argument: lambda g, y, *args: gradient")
     call = func if is_numpy(func) else taking_structures(func, rules)
     COMPOSITES.pop(call, None)  # a NumPy function that was composed of others uses its rule from now on
@@ -125,9 +124,9 @@ def data_of_constant(whose: str, result: Any) -> Array:
     return result.data
 
 
-def guarded(rule: Rule | Aside, i: int, func: Function) -> Rule | Aside:
+def guarded(rule: Rule | SideGradient, i: int, func: Function) -> Rule | SideGradient:
     """``rule``, which can neither write into what others hold nor hand on a gradient of another shape than its argument."""
-    if isinstance(rule, Aside):
+    if isinstance(rule, SideGradient):
         return rule
     whose = f"the rule of {name_of(func)} for argument {i}"
 
@@ -137,8 +136,6 @@ def guarded(rule: Rule | Aside, i: int, func: Function) -> Rule | Aside:
         gradient = without_writing(whose, functools.partial(rule, own), (y, *args), kwargs)
         if gradient is None:
             raise TypeError(f"{whose} returned None: return an array of zeros, or give None in place of the rule where no gradient flows")
-        if hasattr(g, "rows") and not hasattr(gradient, "rows"):
-            raise BatchError(f"{whose} makes one gradient of a whole batch of cotangents")
         if is_recorded(gradient) and not is_recorded(g):
             gradient = data_of_constant(whose, gradient)
         if isinstance(gradient, np.ndarray) or not hasattr(gradient, "dtype"):
@@ -156,7 +153,7 @@ def guarded(rule: Rule | Aside, i: int, func: Function) -> Rule | Aside:
 def read_only(x: Any) -> Any:
     """A view that cannot be written to; of a structure, one of each array in it."""
     if isinstance(x, list | tuple | dict):
-        return mapped(read_only, x)
+        return tree_map(read_only, x)
     if type(x) is not np.ndarray:
         return x
     view = x.view()
@@ -182,7 +179,7 @@ def holds_recorded(x: Any) -> bool:
     return isinstance(x, list | tuple | dict) and any(map(is_recorded, leaves(x)))
 
 
-def taking_structures(func: Function, rules: tuple[Rule | Aside | None, ...]) -> Function:
+def taking_structures(func: Function, rules: tuple[Rule | SideGradient | None, ...]) -> Function:
     """``func``, recorded when a Tensor is among its arguments; where structures hold Tensors, as a function of flat arrays."""
 
     @functools.wraps(func)
@@ -192,7 +189,7 @@ def taking_structures(func: Function, rules: tuple[Rule | Aside | None, ...]) ->
             return call_flat(*args, **kwargs)
         for a in given:
             if is_recorded(a):
-                return a._record(call, args, kwargs)
+                return a.__record_call__(call, args, kwargs)
         return func(*args, **kwargs)
 
     def call_flat(*args: Any, **kwargs: Any) -> Any:
@@ -200,17 +197,17 @@ def taking_structures(func: Function, rules: tuple[Rule | Aside | None, ...]) ->
         for name, value in bound.kwargs.items():
             if holds_recorded(value) or is_recorded(value):
                 raise TypeError(f"{name_of(func)}({name}=...) has no rule for a Tensor there: make it a positional argument, with a rule")
-        outlines, flats = zip(*map(flattened, bound.args))
-        return of_flat()(*flats, outlines=outlines, **bound.kwargs)
+        layouts, flats = zip(*map(flattened, bound.args))
+        return of_flat()(*flats, layouts=layouts, **bound.kwargs)
 
     @functools.cache
     def of_flat() -> Function:
         @dispatching
         @functools.wraps(func)
-        def flat(*flats: Any, outlines: tuple[Any, ...], **kwargs: Any) -> Array:
-            return PLAIN[call](*map(restored, outlines, flats), **kwargs)
+        def flat(*flats: Any, layouts: tuple[Any, ...], **kwargs: Any) -> Array:
+            return PLAIN[call](*map(restored, layouts, flats), **kwargs)
 
-        RULES[flat] = tuple(rule and guarded(rule if isinstance(rule, Aside) else flat_rule(rule, i, func), i, flat) for i, rule in enumerate(rules))
+        RULES[flat] = tuple(rule and guarded(rule if isinstance(rule, SideGradient) else flat_rule(rule, i, func), i, flat) for i, rule in enumerate(rules))
         return flat
 
     PLAIN[call] = giving_array(func)
@@ -218,7 +215,7 @@ def taking_structures(func: Function, rules: tuple[Rule | Aside | None, ...]) ->
 
 
 def flattened(argument: Any) -> tuple[Any, Array]:
-    """The outline of a structure, and the numbers of its Tensors in a row; of anything else None and itself."""
+    """The layout of a structure, and the numbers of its Tensors in a row; of anything else None and itself."""
     if not holds_recorded(argument):
         return None, argument
     tensors: list[Array] = []
@@ -234,32 +231,32 @@ def flattened(argument: Any) -> tuple[Any, Array]:
         start += x.size
         return Slot(start - x.size, start, x.shape, x.dtype)
 
-    outline = mapped(slot, argument)
-    return outline, np.concatenate(tensors) if tensors else np.zeros(0)
+    layout = tree_map(slot, argument)
+    return layout, np.concatenate(tensors) if tensors else np.zeros(0)
 
 
-def restored(outline: Any, flat: Array) -> Any:
+def restored(layout: Any, flat: Array) -> Any:
     """The argument that `flattened` took apart."""
-    if outline is None:
+    if layout is None:
         return flat
-    return mapped(lambda x: flat[x.start : x.stop].reshape(x.shape).astype(x.dtype) if isinstance(x, Slot) else x, outline)
+    return tree_map(lambda x: flat[x.start : x.stop].reshape(x.shape).astype(x.dtype) if isinstance(x, Slot) else x, layout)
 
 
 def flat_rule(rule: Rule, i: int, func: Function) -> Rule:
     """A rule of structures as one of flat arrays."""
     whose = f"the rule of {name_of(func)} for argument {i}"
 
-    def call(g: Array, y: Array, *flats: Array, outlines: tuple[Any, ...], **kwargs: Any) -> Array:
-        gradient = rule(g, y, *map(restored, outlines, flats), **kwargs)
-        return gradient if outlines[i] is None else raveled(gradient, outlines[i], whose)
+    def call(g: Array, y: Array, *flats: Array, layouts: tuple[Any, ...], **kwargs: Any) -> Array:
+        gradient = rule(g, y, *map(restored, layouts, flats), **kwargs)
+        return gradient if layouts[i] is None else raveled(gradient, layouts[i], whose)
 
     return call
 
 
-def raveled(gradient: Any, outline: Any, whose: str) -> Array:
+def raveled(gradient: Any, layout: Any, whose: str) -> Array:
     """The gradients of a structure's Tensors in a row."""
     rows = []
-    for place, slot, g in at_slots(gradient, outline, ""):
+    for place, slot, g in at_slots(gradient, layout, ""):
         if g is None or np.shape(g) != slot.shape:
             given = "nothing" if g is None else f"a gradient of shape {np.shape(g)}"
             raise ValueError(f"{whose} gave {given} at {place}, but the argument has shape {slot.shape} there: return the same structure")
@@ -267,11 +264,11 @@ def raveled(gradient: Any, outline: Any, whose: str) -> Array:
     return np.concatenate(rows) if rows else np.zeros(0)
 
 
-def at_slots(gradient: Any, outline: Any, place: str) -> Iterator[tuple[str, Slot, Any]]:
+def at_slots(gradient: Any, layout: Any, place: str) -> Iterator[tuple[str, Slot, Any]]:
     """Where each Tensor was, and what the gradient has there; None where its structure has no such place."""
-    if isinstance(outline, Slot):
-        yield place, outline, gradient
+    if isinstance(layout, Slot):
+        yield place, layout, gradient
         return
     there = dict(parts(gradient, "") or ())
-    for where, part in parts(outline, "") or ():
+    for where, part in parts(layout, "") or ():
         yield from at_slots(there.get(where), part, place + where)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from tinygrad_lr.autodiff.rules.elementwise import astype
-from tinygrad_lr.autodiff.rules.registry import COMPOSITES, HALF, RULES, Array, Function, Rule, dispatching, wide
+from tinygrad_lr.autodiff.rules.registry import COMPOSITES, HALF, RULES, UFUNC_METHODS, Array, Function, Rule, dispatching, wide
 
 Axis = int | tuple[int, ...] | None
 
@@ -417,6 +417,17 @@ COMPOSITES.update({
     np.amax:           np.max,
     np.amin:           np.min,
     logsumexp:         logsumexp,  # for the table and the checks; its calls need no dispatch
+})
+UFUNC_METHODS.update({
+    (np.add, "reduce"):           np.sum,
+    (np.multiply, "reduce"):      np.prod,
+    (np.maximum, "reduce"):       np.max,
+    (np.minimum, "reduce"):       np.min,
+    (np.logaddexp, "reduce"):     logaddexp_over,
+    (np.add, "accumulate"):       np.cumsum,
+    (np.multiply, "accumulate"):  np.cumprod,
+    (np.maximum, "accumulate"):   running_max,
+    (np.minimum, "accumulate"):   running_min,
 })
 if hasattr(np, "cumulative_sum"):  # NumPy 2.1
     COMPOSITES.update({

@@ -1,9 +1,8 @@
-"""The table of rules, and the way into it.
+"""The tables of rules, and all else that is special about a function: the core knows none by its name.
 
-A rule is plain NumPy: ``rule(g, y, *args, **kwargs)`` takes the gradient ``g`` of a call's answer ``y``
-and the call's own arguments, and gives the gradient of one argument. Nothing here, and no rule, knows
-`Tensor`: fed with arrays a rule gives arrays, fed with Tensors it records itself and can be
-differentiated again.
+A rule is plain NumPy: ``rule(g, y, *args, **kwargs)`` takes the gradient ``g`` of a call's result ``y`` and the
+call's own arguments, and returns the gradient of one argument. Nothing here, and no rule, knows `Tensor`: fed with
+arrays a rule returns arrays, fed with Tensors it is recorded itself and can be differentiated again.
 """
 
 from __future__ import annotations
@@ -13,24 +12,26 @@ import itertools
 import sys
 from collections.abc import Callable, Iterator
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, ParamSpec, Protocol, TypeVar
 
 import numpy as np
 
 Array = Any  # whatever speaks NumPy's protocols: ndarray, NumPy scalar, Tensor, Dask, CuPy
 Function = Callable[..., Any]
 Rule = Callable[..., Array]
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class BatchError(TypeError, AttributeError):
     """A batch of cotangents met what it cannot do for all of them at once; the caller then sends them one by one."""
 
 
-class Aside(NamedTuple):
+class SideGradient(NamedTuple):
     """The rule of an argument whose gradient is worth knowing but must not flow on.
 
-    The answer depends on that argument through another one as well, whose rule already carries all of
-    the gradient. (A loss on sigmoid(z) is differentiated by z; dL/da is still right when asked for.)
+    The result depends on that argument through another one as well, whose rule already carries all of the gradient.
+    (A loss on sigmoid(z) is differentiated with respect to z; dL/da is still right when asked for.)
     """
 
     rule: Rule
@@ -46,7 +47,9 @@ class Each:
         return (functools.partial(self.rule, i) for i in itertools.count())
 
 
-Rules = tuple[Rule | Aside | None, ...] | Each
+Rules = tuple[Rule | SideGradient | None, ...] | Each
+
+# -- the tables, filled where the rules stand ------------------------------------------------------------
 
 RULES: dict[Function, Rules] = {}
 """function: one rule per argument; None where no gradient flows (a condition, an index)."""
@@ -57,29 +60,57 @@ COMPOSITES: dict[Function, Function] = {}
 QUERIES: set[Function] = set()
 """Functions that answer about the data and are not differentiated: shape, argmax, comparisons."""
 
+UFUNC_METHODS: dict[tuple[np.ufunc, str], Function] = {}
+"""(ufunc, "reduce" or "accumulate"): the function that it is; its axis is 0 unless given."""
 
-ELSEWHERE = {"scipy.special": "tinygrad_lr.autodiff.rules.special"}
-"""Other libraries whose ufuncs have rules, and the chapter that holds them; it imports the library, so it loads only when it is needed."""
+REPHRASED: dict[Function, Callable[..., tuple[Function, tuple[Any, ...], dict[str, Any]]]] = {}
+"""function: its call as another one, for functions that are two in one, or may write in place."""
+
+VIEWS: set[Function] = set()
+"""Functions that only lay elements out anew; they commute with any function of single elements."""
+
+REMEMBERED: set[Function] = set()
+"""Functions whose argument is kept even where no gradient is asked for: a loss of a sigmoid is more exact with its logits."""
+
+WRITING: set[Function] = set()
+"""Functions that write into their first argument."""
+
 PUBLIC: dict[Function, Function] = {}
 """A primitive that no user calls, to the function of theirs that is computed by it."""
 
 PLAIN: dict[Function, Function] = {}
 """A dispatching function to the one behind it, for callers who know that they hold arrays."""
 
+ELSEWHERE = {"scipy.special": "tinygrad_lr.autodiff.rules.special"}
+"""Other libraries whose ufuncs have rules, and the chapter that holds them; it imports the library, so it loads only when it is needed."""
 
-def is_recorded(x: Any) -> bool:
-    """Whether ``x`` is a Tensor, or another array that records calls."""
-    return type(x) is not np.ndarray and hasattr(x, "_record")
+# -- how calls come in -----------------------------------------------------------------------------------
 
 
-def dispatching(func: Function) -> Function:
+class Recorded(Protocol):
+    """What an array type implements for functions of ours to be recorded when they are called with it.
+
+    `Tensor` does, and so does a batch of cotangents. (NumPy's functions come in by NumPy's own protocols.)
+    """
+
+    def __record_call__(self, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Array:
+        """``func(*args, **kwargs)``, where this array is among the arguments."""
+
+
+def is_recorded(x: object) -> bool:
+    """Whether ``x`` is `Recorded`."""
+    return type(x) is not np.ndarray and hasattr(x, "__record_call__")
+
+
+def dispatching(func: Callable[P, T]) -> Callable[P, T]:
     """Let ``func`` be recorded when a Tensor is among its arguments."""
 
     @functools.wraps(func)
-    def call(*args: Any, **kwargs: Any) -> Any:
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        a: Array
         for a in (*args, *kwargs.values()) if kwargs else args:
             if type(a) is not np.ndarray and is_recorded(a):  # arrays, by far the most, do without a call
-                return a._record(call, args, kwargs)
+                return a.__record_call__(call, args, kwargs)  # type: ignore[no-any-return]  # of the kind that it was called with
         return func(*args, **kwargs)
 
     PLAIN[call] = func

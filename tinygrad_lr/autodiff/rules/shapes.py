@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from tinygrad_lr.autodiff.rules.registry import COMPOSITES, RULES, Array, Each, Function, dispatching, like, wide
+from tinygrad_lr.autodiff.rules.registry import COMPOSITES, RULES, VIEWS, WRITING, Array, Each, Function, dispatching, is_recorded, like, wide
 
 # -- indexing ------------------------------------------------------------------------------------------
 
@@ -79,7 +79,7 @@ def rearranged(func: Function, *sources: str) -> Function:
         for name, value in bound.arguments.items():
             if name in sources:
                 bound.arguments[name] = indices_of(value, elements)
-            elif hasattr(value, "requires_grad"):  # indices and masks, which say where to and have no gradient
+            elif is_recorded(value):  # indices and masks, which say where to and have no gradient
                 bound.arguments[name] = np.asarray(value)
         indices = func(*bound.args, **bound.kwargs)
         pool = elements[0] if len(elements) == 1 else np.concatenate(elements)
@@ -306,8 +306,6 @@ COMPOSITES.update({
 })
 if hasattr(np, "unstack"):  # NumPy 2.1
     COMPOSITES.update({np.unstack: lambda x, axis=0: tuple(np.moveaxis(x, axis, 0))})
+VIEWS.update((np.reshape, np.ravel, np.squeeze, np.expand_dims, np.transpose, np.swapaxes, getitem))
+WRITING.update((np.copyto, np.put, np.place, np.putmask, np.fill_diagonal, np.put_along_axis))
 # fmt: on
-
-
-VIEWS: set[Function] = {np.reshape, np.ravel, np.squeeze, np.expand_dims, np.transpose, np.swapaxes, getitem}
-"""Functions that only lay elements out anew; they commute with any function of single elements."""

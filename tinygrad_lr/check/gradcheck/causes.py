@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinygrad_lr.autodiff.graph import Node
-from tinygrad_lr.autodiff.rules.registry import RULES, Array, Aside, Function, Rule, public_name
+from tinygrad_lr.autodiff.node import Node
+from tinygrad_lr.autodiff.rules.registry import RULES, Array, Function, Rule, SideGradient, public_name
 from tinygrad_lr.check.gradcheck.differences import Floats
 from tinygrad_lr.check.gradcheck.function import CheckedFunction, as_array, pulled, visited
 from tinygrad_lr.check.gradcheck.report import Row
@@ -145,9 +145,9 @@ def uses(outputs: list[Array], variable: Node | None) -> Iterator[Use]:
         yield from (Use(node.func, i) for i, parent in enumerate(node.parents) if parent is not None and parent is variable)  # type: ignore[arg-type]
 
 
-def flows(parent: Node | None, rule: Rule | Aside | None) -> bool:
+def flows(parent: Node | None, rule: Rule | SideGradient | None) -> bool:
     """Whether a gradient flows to this parent by this rule."""
-    return parent is not None and parent.requires_grad and rule is not None and not isinstance(rule, Aside)
+    return parent is not None and parent.requires_grad and rule is not None and not isinstance(rule, SideGradient)
 
 
 def same(a: Floats, b: Floats) -> bool:

@@ -8,12 +8,13 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from tinygrad_lr.autodiff.backward import pull_back
 from tinygrad_lr.autodiff.derivatives import differentiated, gradients
-from tinygrad_lr.autodiff.graph import Node, pull_back
+from tinygrad_lr.autodiff.node import Node
 from tinygrad_lr.autodiff.record import no_grad
 from tinygrad_lr.autodiff.rules.registry import Array, Function
 from tinygrad_lr.autodiff.tensor import Tensor
-from tinygrad_lr.autodiff.trees import filled, leaves, mapped
+from tinygrad_lr.autodiff.trees import filled, leaves, tree_map
 from tinygrad_lr.check.gradcheck.differences import Floats
 
 STEADY = 1e-6  # how far the results of two calls at the same point may be apart, relative to their size: more is not rounding
@@ -54,7 +55,7 @@ class CheckedFunction:
 
     def __init__(self, fn: Function, inputs: tuple[object, ...], names: Sequence[str] | None = None) -> None:
         self.fn = fn
-        self.inputs = mapped(as_array, inputs)
+        self.inputs = tree_map(as_array, inputs)
         self.names = [path for name, x in zip(names or argument_names(fn, len(inputs)), self.inputs) for path in paths(name, x)]
         self.given: list[Floats] = leaves(self.inputs)
         for name, x in zip(self.names, self.given):
@@ -115,7 +116,7 @@ class CheckedFunction:
         """The floating results as Tensors, and the variables they came from; or those of another function of these inputs."""
         args = self.arguments(xs)
         call = differentiated(fn or self.fn, args, {}, tuple(range(len(args))))
-        return floating(call.answer), call.variables
+        return floating(call.value), call.variables
 
 
 def as_array(x: Array) -> Array:

@@ -1,9 +1,9 @@
-"""Many gradients at once: a `Stack` looks to a rule like a single one.
+"""Many gradients in one backward pass: a `CotangentBatch` looks to a rule like a single one.
 
-A Jacobian needs the gradient of every number in the answer. A backward pass with a Stack computes dozens
-of them in one walk, and products of matrices take the place of as many products with vectors. Rules are
-plain NumPy, so they need not know: what they do to ``g`` is done to each row. NumPy does the usual
-functions for all rows in one call; others are called row by row, so that every rule works.
+A Jacobian needs the gradient of every number in the result. A backward pass with a batch of cotangents computes dozens
+of them at once, and products of matrices take the place of as many products with vectors. Rules are plain NumPy, so
+they need not know: what they do to ``g`` is done to each row. The usual functions serve all rows in one call; others
+are called row by row, so that every rule works.
 """
 
 from __future__ import annotations
@@ -12,19 +12,20 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 import numpy as np
+import numpy.typing as npt
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from tinygrad_lr.autodiff.rules.registry import PLAIN, Array, BatchError, Function, name_of
 
 
-class Stack(NDArrayOperatorsMixin):
+class CotangentBatch(NDArrayOperatorsMixin):
     """Arrays of one shape, ``rows[0]``, ``rows[1]``, ...; its own shape is theirs.
 
     Examples
     --------
-    >>> g = Stack(np.eye(2))
+    >>> g = CotangentBatch(np.eye(2))
     >>> g.shape, g @ np.array([2.0, 3.0])
-    ((2,), Stack(array([2., 3.])))
+    ((2,), CotangentBatch(array([2., 3.])))
     """
 
     __slots__ = ("rows",)
@@ -33,7 +34,7 @@ class Stack(NDArrayOperatorsMixin):
         self.rows = rows
 
     def __repr__(self) -> str:
-        return f"Stack({self.rows!r})"
+        return f"CotangentBatch({self.rows!r})"
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -48,33 +49,36 @@ class Stack(NDArrayOperatorsMixin):
         return self.rows.size // len(self.rows)  # type: ignore[no-any-return]
 
     @property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> np.dtype[np.generic]:
         return self.rows.dtype  # type: ignore[no-any-return]
 
     @property
-    def T(self) -> Stack:
+    def T(self) -> CotangentBatch:
         return transpose(self)
 
-    def sum(self, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False, **more: Any) -> Stack:
+    def sum(self, axis: Array = None, dtype: Array = None, out: Array = None, keepdims: bool = False, **more: Array) -> CotangentBatch:
         if dtype is not None or out is not None or more:
             return row_by_row(np.sum, (self,), {"axis": axis, "dtype": dtype, "out": out, "keepdims": keepdims, **more})
         axes = tuple(range(self.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-        return Stack(self.rows.sum(axis=tuple(i % self.ndim + 1 for i in axes), keepdims=keepdims))
+        return CotangentBatch(self.rows.sum(axis=tuple(i % self.ndim + 1 for i in axes), keepdims=keepdims))
 
-    def reshape(self, *shape: Any, **more: Any) -> Stack:
+    def reshape(self, *shape: Array, **more: Array) -> CotangentBatch:
         if more:
             return row_by_row(np.ndarray.reshape, (self, *shape), more)
-        return Stack(self.rows.reshape(len(self.rows), *stand_in(self).reshape(*shape).shape))
+        return CotangentBatch(self.rows.reshape(len(self.rows), *stand_in(self).reshape(*shape).shape))
 
-    def swapaxes(self, axis1: int, axis2: int) -> Stack:
-        return Stack(self.rows.swapaxes(axis1 % self.ndim + 1, axis2 % self.ndim + 1))
+    def astype(self, dtype: npt.DTypeLike) -> CotangentBatch:
+        return CotangentBatch(self.rows.astype(dtype))
 
-    def dot(self, other: Any, *more: Any, **settings: Any) -> Stack:
+    def swapaxes(self, axis1: int, axis2: int) -> CotangentBatch:
+        return CotangentBatch(self.rows.swapaxes(axis1 % self.ndim + 1, axis2 % self.ndim + 1))
+
+    def dot(self, other: Array, *more: Array, **settings: Array) -> CotangentBatch:
         if more or settings or self.ndim != 2 or np.ndim(other) > 2:
             return row_by_row(np.dot, (self, other, *more), settings)
         return matmul(self, other)
 
-    def __getitem__(self, index: Any) -> Stack:
+    def __getitem__(self, index: Array) -> CotangentBatch:
         return row_by_row(lambda row: row[index], (self,), {})
 
     def __len__(self) -> int:
@@ -82,29 +86,28 @@ class Stack(NDArrayOperatorsMixin):
             raise TypeError("len() of a single number")
         return self.shape[0]
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> Array:
         """ndarray's other methods, row by row; no other attribute."""
-        method = getattr(np.ndarray, name, None)
-        if name.startswith("__") or name in IN_PLACE or not callable(method):
-            raise BatchError(f"a Stack has no attribute {name!r}")
-        return lambda *args, **kwargs: row_by_row(method, (self, *args), kwargs)
+        if name.startswith("__") or name in IN_PLACE or not callable(getattr(np.ndarray, name, None)):
+            raise BatchError(f"a batch of cotangents has no attribute {name!r}")
+        return lambda *args, **kwargs: row_by_row(lambda row, *args, **kwargs: getattr(row, name)(*args, **kwargs), (self, *args), kwargs)
 
-    def refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise BatchError("a Stack is neither one array nor one number, and is never written to")
+    def refuse(self, *args: Array, **kwargs: Array) -> NoReturn:
+        raise BatchError("a batch of cotangents is neither one array nor one number, and is never written to")
 
     __array__ = __bool__ = __float__ = __int__ = __complex__ = __index__ = __setitem__ = refuse
 
-    def _record(self, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Stack:
+    def __record_call__(self, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> CotangentBatch:
         return row_by_row(PLAIN.get(func, func), args, kwargs)
 
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Stack:
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Array, **kwargs: Array) -> CotangentBatch:
         if ufunc is np.matmul and not kwargs:
             return matmul(*inputs)
         if method == "__call__" and ufunc.signature is None and ufunc.nout == 1 and not kwargs:
-            return Stack(ufunc(*lined_up(*inputs)))
+            return CotangentBatch(ufunc(*lined_up(*inputs)))
         return row_by_row(getattr(ufunc, method), inputs, kwargs)
 
-    def __array_function__(self, func: Function, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def __array_function__(self, func: Function, types: Array, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Array:
         if func in (np.shape, np.ndim, np.size):
             return func(stand_in(self), *args[1:], **kwargs)
         if func in AT_ONCE and args and kwargs.keys() <= {"axis", "axes", "keepdims", "order", "shape"}:
@@ -116,27 +119,27 @@ IN_PLACE = frozenset(("fill", "itemset", "partition", "put", "resize", "setfield
 """ndarray's methods that write into it."""
 
 
-def stand_in(g: Stack) -> Array:
+def stand_in(g: CotangentBatch) -> Array:
     """An array of one row's shape, without data."""
     return np.broadcast_to(0, g.shape)
 
 
-def lined_up(*inputs: Any) -> list[Any]:
+def lined_up(*inputs: Array) -> list[Array]:
     """Rows with axes of length 1 put before theirs, so that they broadcast against the other inputs."""
     ndim = max(map(np.ndim, inputs))
-    return [x.rows.reshape(len(x.rows), *(1,) * (ndim - x.ndim), *x.shape) if isinstance(x, Stack) else x for x in inputs]
+    return [x.rows.reshape(len(x.rows), *(1,) * (ndim - x.ndim), *x.shape) if isinstance(x, CotangentBatch) else x for x in inputs]
 
 
-def matmul(a: Any, b: Any) -> Stack:
+def matmul(a: Array, b: Array) -> CotangentBatch:
     """One product for all rows, where one of the factors is the same for all of them and no stack of matrices itself."""
-    if isinstance(a, Stack) and not isinstance(b, Stack) and a.ndim in (1, 2) and b.ndim in (1, 2):
-        return Stack(a.rows @ b)
-    if isinstance(b, Stack) and not isinstance(a, Stack) and a.ndim in (1, 2) and b.ndim in (1, 2):
-        return Stack(a @ b.rows if b.ndim == 2 else b.rows @ a.T)
+    if isinstance(a, CotangentBatch) and not isinstance(b, CotangentBatch) and a.ndim in (1, 2) and b.ndim in (1, 2):
+        return CotangentBatch(a.rows @ b)
+    if isinstance(b, CotangentBatch) and not isinstance(a, CotangentBatch) and a.ndim in (1, 2) and b.ndim in (1, 2):
+        return CotangentBatch(a @ b.rows if b.ndim == 2 else b.rows @ a.T)
     return row_by_row(np.matmul, (a, b), {})
 
 
-def row_by_row(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Stack:
+def row_by_row(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> CotangentBatch:
     """A function called for each row in turn, with the other arguments as they are."""
     if kwargs.get("out") is not None:
         raise BatchError(f"{name_of(func)}(out=...) has room for one row")
@@ -148,52 +151,52 @@ def row_by_row(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
         answers.append(answer)
     if any(answer.shape != answers[0].shape for answer in answers):
         raise BatchError(f"{name_of(func)} makes of each row another shape")
-    return Stack(np.stack(answers))
+    return CotangentBatch(np.stack(answers))
 
 
-def row_count(x: Any) -> int:
+def row_count(x: Array) -> int:
     """How many rows the Stacks among arguments have; 0 where there is none."""
-    if isinstance(x, Stack):
+    if isinstance(x, CotangentBatch):
         return len(x.rows)
     return max(map(row_count, x), default=0) if isinstance(x, list | tuple) else 0
 
 
-def nth(x: Any, i: int) -> Any:
-    """Row ``i`` of a Stack, or of those in a list; anything else as it is."""
-    if isinstance(x, Stack):
+def nth(x: Array, i: int) -> Array:
+    """Row ``i`` of a batch, or of those in a list; anything else as it is."""
+    if isinstance(x, CotangentBatch):
         return x.rows[i]
     return type(x)([nth(part, i) for part in x]) if type(x) in (list, tuple) else x
 
 
-def where(condition: Any, *choices: Any) -> Stack:
-    return Stack(np.where(*lined_up(condition, *choices))) if choices else row_by_row(np.where, (condition,), {})
+def where(condition: Array, *choices: Array) -> CotangentBatch:
+    return CotangentBatch(np.where(*lined_up(condition, *choices))) if choices else row_by_row(np.where, (condition,), {})
 
 
-def broadcast_to(g: Stack, shape: tuple[int, ...], subok: bool = False) -> Stack:
+def broadcast_to(g: CotangentBatch, shape: tuple[int, ...], subok: bool = False) -> CotangentBatch:
     rows, _ = lined_up(g, np.broadcast_to(0, shape))
-    return Stack(np.broadcast_to(rows, (len(rows), *shape)))
+    return CotangentBatch(np.broadcast_to(rows, (len(rows), *shape)))
 
 
-def expand_dims(g: Stack, axis: Any) -> Stack:
+def expand_dims(g: CotangentBatch, axis: Array) -> CotangentBatch:
     return g.reshape(np.expand_dims(stand_in(g), axis).shape)
 
 
-def reshape(g: Stack, shape: Any, order: str = "C") -> Stack:
+def reshape(g: CotangentBatch, shape: Array, order: str = "C") -> CotangentBatch:
     return g.reshape(shape) if order == "C" else row_by_row(np.reshape, (g, shape, order), {})
 
 
-def transpose(g: Stack, axes: Any = None) -> Stack:
+def transpose(g: CotangentBatch, axes: Array = None) -> CotangentBatch:
     order = range(g.ndim)[::-1] if axes is None else [i % g.ndim for i in axes]
-    return Stack(g.rows.transpose(0, *(i + 1 for i in order)))
+    return CotangentBatch(g.rows.transpose(0, *(i + 1 for i in order)))
 
 
-AT_ONCE: dict[Function, Callable[..., Stack]] = {
+AT_ONCE: dict[Function, Callable[..., CotangentBatch]] = {
     np.where: where,
     np.broadcast_to: broadcast_to,
     np.expand_dims: expand_dims,
     np.reshape: reshape,
-    np.swapaxes: Stack.swapaxes,
+    np.swapaxes: CotangentBatch.swapaxes,
     np.transpose: transpose,
-    np.sum: Stack.sum,
+    np.sum: CotangentBatch.sum,
 }
 """Functions that one call serves for all rows."""

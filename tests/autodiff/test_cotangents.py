@@ -1,4 +1,4 @@
-"""Stacks of gradients: every rule does to each row what it does to a single gradient."""
+"""Batches of cotangents: every rule does to each row what it does to a single gradient."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import pytest
 
 import tinygrad_lr as tg
 from tests.rules.test_rules import each_row, flat
-from tinygrad_lr.autodiff import derivatives
-from tinygrad_lr.autodiff.derivatives import slopes_at_once, unit_seeds
-from tinygrad_lr.autodiff.rules.stack import Stack
+from tinygrad_lr.autodiff import jacobian
+from tinygrad_lr.autodiff.cotangents import CotangentBatch
+from tinygrad_lr.autodiff.jacobian import in_batches, unit_cotangents
 
 rng = np.random.default_rng(0)
 G = rng.normal(size=(5, 3, 4))
@@ -17,7 +17,7 @@ G = rng.normal(size=(5, 3, 4))
 
 def one_by_one(y, xs):
     """The same Jacobian in as many walks as the answer has numbers."""
-    rows = [tg.gradients(y, xs, seed) for seed in unit_seeds(y)]
+    rows = [tg.gradients(y, xs, seed) for seed in unit_cotangents(y)]
     return [np.stack([row[k].data for row in rows]) for k in range(len(xs))]
 
 
@@ -25,19 +25,19 @@ def one_by_one(y, xs):
 @pytest.mark.parametrize("at_once", [2, 32])
 def test_every_rule(row, at_once, monkeypatch):
     """At the answer itself, and with a step more behind it, so that what the rule made flows on."""
-    monkeypatch.setattr(derivatives, "ROWS_AT_ONCE", at_once)
+    monkeypatch.setattr(jacobian, "BATCH", at_once)
     leaves = [tg.Tensor(a, requires_grad=True) for a in row.arrays()]
     xs = [x * 1.5 - x * 0.5 for x in leaves]
     for y in flat(row.call(np, *xs)):
         if not isinstance(y, tg.Tensor) or not y.requires_grad or not y.size:
             continue
         for answer in (y, y * 2 + 1):
-            for got, want in zip(slopes_at_once(answer, leaves), one_by_one(answer, leaves), strict=True):
+            for got, want in zip(in_batches(answer, leaves), one_by_one(answer, leaves), strict=True):
                 assert got.dtype == want.dtype
                 np.testing.assert_allclose(got, want, rtol=1e-11, atol=1e-12 * max(1, np.abs(want).max(initial=0)))
 
 
-# -- what a Stack does ---------------------------------------------------------------------------------
+# -- what a batch does ---------------------------------------------------------------------------------
 
 vector, matrix, cube = rng.normal(size=4), rng.normal(size=(4, 4)), rng.normal(size=(2, 3, 4))
 
@@ -80,25 +80,25 @@ CALLS = {
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
 def test_row_by_row(call):
-    got = call(Stack(G))
+    got = call(CotangentBatch(G))
     want = np.stack([call(row) for row in G])
-    assert isinstance(got, Stack)
+    assert isinstance(got, CotangentBatch)
     assert got.shape == want.shape[1:]
     np.testing.assert_allclose(got.rows, want, rtol=1e-13, atol=1e-14)
 
 
 def test_what_it_looks_like():
-    g = Stack(G)
+    g = CotangentBatch(G)
     assert (g.shape, g.ndim, g.size, g.dtype) == ((3, 4), 2, 12, np.float64)
     assert (np.shape(g), np.ndim(g), np.size(g)) == ((3, 4), 2, 12)
-    assert repr(Stack(np.eye(1))) == "Stack(array([[1.]]))"
+    assert repr(CotangentBatch(np.eye(1))) == "CotangentBatch(array([[1.]]))"
 
 
 @pytest.mark.parametrize("call", [np.asarray, bool, float, lambda g: np.linalg.svd(g), lambda g: np.result_type(g), lambda g: np.modf(g)])
 def test_what_it_refuses(call):
     """Rather than give an answer for one row only."""
     with pytest.raises(TypeError):
-        call(Stack(G))
+        call(CotangentBatch(G))
 
 
 # -- rules of users ------------------------------------------------------------------------------------

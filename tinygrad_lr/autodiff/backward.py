@@ -1,0 +1,138 @@
+"""The backward pass: from the gradients of results to the gradients of all that they were computed from.
+
+It visits nodes from the youngest to the oldest. A value is always younger than what it was made from, so when a
+node's turn comes its gradient is complete, and each rule runs once. Gradients live in a local dict during the
+pass, never on nodes, and nothing recurses: depth costs nothing. `pull_back` is all of it; the functions below it
+are for the rare cases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from heapq import heapify, heappop, heappush
+from typing import NoReturn
+
+from tinygrad_lr.autodiff.node import Node
+from tinygrad_lr.autodiff.rules.registry import RULES, VIEWS, Array, SideGradient, name_of
+
+Lift = Callable[[Array, Node | None], Array]
+
+
+def pull_back(seeds: dict[Node, Array], keep: Collection[Node] | None = (), lift: Lift | None = None, free: bool = False) -> dict[Node, Array]:
+    """Send the gradients of results back through the graph.
+
+    Parameters
+    ----------
+    seeds : dict
+        For each result's node the gradient to start with, in the result's shape.
+    keep : collection of Node, or None
+        The nodes, besides leaves, whose gradient is wanted; None for all.
+    lift : callable, optional
+        Turns a saved value and its node into the Tensor it was. With it the rules are recorded
+        themselves, and so are differentiable again; without it they run on bare arrays.
+    free : bool
+        Whether to let go of each node's saved arrays once its rules have run.
+
+    Returns
+    -------
+    dict
+        Node to gradient, for the leaves and kept nodes that a gradient reached.
+
+    Raises
+    ------
+    RuntimeError
+        If an earlier pass freed part of the graph.
+    """
+    gradients = dict(seeds)  # what has arrived so far; at the end only leaves are left in it
+    kept: dict[Node, Array] = {}
+    side: list[tuple[Node, Array]] = []
+    bypassed: list[Node] = []
+    youngest_first = [(node.age, node) for node in seeds if node.func is not None]
+    heapify(youngest_first)
+    while youngest_first:
+        _, node = heappop(youngest_first)
+        g = gradients.pop(node)
+        if keep is None or node in keep:
+            kept[node] = g
+        values, y, kwargs = node.values, node.value, node.kwargs
+        if values is None:
+            refuse_freed()
+        if lift is not None:
+            values, y = tuple(map(lift, values, node.parents)), lift(y, node)
+        for parent, value, rule in zip(node.parents, values, RULES[node.func]):  # type: ignore[index]  # None is for leaves, which have no turn
+            if parent is None or not parent.requires_grad:
+                continue
+            if rule is None or isinstance(rule, SideGradient):
+                bypassed.append(parent)
+                if rule is not None and is_wanted(parent, keep):
+                    side.append((parent, rule.rule(g, y, *values, **kwargs)))
+                continue
+            gradient = rule(g, y, *values, **kwargs) if kwargs else rule(g, y, *values)
+            if gradient.dtype is not value.dtype:
+                gradient = conformed(gradient, value, node, parent)
+            if parent in gradients:
+                gradients[parent] = gradients[parent] + gradient
+            else:
+                gradients[parent] = gradient
+                if parent.func is not None:
+                    heappush(youngest_first, (parent.age, parent))
+        if free:  # let go of the saved arrays, but not of how the value was made
+            node.freed = (y.shape, y.dtype)
+            node.value = node.values = None
+    gradients.update(kept)
+    for node, g in side:
+        add_side_gradient(gradients, node, g, keep, lift)
+    if free:
+        free_behind(bypassed)
+    return gradients
+
+
+def refuse_freed() -> NoReturn:
+    """Refuse to go where an earlier pass has been."""
+    raise RuntimeError("this graph was freed by an earlier backward(); call the first one as backward(retain_graph=True), or compute the loss again")
+
+
+def conformed(gradient: Array, value: Array, node: Node, parent: Node) -> Array:
+    """A gradient of another dtype in the dtype of the value that it belongs to."""
+    if gradient.dtype.kind == "c":
+        raise TypeError(f"{name_of(node.func)} met complex numbers, whose derivatives no rule knows: compute with real and imaginary parts")  # type: ignore[arg-type]  # no leaf
+    if value.dtype.kind != "f":
+        what = f"the data of {parent.name}" if parent.name else "a leaf's data"
+        raise TypeError(f"{what} became {value.dtype} after gradients were required of it, and has none: assign floats to .data")
+    return gradient.astype(value.dtype)
+
+
+# -- what gradients bypass -----------------------------------------------------------------------------
+
+
+def is_wanted(node: Node, keep: Collection[Node] | None) -> bool:
+    """Whether a side gradient is wanted: that of the node, or of one that it is only a view of."""
+    while keep is not None and node not in keep:
+        if node.func not in VIEWS:
+            return False
+        node = node.parents[0]  # type: ignore[assignment]  # a view that requires gradients has a parent
+    return True
+
+
+def add_side_gradient(gradients: dict[Node, Array], node: Node, g: Array, keep: Collection[Node] | None, lift: Lift | None) -> None:
+    """Add a side gradient to its node, and to those that it is only a view of, as far as they are wanted."""
+    while is_wanted(node, keep):
+        if keep is None or node in keep:
+            gradients[node] = gradients[node] + g if node in gradients else g
+        if node.func not in VIEWS:
+            return
+        values = node.values if lift is None else tuple(map(lift, node.values, node.parents))
+        (rule,) = RULES[node.func]
+        g = rule(g, None, *values, **node.kwargs)  # type: ignore[operator, misc]  # views have a rule
+        node = node.parents[0]  # type: ignore[assignment]
+
+
+def free_behind(nodes: list[Node]) -> None:
+    """Free the nodes that a pass has bypassed, and what is behind them."""
+    while nodes:
+        node = nodes.pop()
+        if node.func is None or node.freed is not None:
+            continue
+        node.freed = (node.value.shape, node.value.dtype)
+        node.value = node.values = None
+        nodes += [parent for parent in node.parents if parent is not None and parent.requires_grad]
