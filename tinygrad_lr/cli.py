@@ -19,7 +19,7 @@ import numpy as np
 
 import tinygrad_lr
 from tinygrad_lr.autodiff.text import shown
-from tinygrad_lr.check.model import check_everything
+from tinygrad_lr.check.everything import check_everything
 from tinygrad_lr.nn.layers import Dense
 from tinygrad_lr.nn.saving import load
 from tinygrad_lr.regression.data import DataError

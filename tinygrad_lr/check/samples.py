@@ -15,11 +15,12 @@ import numpy as np
 from tinygrad_lr.autodiff.rules.decompositions import packed_eigh, singular_norm, with_eigenvalues, with_singular_values
 from tinygrad_lr.autodiff.rules.elementwise import astype
 from tinygrad_lr.autodiff.rules.linalg import chain, p_norm
-from tinygrad_lr.autodiff.rules.network import bce, bce_of_sigmoid, bce_with_logits, cross_entropy, linear, squared_error
 from tinygrad_lr.autodiff.rules.registry import Function
 from tinygrad_lr.autodiff.rules.shapes import getitem, scatter
 from tinygrad_lr.autodiff.tensor import Tensor
 from tinygrad_lr.autodiff.trees import leaves
+from tinygrad_lr.nn.descriptions import LossInfo, loss_info
+from tinygrad_lr.nn.layers import linear
 
 linalg = np.linalg
 
@@ -134,11 +135,6 @@ SAMPLES: dict[Function, Sample] = {
     p_norm:             Sample(lambda x: p_norm(x, 3, (0, 1), True), (A,)),
 
     linear:             Sample(linear, (A, spread(4, 3), spread(4))),
-    bce:                Sample(bce, (A, B)),
-    bce_with_logits:    Sample(bce_with_logits, (A, B)),
-    bce_of_sigmoid:     Sample(lambda z, y: bce_of_sigmoid(z, 1 / (1 + np.exp(-z)), y), (A, B)),
-    squared_error:      Sample(squared_error, (A, B)),
-    cross_entropy:      Sample(lambda z: cross_entropy(z, np.array([2, 0])), (A,)),
 }
 if hasattr(np, "cumulative_sum"):  # NumPy 2.1
     SAMPLES |= {func: Sample(lambda x, func=func: func(x, axis=1), (A,)) for func in (np.cumulative_sum, np.cumulative_prod)}
@@ -149,6 +145,8 @@ def sample(func: Function) -> Sample | None:
     """A call of ``func`` that works and gives floating numbers; None if none of the arguments suits it."""
     if func in SAMPLES:
         return SAMPLES[func]
+    if info := loss_info(func):
+        return sample_of_loss(info)
     for arrays in ARGUMENTS:
         try:
             with warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -159,3 +157,13 @@ def sample(func: Function) -> Sample | None:
         if any(isinstance(y, Tensor) and y.size and np.isfinite(y.data).all() for y in answers):
             return Sample(func, arrays)
     return None
+
+
+def sample_of_loss(info: LossInfo) -> Sample:
+    """A call of a loss on predictions and targets that suit it."""
+    call, through = info.function, info.through
+    if info.prediction == "class":
+        return Sample(lambda z: call(z, np.array([2, 0])), (A,))
+    if through:
+        return Sample(lambda z, y: call(z, through(z), y), (A, B))
+    return Sample(call, (A, B) if info.prediction == "probability" else (4 * A, B))

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_lr.autodiff.rules.elementwise import sigmoid
-from tinygrad_lr.autodiff.rules.network import bce_with_logits
+from tinygrad_lr.nn.losses import bce_with_logits
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 

@@ -16,12 +16,12 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from tinygrad_lr.autodiff.rules import creation, decompositions, elementwise, linalg, network, queries, reductions, shapes, signals, statistics
+from tinygrad_lr.autodiff.rules import creation, decompositions, elementwise, linalg, queries, reductions, shapes, signals, statistics
 from tinygrad_lr.autodiff.rules.registry import ELSEWHERE, QUERIES, RULES, Function, load_all, name_of
 
 load_all()
 CHAPTERS = (
-    *(elementwise, reductions, statistics, signals, creation, shapes, linalg, decompositions, network),
+    *(elementwise, reductions, statistics, signals, creation, shapes, linalg, decompositions),
     *(sys.modules[chapter] for chapter in ELSEWHERE.values() if chapter in sys.modules),
 )
 
@@ -36,9 +36,9 @@ PYTHON_SPELLINGS = {
 INTRODUCTION = """\
 A rule computes the gradient of an argument from `g`, the gradient of the answer `y`, and from the arguments. It is
 shown as the code has it, less the sum over broadcast axes. A composed function is computed from others that have rules,
-and gradients flow wherever those let them. Names without a prefix are the building blocks of layers, losses and composed
-functions. The operators, the methods of arrays, and the `reduce` and `accumulate` of ufunc add, multiply, maximum and
-minimum are those NumPy functions that they stand for; the `outer` of any ufunc here uses its rule."""
+and gradients flow wherever those let them. Names without a prefix are the building blocks of composed functions. The
+operators, the methods of arrays, and the `reduce` and `accumulate` of ufunc add, multiply, maximum and minimum are
+those NumPy functions that they stand for; the `outer` of any ufunc here uses its rule."""
 
 COLUMNS = ("function", "kind", "gradient by", "how")
 
