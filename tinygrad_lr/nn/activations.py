@@ -52,7 +52,7 @@ class Activation(Module):
         if "about" in vars(cls):
             describe(cls.about)
 
-    def forward(self, z: Tensor | ArrayLike) -> Tensor:
+    def forward(self, z: Array) -> Tensor:
         if self.options:
             return record(self.about.function, (z if isinstance(z, Tensor) else Tensor(z),), self.options)
         return unary(self.about.function, z)

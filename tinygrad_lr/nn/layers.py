@@ -101,7 +101,7 @@ class Dense(Module):
         self.weight = Parameter(np.random.default_rng(rng).uniform(-bound, bound, (n_out, n_in)), dtype=dtype, name="weight")
         self.bias = Parameter(np.zeros(n_out), dtype=dtype, name="bias") if bias else None
 
-    def forward(self, x: Tensor | ArrayLike) -> Tensor:
+    def forward(self, x: Array) -> Tensor:
         if (type(x) is not np.ndarray or x.dtype.hasobject) and not isinstance(x, Tensor):  # lists, data frames
             x = operand(x)
         shape = x.shape
@@ -144,7 +144,7 @@ class Sequential(Module):
             if not isinstance(layer, Module):
                 raise TypeError(f"Sequential layer {name!r} must be a Module, got {type(layer).__name__}: write a Module around a function")
 
-    def forward(self, x: Tensor | ArrayLike) -> Tensor:
+    def forward(self, x: Array) -> Array:
         for layer in self.layers.values():
             x = layer(x)
         return x

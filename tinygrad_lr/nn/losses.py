@@ -59,14 +59,14 @@ class Loss(Module):
     def settings(self) -> str:
         return ", ".join(f"{name}={value!r}" for name, value in self.options.items())
 
-    def forward(self, prediction: Tensor | ArrayLike, target: Tensor | ArrayLike) -> Tensor:
+    def forward(self, prediction: Array, target: Array) -> Tensor:
         return record(self.about[0].function, self.matched(prediction, target), self.options)
 
     if TYPE_CHECKING:
 
         def __call__(self, prediction: Tensor | ArrayLike, target: Tensor | ArrayLike) -> Tensor: ...
 
-    def matched(self, prediction: Tensor | ArrayLike, target: Tensor | ArrayLike) -> tuple[Tensor, Array]:
+    def matched(self, prediction: Array, target: Array) -> tuple[Tensor, Array]:
         """The prediction as a Tensor, and a target of its shape and floating type."""
         prediction = prediction if isinstance(prediction, Tensor) else Tensor(prediction)
         target = target if hasattr(target, "__array_function__") else np.asarray(target)
@@ -243,7 +243,7 @@ class BCELoss(Loss):
 
     binary = True
 
-    def forward(self, p: Tensor | ArrayLike, y: Tensor | ArrayLike) -> Tensor:
+    def forward(self, p: Array, y: Array) -> Tensor:
         p, y = self.matched(p, y)
         z = logits_of(p)
         if z is not None:
@@ -381,7 +381,7 @@ class CrossEntropyLoss(Loss):
         ),
     )
 
-    def forward(self, z: Tensor | ArrayLike, y: Tensor | ArrayLike) -> Tensor:
+    def forward(self, z: Array, y: Array) -> Tensor:
         z = z if isinstance(z, Tensor) else Tensor(z)
         y = y.data if isinstance(y, Tensor) else y if hasattr(y, "__array_function__") else np.asarray(y)
         one_each = y.ndim > 0 and z.shape == y.shape  # a number for each class

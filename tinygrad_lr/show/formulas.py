@@ -247,9 +247,9 @@ class Formulas:
         return re.sub(r"\(\((-[^()]*)\)(?= [-+])", r"(\1", written) + share
 
 
-def reduction_of(info: Info, node: Node) -> object:
+def reduction_of(info: Info, node: Node) -> str:
     """What a loss does with the losses of the elements: "mean", "sum" or "none"."""
-    return info.arguments(arguments_of(node), node.kwargs).get("reduction", "none")
+    return str(info.arguments(arguments_of(node), node.kwargs).get("reduction", "none"))
 
 
 def plain_name(func: Function) -> str:

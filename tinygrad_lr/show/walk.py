@@ -137,8 +137,8 @@ class Walk(Formulas):
         rows = np.shape(part.arrived)[:-1]
         samples = f" over the {int(np.prod(rows))} {'samples' if len(rows) == 1 else 'rows'}" if np.prod(rows) > 1 else ""
         if not part.flows:
-            known = f"{'This part of ' if part.n > 1 else ''}{self.gradient_label(part.target)} is known too"
-            return f"{known}, but nothing flows from it: sigmoid and loss go back in one step, which is more exact."
+            what = f"{'This part of ' if part.n > 1 else ''}{self.gradient_label(part.target)}"
+            return f"{what} is known too, but nothing flows from it: activation and loss go back in one step, which is more exact."
         if tag == "BP1":
             return f"The error at the output: how the loss changes with {name}."
         if tag == "BP3":
