@@ -128,6 +128,7 @@ ACTIVATIONS = [
     ActivationRow(nn.Sigmoid, "Sigmoid"),
     ActivationRow(nn.Tanh, "Tanh"),
     ActivationRow(nn.ReLU, "ReLU"),
+    ActivationRow(nn.Softplus, "Softplus"),
     ActivationRow(Leaky, "LeakyReLU", {"slope": 0.25}, {"negative_slope": 0.25}),
 ]
 LOSSES = [

@@ -3,6 +3,7 @@
 from tinygrad_lr.nn.activations import Activation as Activation
 from tinygrad_lr.nn.activations import ReLU as ReLU
 from tinygrad_lr.nn.activations import Sigmoid as Sigmoid
+from tinygrad_lr.nn.activations import Softplus as Softplus
 from tinygrad_lr.nn.activations import Tanh as Tanh
 from tinygrad_lr.nn.descriptions import ActivationInfo as ActivationInfo
 from tinygrad_lr.nn.descriptions import LossInfo as LossInfo

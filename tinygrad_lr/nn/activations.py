@@ -112,10 +112,10 @@ class ReLU(Activation):
     )
 
 
-# -- functions that are no layers ------------------------------------------------------------------------
+class Softplus(Activation):
+    """a = log(1 + exp(z)), a smooth ReLU."""
 
-describe(
-    ActivationInfo(
+    about = ActivationInfo(
         function=softplus,
         sentence="Softplus is a smooth ReLU: close to z where that is large, and to 0 where it is far below.",
         formula="log(1 + exp({z}))",
@@ -123,7 +123,12 @@ describe(
         prime="softplus′",
         value=lambda z: np.logaddexp(0, z),
         slope=lambda z, a: logistic(z),
-    ),
+    )
+
+
+# -- functions that are no layers ------------------------------------------------------------------------
+
+describe(
     ActivationInfo(
         function=log_sigmoid,
         sentence="The logarithm of the sigmoid: close to z where that is far below 0, and to 0 where it is large.",
