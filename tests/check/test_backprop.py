@@ -187,7 +187,7 @@ def test_bce_of_probabilities_that_no_sigmoid_made():
     model = nn.Sequential(dense(1, 1), nn.ReLU())
     model.load_state_dict({"0.weight": [[1.0]], "0.bias": [0.0]})
     report = backprop_report(model, nn.BCELoss(), [[0.25], [0.75], [1.0], [-1.0]], [[0], [1], [0], [1]])
-    assert report.layers[0]["delta"].equation == "BP1: delta1 = (a1 - y)/(a1 (1 - a1))/m * s'(z1)"
+    assert report.layers[0]["delta"].equation == "BP1: delta1 = ((1 - y)/(1 - a1) - y/a1)/m * s'(z1)"
     np.testing.assert_allclose(report.layers[0]["delta"].by_hand.ravel(), [1 / 3, -1 / 3, 0, 0])
     assert_agreement(report)
 

@@ -15,13 +15,13 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from tinygrad_lr.autodiff.rules import creation, elementwise, network, queries, reductions, shapes, signals, statistics
+from tinygrad_lr.autodiff.rules import creation, elementwise, queries, reductions, shapes, signals, statistics
 from tinygrad_lr.autodiff.rules.linalg import decompositions, norms, products, solving
 from tinygrad_lr.autodiff.rules.registry import ELSEWHERE, QUERIES, RULES, Function, load_all, name_of
 
 load_all()
 CHAPTERS = (
-    *(elementwise, reductions, statistics, signals, creation, shapes, products, decompositions, solving, norms, network),
+    *(elementwise, reductions, statistics, signals, creation, shapes, products, decompositions, solving, norms),
     *(sys.modules[chapter] for chapter in ELSEWHERE.values() if chapter in sys.modules),
 )
 
@@ -37,7 +37,7 @@ INTRODUCTION = """\
 A rule computes the gradient with respect to an argument from `g`, the gradient with respect to the result `y`, and from
 the arguments of the call. It is shown as the code has it, less the sum over broadcast axes. A composed function is
 computed from others that have rules, and gradients flow wherever those let them. Names without a prefix are the building
-blocks of layers, losses and composed functions. The operators, the methods of arrays, and the `reduce` and `accumulate`
+blocks of composed functions. The operators, the methods of arrays, and the `reduce` and `accumulate`
 of the ufuncs add, multiply, maximum and minimum are the NumPy functions that they stand for; the `outer` of any ufunc
 here uses its rule."""
 

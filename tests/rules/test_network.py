@@ -7,7 +7,8 @@ import pytest
 
 import tinygrad_lr as tg
 from tinygrad_lr.autodiff.rules.elementwise import sigmoid
-from tinygrad_lr.autodiff.rules.network import bce, bce_of_sigmoid, bce_with_logits, cross_entropy, linear, squared_error
+from tinygrad_lr.nn.layers import linear
+from tinygrad_lr.nn.losses import bce, bce_of_sigmoid, bce_with_logits, cross_entropy, squared_error
 
 ROWS = 70_000
 Z = np.tile(np.array([[-2.0, 1.0], [0.5, -0.25], [3.0, 0.125], [-1.0, 0.5]], np.float16), (ROWS // 4, 1))

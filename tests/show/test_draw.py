@@ -112,10 +112,10 @@ def test_equations_of_two_layers():
 @pytest.mark.parametrize(
     "loss, says",
     [
-        (lambda z: nn.BCEWithLogitsLoss()(z, np.ones((2, 2))), "δ1 = (s(z1) - y) / m"),
+        (lambda z: nn.BCEWithLogitsLoss()(z, np.ones((2, 2))), "δ1 = (sigmoid(z1) - y) / (m n)"),
         (lambda z: nn.CrossEntropyLoss()(z, np.array([0, 1])), "δ1 = (softmax(z1) - onehot(y)) / m"),
         (lambda z: nn.MSELoss(reduction="sum")(z, np.ones((2, 2))), "δ1 = 2 (z1 - y)"),
-        (lambda z: nn.BCELoss()(tg.sigmoid(z), np.ones((2, 2))) * 3, "δ1 = (a1 - y) / m · ∂L/∂bce_of_sigmoid_1"),
+        (lambda z: nn.BCELoss()(tg.sigmoid(z), np.ones((2, 2))) * 3, "δ1 = (a1 - y) / (m n) · ∂L/∂BCELoss_1"),
     ],
 )
 def test_bp1_of_each_loss(loss, says):

@@ -13,7 +13,7 @@ from tinygrad_lr import nn
 from tinygrad_lr.autodiff.tensor import Tensor
 from tinygrad_lr.regression.data import PRIMES
 from tinygrad_lr.regression.descent import neuron, train
-from tinygrad_lr.show.epochs import LOSSES, MOST, training_of
+from tinygrad_lr.show.epochs import DRAWN, MOST, training_of
 from tinygrad_lr.show.explorer import explore
 
 X = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
@@ -87,7 +87,7 @@ def test_a_spike_of_the_loss_survives_thinning():
     losses[[12_345, 23_456]] = 9.0, 0.25
     training = told([(loss, state(0.0) if k == 0 else None) for k, loss in enumerate(losses)])
     epochs, values = training["losses"]["epochs"], training["losses"]["values"].split()
-    assert len(epochs) == len(values) <= LOSSES
+    assert len(epochs) == len(values) <= DRAWN
     assert (epochs[0], epochs[-1]) == (0, 39_999)
     assert {(epoch, value) for epoch, value in zip(epochs, values) if value != "1"} == {(12_345, "9"), (23_456, "0.25")}
 

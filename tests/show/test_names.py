@@ -354,7 +354,7 @@ def test_equations_of_a_shared_layer_are_true():
         loss = nn.MSELoss()(h, X)
     words = [edge.text for edge in draw(loss).picture.edges if edge.kind == "backward" and edge.text]
     assert words == [
-        *("∂L/∂a1[k=1] = 2 (a1[k=1] - h) / m", "δ1[k=1] = ∂L/∂a1[k=1] · tanh′(z1[k=1])", "∂L/∂a1[k=0] = w1ᵀ δ1[k=1]"),
+        *("∂L/∂a1[k=1] = 2 (a1[k=1] - h) / (m n)", "δ1[k=1] = ∂L/∂a1[k=1] · tanh′(z1[k=1])", "∂L/∂a1[k=0] = w1ᵀ δ1[k=1]"),
         *("∂L/∂w1 += Σ δ1[k=1] a1[k=0]ᵀ", "∂L/∂b1 += Σ δ1[k=1]", "δ1[k=0] = (w1ᵀ δ1[k=1]) · tanh′(z1[k=0])"),
         *("∂L/∂w1 += Σ δ1[k=0] hᵀ", "∂L/∂b1 += Σ δ1[k=0]"),
     ]

@@ -8,16 +8,18 @@ from collections import defaultdict
 import numpy as np
 import pytest
 
+import tinygrad_lr as tg
+from tests.nn.rows import ACTIVATIONS, LOSSES
 from tests.show.networks import NETWORKS
 from tinygrad_lr import nn
 from tinygrad_lr.autodiff.rules import RULES, SideGradient
-from tinygrad_lr.autodiff.rules.elementwise import relu, sigmoid
+from tinygrad_lr.autodiff.rules.elementwise import sigmoid
 from tinygrad_lr.autodiff.rules.reductions import softmax
 from tinygrad_lr.autodiff.tensor import Tensor
+from tinygrad_lr.nn.descriptions import loss_info
 from tinygrad_lr.show.explorer import data_of, numbers_of, walk_of
-from tinygrad_lr.show.formulas import excerpt
+from tinygrad_lr.show.formulas import excerpt, plain_name
 from tinygrad_lr.show.picture import number
-from tinygrad_lr.show.wording import LOSSES
 
 X = np.random.default_rng(3).normal(size=(4, 3))
 
@@ -87,6 +89,7 @@ OTHERS = {
     "column": column,
     "deep": deep_rows,
     "logits": from_logits,
+    **{row.name: row.network for row in ACTIVATIONS + LOSSES},
 }
 IN_WORDS = re.compile(r"mean\(.*\)|.*\[:, 0\]|.*, (an equal share to each element|put back where it was picked)")
 """What the reader cannot compute, all of it in networks of the second kind; `test_parts_are_what_differences_say` has the backward ones."""
@@ -116,12 +119,12 @@ FUNCTIONS = {
     "cos": np.cos,
     "sqrt": np.sqrt,
     "square": np.square,
-    "tanh": np.tanh,
     "sigmoid": sigmoid,
-    "relu": relu,
     "softmax": softmax,
+    **{plain_name(row.kind.about.function): row.make() for row in ACTIVATIONS},
 }
-SLOPES = {"tanh": lambda z: 1 - np.tanh(z) ** 2, "sigmoid": lambda z: sigmoid(z) * (1 - sigmoid(z)), "relu": lambda z: 1.0 * (z > 0)}
+SEVERAL = {"max": np.maximum, "min": np.minimum, "clip": np.clip}
+SLOPES = {plain_name(row.kind.about.function): lambda z, row=row: tg.grad(lambda z: np.sum(row.make()(z)))(z) for row in ACTIVATIONS}
 
 
 class Claim:
@@ -130,11 +133,18 @@ class Claim:
     def __init__(self, text, names, activation, rows):
         """``names`` are the arrays by what the formula calls them, ``activation`` is what s stands for, ``rows`` are the samples."""
         self.names = {name: as_rows(array) for name, array in names.items()}
-        words = ["mean of", "sum of the rows of", "sum of", "onehot", "log 2", *(f"{f}′" for f in FUNCTIONS), "s'", "s′", *FUNCTIONS]
+        words = ["mean of", "sum of the rows of", "sum of", "onehot", "log 2", *(f"{f}′" for f in FUNCTIONS), "s'", "s′", "where", "else", *FUNCTIONS, *SEVERAL]
         known = sorted([*self.names, *words, "m", "n"], key=len, reverse=True)
         pattern = "|".join(
-            [*(re.escape(word) + (r"(?![\w])" if word[-1].isalnum() else "") for word in known), r"\d+\.?\d*(?:e[+-]\d+)?", r"\^T", r"\*\*", r"[-+*/^@()\[\]]"]
+            [
+                *(re.escape(word) + (r"(?![\w])" if word[-1].isalnum() else "") for word in known),
+                r"\d+\.?\d*(?:e[+-]\d+)?",
+                r"\^T",
+                r"\*\*",
+                r"[-+*/^@()\[\],|<]",
+            ]
         )
+        text = re.sub(r", \w+=[\d.]+", "", text)  # `FUNCTIONS` have their settings
         self.tokens, at = [], 0
         for match in re.finditer(rf"\s*({pattern})", text):
             assert not text[at : match.start()].strip(), f"cannot read {text[at : match.start()]!r} in {text!r}"
@@ -150,7 +160,7 @@ class Claim:
         if total:
             self.tokens.pop(0)
             self.each = True
-        result = self.sum()
+        result = self.choice()
         assert not self.tokens, f"left over: {self.tokens}"
         return {None: lambda a: a, "mean of": np.mean, "sum of": np.sum}[total](result)
 
@@ -161,6 +171,15 @@ class Claim:
         if self.peek() in expected:
             return self.tokens.pop(0)
         return None
+
+    def choice(self):
+        result = self.sum()
+        if self.take("where"):
+            below, bound = self.sum(), self.take("<") and self.sum()
+            assert self.take(",")
+            assert self.take("else")
+            result = np.where(below < bound, result, self.sum())
+        return result
 
     def sum(self):
         result = -self.term() if self.take("-") else self.term()
@@ -177,7 +196,7 @@ class Claim:
 
     def product(self):
         result = self.power()
-        while self.peek() and self.peek() not in {"+", "-", "*", "/", "@", ")", "]", "^", "**", "^T", "["}:
+        while self.peek() and self.peek() not in {"+", "-", "*", "/", "@", ")", "]", "^", "**", "^T", "[", ",", "|", "<", "where", "else"}:
             right = self.power()
             if self.each or not np.ndim(result) or not np.ndim(right):
                 result = result * right
@@ -204,8 +223,19 @@ class Claim:
             result = self.sum()
             assert self.take(")")
             return result
+        if token == "|":
+            result = np.abs(self.sum())
+            assert self.take("|")
+            return result
         if token in self.names:
             return self.names[token]
+        if token in SEVERAL:
+            assert self.take("(")
+            arguments = [self.sum()]
+            while self.take(","):
+                arguments.append(self.sum())
+            assert self.take(")")
+            return SEVERAL[token](*arguments)
         if token in FUNCTIONS:
             return FUNCTIONS[token](self.atom())
         if token in ("s'", "s′") or token.endswith("′"):
@@ -228,7 +258,8 @@ def test_the_reader_reads():
     np.testing.assert_array_equal(read("2 (a - b1)/(m n)"), (a - b) / 2)
     np.testing.assert_array_equal(read("(dL/da b1) * s'(a)"), (2 * a @ b) * (1 - np.tanh(a) ** 2))
     np.testing.assert_array_equal(read("sum of the rows of a"), [[4, 6]])
-    with pytest.raises(AssertionError, match="cannot read ', of what'"):
+    np.testing.assert_array_equal(read("a/2 where |a - 3| < 1.5, else max(clip(b1, 0, 0.75), 0.7)"), [[0.7, 1.0], [1.5, 2.0]])
+    with pytest.raises(AssertionError, match="cannot read"):
         read("a, of what + b1")
 
 
@@ -277,7 +308,7 @@ def everywhere(walk):
 def claim(text, walk, step, names):
     """The right side of a formula: its value and its reader."""
     box = walk.boxes[step["node"]]
-    loss = next(box.node for box in walk.computed if box.node.func in LOSSES)
+    loss = next(box.node for box in walk.computed if loss_info(box.node.func))
     m, n = (*np.shape(loss.values[0]), 1, 1)[:2]
     activation = next((use.node.func.__name__ for use in walk.computed if use.node.parents[0] is box.node and use.node.func.__name__ in SLOPES), None)
     reader = Claim(text.removesuffix(", summed over the copies"), everywhere(walk) | names, activation, (m, n))
@@ -334,7 +365,7 @@ def test_parts_are_what_differences_say(told):
 
             def answer(step, d=d, node=node, values=values, i=part.i, flows=part.flows):
                 moved = [value + step * d if k == i else value for k, value in enumerate(values)]
-                if not flows:  # a loss on sigmoid(z), as a function of the sigmoid's answer
+                if not flows:  # a loss on sigmoid(z), as a function of the sigmoid's result
                     p, y = moved[1], moved[2]
                     return nn.BCELoss(node.kwargs.get("reduction", "mean"))(p, y).item()
                 return node.func(*moved, **node.kwargs)
@@ -424,7 +455,9 @@ class Interval:
 
 def interval_of(calculation):
     """A worked calculation with each number as an interval; it is the page's own text of numbers and operators."""
-    monotone = {name: lambda a, f=f: Interval(float(f(a.low)), float(f(a.high))) for name, f in (("tanh", np.tanh), ("sigmoid", sigmoid), ("relu", relu))}
+    monotone = {
+        name: lambda a, f=f, **settings: Interval(*(float(np.asarray(f(np.array(end))).item()) for end in (a.low, a.high))) for name, f in FUNCTIONS.items()
+    }
     text = re.sub(r"\d+\.?\d*(?:e[+-]\d+)?", lambda match: f"N('{match[0]}')", calculation.replace("·", "*"))
     return eval(text, {"N": Interval.written, **monotone})
 

@@ -11,19 +11,21 @@ import html
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tinygrad_lr.autodiff.derivatives import as_tensor, grad, gradients
 from tinygrad_lr.autodiff.record import recording
+from tinygrad_lr.autodiff.rules.registry import Array
 from tinygrad_lr.autodiff.tensor import Tensor
-from tinygrad_lr.check.equations import LOSSES, ByHand, Stage, brief, by_hand, out
+from tinygrad_lr.check.equations import ByHand, Stage, brief, by_hand, covers, out
 from tinygrad_lr.check.equations import stages_of as stages_of
 from tinygrad_lr.check.gradcheck import gradcheck
 from tinygrad_lr.nn.module import Module
 
-Array = np.ndarray[Any, Any]
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 ROUNDING = 1e3  # how many eps of the numbers it was computed from a quantity may be off; some 10 occur
 ROWS, COLUMNS = 8, 4  # of an array, as far as it is shown
@@ -217,7 +219,7 @@ def flat(a: Array) -> Array:
 # -- the report ----------------------------------------------------------------------------------------
 
 
-def backprop_report(model: Module, loss_fn: Callable[[Any, Any], Any], x: Any, y: Any) -> BackpropReport:
+def backprop_report(model: Module, loss_fn: Callable[..., Tensor], x: Tensor | ArrayLike, y: Tensor | ArrayLike) -> BackpropReport:
     """Run one forward and one backward pass by autodiff and by the equations BP1 to BP4.
 
     The model is copied first, so nothing in it changes.
@@ -286,7 +288,7 @@ def backprop_report(model: Module, loss_fn: Callable[[Any, Any], Any], x: Any, y
 class Passes:
     """A forward and a backward pass, by autodiff and by hand."""
 
-    def __init__(self, given: list[Stage], loss_fn: Callable[[Any, Any], Any], x: Array, y: Any) -> None:
+    def __init__(self, given: list[Stage], loss_fn: Callable[..., Tensor], x: Array, y: Array) -> None:
         self.given, self.loss_fn, self.y = given, loss_fn, y
         self.stages = [copy.deepcopy(stage) for stage in given]  # one by one, so that each use of a shared parameter has its own
         self.passed = copy.deepcopy(self.stages)
@@ -298,7 +300,7 @@ class Passes:
         arrays = [a.numpy() for a in self.entered]
         hands = by_hand(self.stages, arrays, self.loss_fn, np.asarray(self.y), lambda n: grad(self.loss_from(n))(arrays[n], {}))
         layers = [self.uncovered(n) if stage.other else self.covered(n, hand) for n, (stage, hand) in enumerate(zip(self.stages, hands), start=1)]
-        if type(self.loss_fn) not in LOSSES:
+        if not covers(self.loss_fn):
             layers.append(LayerReport(f"loss: {brief(self.loss_fn)}", *self.checked(len(layers)), covered=False))
         self.add_sums(layers)
         m, targets = len(arrays[0]), np.size(self.y)
@@ -368,10 +370,10 @@ class Passes:
             raise ValueError(f'backprop_report() needs a loss that is a single number (reduction "mean" or "sum"), got shape {loss.shape}')
         return passed, zs, loss
 
-    def loss_from(self, k: int) -> Callable[[Any, dict[str, Any]], Tensor]:
+    def loss_from(self, k: int) -> Callable[[Array, dict[str, Array]], Tensor]:
         """The loss as a function of what leaves stage k, and of the parameters of the stage behind it."""
 
-        def loss_of(a: Any, parameters: dict[str, Any]) -> Tensor:
+        def loss_of(a: Array, parameters: dict[str, Array]) -> Tensor:
             stages = copy.deepcopy(self.stages[k:])  # afresh each time, so that random layers draw the same numbers
             for name, value in parameters.items():
                 parameter, value = stages[0].parameters()[name], as_tensor(value)

@@ -7,18 +7,18 @@ batch are samples, so a delta is a matrix.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeGuard
 
 import numpy as np
 
+from tinygrad_lr.autodiff.rules.registry import Array
 from tinygrad_lr.autodiff.tensor import Tensor
 from tinygrad_lr.autodiff.text import shown
-from tinygrad_lr.nn.layers import Dense, ReLU, Sequential, Sigmoid, Tanh
-from tinygrad_lr.nn.losses import BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
+from tinygrad_lr.nn.activations import Activation
+from tinygrad_lr.nn.descriptions import about
+from tinygrad_lr.nn.layers import Dense, Sequential
+from tinygrad_lr.nn.losses import Loss
 from tinygrad_lr.nn.module import Module
-
-Array = np.ndarray[Any, Any]
-
 
 # -- a model, taken apart ------------------------------------------------------------------------------
 
@@ -31,15 +31,15 @@ class Stage:
 
     w = b = ""
 
-    def __init__(self, path: str, dense: Dense | None = None, activation: Module | None = None, other: Module | None = None) -> None:
+    def __init__(self, path: str, dense: Dense | None = None, activation: Activation | None = None, other: Module | None = None) -> None:
         self.dense, self.activation, self.other = dense, activation, other
         self.title = brief(dense or activation or other) + (f" at {shown(path)}" if path else "")
 
-    def before(self, a: Any) -> Any:
+    def before(self, a: Array) -> Array:
         """z, from what enters."""
         return self.dense(a) if self.dense else self.other(a) if self.other else a
 
-    def behind(self, z: Any) -> Any:
+    def behind(self, z: Array) -> Array:
         """a, from z."""
         return self.activation(z) if self.activation else z
 
@@ -49,7 +49,7 @@ class Stage:
         return {name: p for name, p in layer.named_parameters() if p.requires_grad == learning} if layer else {}
 
 
-def brief(part: Any) -> str:
+def brief(part: object) -> str:
     """A module or function in a line."""
     text: str = getattr(part, "__name__", None) or repr(part)
     return text if "\n" not in text else f"{type(part).__name__}(...)"
@@ -80,48 +80,9 @@ def taken_apart(model: Module, path: str) -> list[Stage]:
         return stages
     if isinstance(model, Dense):
         return [Stage(path, dense=model)]
-    if type(model) in ACTIVATIONS:
+    if isinstance(model, Activation) and about(model):
         return [Stage(path, activation=model)]
     return [Stage(path, other=model)]
-
-
-# -- activations and losses ----------------------------------------------------------------------------
-
-
-def sigmoid(z: Array) -> Array:
-    """1 / (1 + exp(-z)), for any z."""
-    a: Array = np.exp(-np.logaddexp(0, -z))
-    return a
-
-
-def softmax(z: Array) -> Array:
-    """exp(z) / sum of exp(z) over the last axis."""
-    e: Array = np.exp(z - z.max(axis=-1, keepdims=True))
-    return e / e.sum(axis=-1, keepdims=True)  # type: ignore[no-any-return]
-
-
-def bce_slope(a: Array, y: Array) -> tuple[Array, Array]:
-    """(1 - y)/(1 - a) and y/a, each 0 where BCELoss has stopped its logarithm at -100."""
-    high, low = a < 1, a > np.exp(-100)
-    return np.where(high, 1 - y, 0) / np.where(high, 1 - a, 1), np.where(low, y, 0) / np.where(low, a, 1)
-
-
-# fmt: off
-ACTIVATIONS: dict[type[Module], tuple[Callable[[Array], Array], Callable[[Array, Array], Array]]] = {
-    Sigmoid: (sigmoid,                    lambda z, a: a * (1 - a)),
-    Tanh:    (np.tanh,                    lambda z, a: 1 - a**2),
-    ReLU:    (lambda z: np.maximum(z, 0), lambda z, a: (z > 0).astype(z.dtype)),
-}
-"""Activation: s(z), and s'(z) from z and a."""
-
-LOSSES: dict[type[Any], tuple[Callable[[Array, Array], tuple[Array, Array]], str]] = {
-    BCELoss:           (bce_slope,                                         "({a} - y)/({a} (1 - {a}))"),
-    BCEWithLogitsLoss: (lambda a, y: (sigmoid(a), y),                      "(sigmoid({a}) - y)"),
-    CrossEntropyLoss:  (lambda a, y: (softmax(a), np.eye(a.shape[-1])[y]), "(softmax({a}) - onehot(y))"),
-    MSELoss:           (lambda a, y: (2 * a, 2 * y),                       "2 ({a} - y)"),
-}
-"""Loss: the slope of its sum by a, as two terms to subtract, and in words."""
-# fmt: on
 
 
 # -- the two passes ------------------------------------------------------------------------------------
@@ -144,7 +105,7 @@ class ByHand(NamedTuple):
     delta: Slope
 
 
-def by_hand(stages: list[Stage], answers: list[Array], loss_fn: Any, y: Array, slope_at: Callable[[int], Array]) -> list[ByHand]:
+def by_hand(stages: list[Stage], answers: list[Array], loss_fn: object, y: Array, slope_at: Callable[[int], Array]) -> list[ByHand]:
     """The forward and the backward pass.
 
     Parameters
@@ -163,13 +124,13 @@ def by_hand(stages: list[Stage], answers: list[Array], loss_fn: Any, y: Array, s
     for n in range(len(stages), 0, -1):
         stage, (entered, z, a) = stages[n - 1], passed[n - 1]
         following = stages[n] if n < len(stages) else None
-        if following is None and type(loss_fn) in LOSSES:
+        if following is None and covers(loss_fn):
             delta = bp1(stage, n, z, a, y, loss_fn)
         elif following is None or following.other:
             slope = slope_at(n)
-            delta = through(stage, n, z, a, Slope(slope, f"delta{n} = dL/d{out(stage, n)} of autodiff", np.abs(slope)))
+            delta = times_slope(stage, n, z, a, Slope(slope, f"delta{n} = dL/d{out(stage, n)} of autodiff", np.abs(slope)))
         else:
-            delta = through(stage, n, z, a, bp2(following, n, hands[0].delta))
+            delta = times_slope(stage, n, z, a, bp2(following, n, hands[0].delta))
         hands.insert(0, ByHand(entered, z, a, delta))
     return hands
 
@@ -183,22 +144,30 @@ def forward(stages: list[Stage], answers: list[Array]) -> list[tuple[Array, Arra
         if stage.dense:
             z = entered @ stage.dense.weight.numpy().T
             z = z if stage.dense.bias is None else z + stage.dense.bias.numpy()
-        a = answer if stage.other else ACTIVATIONS[type(stage.activation)][0](z) if stage.activation else z
+        a = answer if stage.other else stage.activation.about.value(z, **stage.activation.options) if stage.activation else z
         passed.append((entered, z, a))
     return passed
 
 
-def bp1(stage: Stage, n: int, z: Array, a: Array, y: Array, loss_fn: Any) -> Slope:
+def covers(loss_fn: object) -> TypeGuard[Loss]:
+    """Whether the equations know a loss."""
+    return isinstance(loss_fn, Loss) and bool(about(loss_fn))
+
+
+def bp1(stage: Stage, n: int, z: Array, a: Array, y: Array, loss_fn: Loss) -> Slope:
     """delta of the last stage, from the loss."""
-    terms, words = LOSSES[type(loss_fn)]
-    cancels = type(loss_fn) is BCELoss and type(stage.activation) is Sigmoid
-    if cancels:  # s'(z) = a (1 - a) in dL/da, so that nothing has to be divided by it where it is 0
-        terms, words = (lambda a, y: (a, y)), f"dL/da{n} * s'(z{n}) = (a{n} - y)"
-    left, right = terms(a, y)
-    count, share = (1, "") if loss_fn.reduction == "sum" else (y.size, "/m" if y.size == len(y) else "/(m n)")
-    words = f"BP1: delta{n} = {words.format(a=out(stage, n))}{share}"
-    slope = Slope((left - right) / count, words, (np.abs(left) + np.abs(right)) / count)
-    return slope if cancels else through(stage, n, z, a, slope)
+    direct, *others = loss_fn.about
+    joint = next((info for info in others if stage.activation and stage.activation.about.function is info.through), None)
+    info = joint or direct
+    settings = info.settings([], loss_fn.options)
+    left, right = info.terms(a, y, **settings)
+    if joint:  # s'(z) is in the terms, so that nothing has to be divided by it where it is 0
+        words = f"dL/da{n} * s'(z{n}) = " + info.written(info.slope_of(0), [f"z{n}", f"a{n}", "y"], settings)
+    else:
+        words = info.written(info.slope_of(0), [out(stage, n), "y"], settings)
+    count, share = (1, "") if loss_fn.reduction == "sum" else (y.size, f"/{info.count(a.shape)}")
+    slope = Slope((left - right) / count, f"BP1: delta{n} = {words}{share}", (np.abs(left) + np.abs(right)) / count)
+    return slope if joint else times_slope(stage, n, z, a, slope)
 
 
 def bp2(following: Stage, n: int, delta: Slope) -> Slope:
@@ -209,11 +178,11 @@ def bp2(following: Stage, n: int, delta: Slope) -> Slope:
     return Slope(delta.value @ w, f"BP2: delta{n} = (delta{n + 1} {following.w})", delta.size @ np.abs(w))
 
 
-def through(stage: Stage, n: int, z: Array, a: Array, slope: Slope) -> Slope:
+def times_slope(stage: Stage, n: int, z: Array, a: Array, slope: Slope) -> Slope:
     """delta from dL/da: times s'(z)."""
     if not stage.activation:
         return slope
-    derivative = ACTIVATIONS[type(stage.activation)][1](z, a)
+    derivative = stage.activation.about.slope(z, a, **stage.activation.options)
     return Slope(slope.value * derivative, f"{slope.words} * s'(z{n})", slope.size * np.abs(derivative) + np.abs(slope.value))
 
 

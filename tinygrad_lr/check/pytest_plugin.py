@@ -15,7 +15,10 @@ from zlib import crc32
 import pytest
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
     from tinygrad_lr.autodiff.rules.registry import Function
+    from tinygrad_lr.autodiff.tensor import Tensor
     from tinygrad_lr.check.gradcheck import Report
     from tinygrad_lr.nn.module import Module
 
@@ -33,7 +36,7 @@ class Checker:
 
         return gradcheck(fn, *inputs, **{"rng": self.seed, **options})
 
-    def model(self, model: Module, loss_fn: Function, x: object, y: object, **options: Any) -> Report:
+    def model(self, model: Module, loss_fn: Function, x: ArrayLike | Tensor, y: ArrayLike | Tensor, **options: Any) -> Report:
         """As `tinygrad_lr.gradcheck_model`."""
         __tracebackhide__ = True
         from tinygrad_lr.check.model import gradcheck_model

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from tinygrad_lr.check.model import check_everything
+from tinygrad_lr.check.everything import check_everything
 
 
 def run(options: Namespace) -> bool:

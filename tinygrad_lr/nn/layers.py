@@ -1,17 +1,60 @@
-"""Layers: `Dense`, activations as thin modules around functions, and `Sequential` to line them up."""
+"""Layers: `Dense`, and `Sequential` to line layers up."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tinygrad_lr.autodiff.operands import operand
-from tinygrad_lr.autodiff.rules.elementwise import relu, sigmoid
-from tinygrad_lr.autodiff.rules.network import linear
-from tinygrad_lr.autodiff.tensor import Tensor, record, unary
+from tinygrad_lr.autodiff.rules.linalg.products import materialized
+from tinygrad_lr.autodiff.rules.registry import HALF, RULES, Array, dispatching, wide
+from tinygrad_lr.autodiff.tensor import Tensor, record
+from tinygrad_lr.nn.descriptions import Info, describe
 from tinygrad_lr.nn.module import LayerError, Module, Parameter
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, DTypeLike
+
+
+def product(a: Array, b: Array) -> Array:
+    """a b, of small matrices by dot, which starts sooner than matmul; on stacks it would be slow."""
+    return a.dot(b) if a.ndim == 2 and a.size < 1024 else materialized(a) @ b
+
+
+@dispatching
+def linear(x: Array, w: Array, b: Array | None = None) -> Array:
+    """A layer's z = x w^T + b; rows of ``x`` are samples, rows of ``w`` are neurons."""
+    z = product(x, w.T)
+    return z if b is None else z + b
+
+
+def rows(x: Array) -> Array:
+    """``x`` as a matrix of samples, whatever axes they were laid out on."""
+    return x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
+
+
+def linear_bias(g: Array, z: Array, x: Array, w: Array, b: Array) -> Array:
+    """Each neuron's bias counts once in every row."""
+    if g.dtype is HALF:
+        g = wide(g)
+    return g.sum(axis=0) if x.ndim == 2 else rows(g).sum(axis=0)
+
+
+RULES[linear] = (
+    lambda g, z, x, w, b=None: product(g, w),
+    lambda g, z, x, w, b=None: product(g.T, x) if x.ndim == 2 else product(rows(g).T, rows(x)),  # BP4
+    linear_bias,  # BP3
+)
+describe(
+    Info(
+        function=linear,
+        sentence="Each neuron weighs what enters by its weights, sums up and adds its bias.",
+        formula="{x} {w}^T + {b}",
+        words={"x": "times the weights", "w": "times the inputs, summed over rows", "b": "summed over rows"},
+    )
+)
 
 
 class Dense(Module):
@@ -50,7 +93,7 @@ class Dense(Module):
     (Dense(3 -> 2), (5, 2))
     """
 
-    def __init__(self, n_in: int, n_out: int, bias: bool = True, dtype: Any = np.float64, rng: np.random.Generator | int | None = None) -> None:
+    def __init__(self, n_in: int, n_out: int, bias: bool = True, dtype: DTypeLike = np.float64, rng: np.random.Generator | int | None = None) -> None:
         if n_in < 1 or n_out < 1:
             raise ValueError(f"Dense({n_in} -> {n_out}): a layer needs at least one input and one neuron")
         self.n_in, self.n_out = int(n_in), int(n_out)  # a NumPy number would be state
@@ -58,7 +101,7 @@ class Dense(Module):
         self.weight = Parameter(np.random.default_rng(rng).uniform(-bound, bound, (n_out, n_in)), dtype=dtype, name="weight")
         self.bias = Parameter(np.zeros(n_out), dtype=dtype, name="bias") if bias else None
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: Array) -> Tensor:
         if (type(x) is not np.ndarray or x.dtype.hasobject) and not isinstance(x, Tensor):  # lists, data frames
             x = operand(x)
         shape = x.shape
@@ -66,29 +109,12 @@ class Dense(Module):
             raise LayerError(self, f"{self!r} got input of shape {shape}: expected (..., {self.n_in})")
         return record(linear, (x, self.weight, self.bias))
 
+    if TYPE_CHECKING:
+
+        def __call__(self, x: Tensor | ArrayLike) -> Tensor: ...
+
     def settings(self) -> str:
         return f"{self.n_in} -> {self.n_out}" + ("" if self.bias is not None else ", bias=False")
-
-
-class Sigmoid(Module):
-    """a = 1 / (1 + exp(-z))."""
-
-    def forward(self, z: Any) -> Tensor:
-        return unary(sigmoid, z)
-
-
-class Tanh(Module):
-    """a = tanh(z)."""
-
-    def forward(self, z: Any) -> Tensor:
-        return unary(np.tanh, z)
-
-
-class ReLU(Module):
-    """a = max(z, 0), with derivative 0 at 0."""
-
-    def forward(self, z: Any) -> Tensor:
-        return unary(relu, z)
 
 
 class Sequential(Module):
@@ -118,10 +144,14 @@ class Sequential(Module):
             if not isinstance(layer, Module):
                 raise TypeError(f"Sequential layer {name!r} must be a Module, got {type(layer).__name__}: write a Module around a function")
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Array) -> Array:
         for layer in self.layers.values():
             x = layer(x)
         return x
+
+    if TYPE_CHECKING:
+
+        def __call__(self, x: Tensor | ArrayLike) -> Tensor: ...
 
     def members(self) -> Iterator[tuple[str, Parameter | Module]]:
         for name, part in super().members():
@@ -133,5 +163,6 @@ class Sequential(Module):
     def __iter__(self) -> Iterator[Module]:
         return iter(self.layers.values())
 
-    def __getitem__(self, i: int | str) -> Module:
+    def __getitem__(self, i: int | str) -> Any:
+        """A layer by its place or name; type checkers let it have any attribute, such as the weight of a `Dense`."""
         return self.layers[i] if isinstance(i, str) else list(self.layers.values())[i]

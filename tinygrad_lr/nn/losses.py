@@ -1,46 +1,72 @@
 """Losses: modules of (prediction, target) that return one number, or with ``reduction="none"`` one per element.
 
+Each class states in ``about`` all that the library knows of it, below the function that it calls and the rules of
+that: a single node of the graph, whose gradient is one short formula. For the cross-entropies that is prediction
+minus target.
+
 Shapes must be equal: a column (n, 1) against a row (n,) would broadcast to n times n differences without a
 word. Targets of the binary losses must lie in [0, 1]: with classes 1 and 2, or -1 and 1, the loss falls without
-end. Each array of targets is checked once; lazy ones (Dask's) are not computed for it. Each loss is a single
-node of the graph.
+end. Each array of targets is checked once; lazy ones (Dask's) are not computed for it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, ClassVar
 from weakref import ref
 
 import numpy as np
 
 from tinygrad_lr.autodiff.protocols import data_of
-from tinygrad_lr.autodiff.rules.elementwise import SIGMOIDS
-from tinygrad_lr.autodiff.rules.network import bce, bce_of_sigmoid, bce_with_logits, cross_entropy, squared_error
-from tinygrad_lr.autodiff.rules.registry import VIEWS
+from tinygrad_lr.autodiff.rules.elementwise import SIGMOIDS, sigmoid
+from tinygrad_lr.autodiff.rules.reductions import log_softmax, softmax
+from tinygrad_lr.autodiff.rules.registry import HALF, PUBLIC, RULES, VIEWS, Array, SideGradient, dispatching, wide
 from tinygrad_lr.autodiff.tensor import Tensor, lift, record
+from tinygrad_lr.nn.activations import logistic
+from tinygrad_lr.nn.descriptions import LossInfo, describe
 from tinygrad_lr.nn.module import Module
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 CLASSES = " (call the two classes 0 and 1)"
 
 
 class Loss(Module):
-    """What losses share: the reduction, and the checks of shapes and targets."""
+    """What losses share: the reduction, and the checks of shapes and targets.
 
+    A subclass sets ``about``, one `LossInfo` for each function that it may call. With a single function of the prediction and
+    the target it needs no ``forward``; settings of that function go to ``super().__init__`` by name.
+    """
+
+    about: ClassVar[tuple[LossInfo, ...]]
     binary = False  # whether targets lie in [0, 1]
-    last_checked: Callable[[], Any] = staticmethod(lambda: None)  # a weak reference to the targets that were found right last
-    last_mixed: Callable[[], Any] = staticmethod(lambda: None)  # to an array with other numbers too, such as a table that targets are a column of
+    last_checked: Callable[[], object] = staticmethod(lambda: None)  # a weak reference to the targets that were found right last
+    last_mixed: Callable[[], object] = staticmethod(lambda: None)  # to an array with other numbers too, such as a table that targets are a column of
 
-    def __init__(self, reduction: str = "mean") -> None:
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        for info in vars(cls).get("about", ()):
+            describe(info)
+            PUBLIC[info.function] = cls
+
+    def __init__(self, reduction: str = "mean", **settings: float) -> None:
         if reduction not in ("mean", "sum", "none"):
             raise ValueError(f'reduction must be "mean", "sum" or "none", got {reduction!r}')
         self.reduction = reduction
-        self.options = {} if reduction == "mean" else {"reduction": reduction}
+        self.options: dict[str, object] = {**settings} if reduction == "mean" else {"reduction": reduction, **settings}
 
     def settings(self) -> str:
-        return "" if self.reduction == "mean" else f"reduction={self.reduction!r}"
+        return ", ".join(f"{name}={value!r}" for name, value in self.options.items())
 
-    def matched(self, prediction: Any, target: Any) -> tuple[Tensor, Any]:
+    def forward(self, prediction: Array, target: Array) -> Tensor:
+        return record(self.about[0].function, self.matched(prediction, target), self.options)
+
+    if TYPE_CHECKING:
+
+        def __call__(self, prediction: Tensor | ArrayLike, target: Tensor | ArrayLike) -> Tensor: ...
+
+    def matched(self, prediction: Array, target: Array) -> tuple[Tensor, Array]:
         """The prediction as a Tensor, and a target of its shape and floating type."""
         prediction = prediction if isinstance(prediction, Tensor) else Tensor(prediction)
         target = target if hasattr(target, "__array_function__") else np.asarray(target)
@@ -58,7 +84,7 @@ class Loss(Module):
             target = target.astype(np.result_type(prediction.dtype, np.float16))
         return prediction, target
 
-    def check(self, target: Any) -> None:
+    def check(self, target: Array) -> None:
         """Refuse targets outside [0, 1], unless they, or the array that they are a view of, were checked last."""
         if not isinstance(target, np.ndarray):
             return
@@ -74,15 +100,93 @@ class Loss(Module):
         self.refuse_outside("target", target, CLASSES)
         self.last_checked = ref(target)
 
-    def refuse_outside(self, what: str, value: Any, hint: str) -> None:
+    def refuse_outside(self, what: str, value: Array, hint: str) -> None:
         """Refuse numbers outside [0, 1]."""
         outside = ~((value >= 0) & (value <= 1))
         if outside.any():
             where = tuple(int(i) for i in np.argwhere(np.asarray(outside))[0])
             raise ValueError(f"{type(self).__name__} got the {what} {np.asarray(value)[where]} at index {where}: it must lie in [0, 1]{hint}")
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         return {name: value for name, value in vars(self).items() if not name.startswith("last_")}  # a weak reference cannot be pickled
+
+
+def reduced(losses: Array, reduction: str) -> Array:
+    """The elementwise losses as the user wants them."""
+    if reduction == "mean":
+        return losses.sum() / losses.size if losses.dtype is not HALF else losses.mean()
+    return losses.sum() if reduction == "sum" else losses
+
+
+def share(g: Array, n: int, reduction: str) -> Array:
+    """The part of the incoming gradient that each of ``n`` elementwise losses gets."""
+    if reduction == "mean":
+        return g / n if g.dtype is not HALF else wide(g) / n
+    return g
+
+
+# -- binary cross-entropy -------------------------------------------------------------------------------
+
+CLOSE_PROBABILITY = "The loss is small where the prediction is close to the target: binary cross-entropy."
+LOG_FLOOR = -100.0  # where torch.nn.BCELoss stops its logarithms, so that a sure and wrong p costs 100 and not infinity
+
+
+@dispatching
+def bce(p: Array, y: Array, reduction: str = "mean") -> Array:
+    """Binary cross-entropy of targets y and plain probabilities p, logarithms stopped at `LOG_FLOOR`."""
+    with np.errstate(divide="ignore"):
+        return reduced(-(y * np.maximum(np.log(p), LOG_FLOOR) + (1 - y) * np.maximum(np.log1p(-p), LOG_FLOOR)), reduction)
+
+
+def bce_probability(g: Array, loss: Array, p: Array, y: Array, reduction: str = "mean") -> Array:
+    """-y/p + (1-y)/(1-p), without the part whose logarithm was stopped."""
+    low, high = p > max(np.exp(LOG_FLOOR), np.finfo(p.dtype).tiny), p < 1  # 1 / p must not overflow in float32
+    return share(g, p.size, reduction) * (np.where(high, (1 - y) / np.where(high, 1 - p, 1), 0) - np.where(low, y / np.where(low, p, 1), 0))
+
+
+def bce_target(g: Array, loss: Array, p: Array, y: Array, reduction: str = "mean") -> Array:
+    """log(1-p) - log(p), with the same floor."""
+    log_p = np.where(p > 0, np.log(np.where(p > 0, p, 1)), LOG_FLOOR)
+    log_q = np.where(p < 1, np.log1p(-np.where(p < 1, p, 0)), LOG_FLOOR)
+    return share(g, p.size, reduction) * (np.maximum(log_q, LOG_FLOOR) - np.maximum(log_p, LOG_FLOOR))
+
+
+def bce_losses(z: Array, y: Array) -> Array:
+    """log(1 + exp(z)) - y z, element by element: a few in two calls, many in those that NumPy vectorises."""
+    if z.size < 64:
+        return np.logaddexp(0.0, z) - y * z
+    return np.maximum(z, 0) - y * z + np.log1p(np.exp(-np.abs(z)))
+
+
+@dispatching
+def bce_of_sigmoid(z: Array, a: Array, y: Array, reduction: str = "mean") -> Array:
+    """`bce_with_logits` for a caller who has a = sigmoid(z) at hand: delta is then (a - y) / m at once."""
+    return reduced(bce_losses(z, y), reduction)
+
+
+def sigmoid_and_bce(g: Array, loss: Array, z: Array, a: Array, y: Array, reduction: str = "mean") -> Array:
+    """BP1: delta = (a - y) / m. The usual `share` is written out, because every step of a neuron comes here."""
+    g = g / z.size if reduction == "mean" and g.dtype is not HALF else share(g, z.size, reduction)
+    return g * (a - y)
+
+
+RULES[bce] = (bce_probability, bce_target)
+RULES[bce_of_sigmoid] = (
+    sigmoid_and_bce,
+    SideGradient(lambda g, loss, z, a, y, reduction="mean": bce_probability(g, loss, a, y, reduction)),
+    lambda g, loss, z, a, y, reduction="mean": share(g, z.size, reduction) * -z,
+)
+
+
+def bce_terms(p: Array, y: Array) -> tuple[Array, Array]:
+    """(1 - y)/(1 - p) and y/p, each 0 where `BCELoss` has stopped its logarithm at -100."""
+    high, low = p < 1, p > np.exp(-100)
+    return np.where(high, 1 - y, 0) / np.where(high, 1 - p, 1), np.where(low, y, 0) / np.where(low, p, 1)
+
+
+def stopped(p: Array) -> str:
+    """What is to be said of slopes where a logarithm was stopped."""
+    return "" if np.all((p > np.exp(LOG_FLOOR)) & (p < 1)) else ", without the logarithms that are stopped"
 
 
 class BCELoss(Loss):
@@ -115,9 +219,31 @@ class BCELoss(Loss):
     100.0
     """
 
+    about = (
+        LossInfo(
+            function=bce,
+            sentence=CLOSE_PROBABILITY,
+            formula="-{y} log {p} - (1 - {y}) log(1 - {p})",
+            slopes={"p": "((1 - {y})/(1 - {p}) - {y}/{p})", "y": "(log(1 - {p}) - log {p})"},
+            terms=bce_terms,
+            prediction="probability",
+            remarks={"p": stopped, "y": stopped},
+        ),
+        LossInfo(
+            function=bce_of_sigmoid,
+            sentence=CLOSE_PROBABILITY,
+            formula="-{y} log {a} - (1 - {y}) log(1 - {a})",
+            slopes={"z": "({a} - {y})", "a": "((1 - {y})/(1 - {a}) - {y}/{a})", "y": "(-{z})"},
+            terms=lambda a, y: (a, y),
+            through=sigmoid,
+            prediction="probability",
+            remarks={"a": stopped},
+        ),
+    )
+
     binary = True
 
-    def forward(self, p: Any, y: Any) -> Tensor:
+    def forward(self, p: Array, y: Array) -> Tensor:
         p, y = self.matched(p, y)
         z = logits_of(p)
         if z is not None:
@@ -126,6 +252,32 @@ class BCELoss(Loss):
         if not isinstance(data_of(y), np.ndarray):  # where lazy probabilities had to be computed, the targets may be too
             self.refuse_outside("target", data_of(y), CLASSES)
         return record(bce, (p, y), self.options)
+
+
+def logits_of(p: Tensor) -> Tensor | None:
+    """The logits z that p = sigmoid(z) came from, laid out as p is; None where p came from elsewhere."""
+    node = p.node
+    if node is None or node.value is not p.data:
+        return None  # an input, freed, or changed by the user since
+    if node.func in SIGMOIDS:
+        z = node.values[0]
+        return lift(z, node.parents[0]) if node.requires_grad and node.parents[0] is not None else Tensor(z)
+    if node.func in VIEWS and node.parents[0] is not None:
+        z = logits_of(lift(node.values[0], node.parents[0]))
+        return None if z is None else record(node.func, (z, *node.values[1:]), node.kwargs)
+    return None
+
+
+@dispatching
+def bce_with_logits(z: Array, y: Array, reduction: str = "mean") -> Array:
+    """Binary cross-entropy of targets y and probabilities sigmoid(z), as log(1 + exp(z)) - y z."""
+    return reduced(bce_losses(z, y), reduction)
+
+
+RULES[bce_with_logits] = (
+    lambda g, loss, z, y, reduction="mean": share(g, z.size, reduction) * (sigmoid(z) - y),
+    lambda g, loss, z, y, reduction="mean": share(g, z.size, reduction) * -z,
+)
 
 
 class BCEWithLogitsLoss(Loss):
@@ -148,10 +300,51 @@ class BCEWithLogitsLoss(Loss):
     100.0
     """
 
+    about = (
+        LossInfo(
+            function=bce_with_logits,
+            sentence="The loss is small where the sigmoid of the prediction is close to the target: binary cross-entropy.",
+            formula="log(1 + exp({z})) - {y} {z}",
+            slopes={"z": "(sigmoid({z}) - {y})", "y": "(-{z})"},
+            terms=lambda z, y: (logistic(z), y),
+            prediction="probability",
+            response=sigmoid,
+        ),
+    )
+
     binary = True
 
-    def forward(self, z: Any, y: Any) -> Tensor:
-        return record(bce_with_logits, self.matched(z, y), self.options)
+
+# -- cross-entropy --------------------------------------------------------------------------------------
+
+
+@dispatching
+def cross_entropy(z: Array, y: Array, reduction: str = "mean") -> Array:
+    """-log softmax(z)[y] for logits z (..., classes) and integer classes y (...)."""
+    log_p = log_softmax(z)
+    if isinstance(log_p, np.ndarray):
+        return reduced(-np.take_along_axis(log_p, np.expand_dims(y, -1), -1)[..., 0], reduction)
+    return reduced(-np.where(one_hot(y, z), log_p, 0).sum(axis=-1), reduction)  # Dask takes along no axis
+
+
+def one_hot(y: Array, like: Array) -> Array:
+    """Rows of zeros with a one in column y."""
+    return (np.expand_dims(y, -1) == np.arange(like.shape[-1])).astype(like.dtype)
+
+
+def cross_entropy_logits(g: Array, loss: Array, z: Array, y: Array, reduction: str = "mean") -> Array:
+    """softmax(z), less 1 at the class y."""
+    g = share(g, y.size, reduction)
+    return (np.expand_dims(g, -1) if g.ndim else g) * (softmax(z) - one_hot(y, z))
+
+
+RULES[cross_entropy] = (cross_entropy_logits, None)
+
+
+def cross_entropy_terms(z: Array, y: Array) -> tuple[Array, Array]:
+    """softmax(z), and 1 at the class y."""
+    e = np.exp(z - z.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True), np.eye(z.shape[-1])[y]
 
 
 class CrossEntropyLoss(Loss):
@@ -176,7 +369,19 @@ class CrossEntropyLoss(Loss):
     500.346574
     """
 
-    def forward(self, z: Any, y: Any) -> Tensor:
+    about = (
+        LossInfo(
+            function=cross_entropy,
+            sentence="The loss is small where the class that is true gets a high share of the softmax: cross-entropy.",
+            formula="-log softmax({z})[{y}]",
+            slopes={"z": "(softmax({z}) - onehot({y}))"},
+            terms=cross_entropy_terms,
+            prediction="class",
+            response=softmax,
+        ),
+    )
+
+    def forward(self, z: Array, y: Array) -> Tensor:
         z = z if isinstance(z, Tensor) else Tensor(z)
         y = y.data if isinstance(y, Tensor) else y if hasattr(y, "__array_function__") else np.asarray(y)
         one_each = y.ndim > 0 and z.shape == y.shape  # a number for each class
@@ -191,6 +396,25 @@ class CrossEntropyLoss(Loss):
             wrong = y[(y < 0) | (y >= classes)][0]
             raise ValueError(f"CrossEntropyLoss got class {wrong} for logits of {classes} classes: expected 0 to {classes - 1}")
         return record(cross_entropy, (z, y), self.options)
+
+
+# -- squared error --------------------------------------------------------------------------------------
+
+
+@dispatching
+def squared_error(p: Array, y: Array, reduction: str = "mean") -> Array:
+    """(p - y)^2."""
+    return reduced((p - y) ** 2, reduction)
+
+
+def squared_error_input(g: Array, loss: Array, p: Array, y: Array, reduction: str = "mean") -> Array:
+    return share(g, p.size, reduction) * (2 * (p - y))
+
+
+RULES[squared_error] = (
+    squared_error_input,
+    lambda g, loss, p, y, reduction="mean": -squared_error_input(g, loss, p, y, reduction),
+)
 
 
 class MSELoss(Loss):
@@ -213,19 +437,12 @@ class MSELoss(Loss):
     2.5
     """
 
-    def forward(self, p: Any, y: Any) -> Tensor:
-        return record(squared_error, self.matched(p, y), self.options)
-
-
-def logits_of(p: Tensor) -> Tensor | None:
-    """The logits z that p = sigmoid(z) came from, laid out as p is; None where p came from elsewhere."""
-    node = p.node
-    if node is None or node.value is not p.data:
-        return None  # an input, freed, or changed by the user since
-    if node.func in SIGMOIDS:
-        z = node.values[0]
-        return lift(z, node.parents[0]) if node.requires_grad and node.parents[0] is not None else Tensor(z)
-    if node.func in VIEWS and node.parents[0] is not None:
-        z = logits_of(lift(node.values[0], node.parents[0]))
-        return None if z is None else record(node.func, (z, *node.values[1:]), node.kwargs)
-    return None
+    about = (
+        LossInfo(
+            function=squared_error,
+            sentence="The loss is the squared distance between prediction and target.",
+            formula="({p} - {y})^2",
+            slopes={"p": "2 ({p} - {y})", "y": "2 ({y} - {p})"},
+            terms=lambda p, y: (2 * p, 2 * y),
+        ),
+    )

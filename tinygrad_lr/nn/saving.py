@@ -23,11 +23,13 @@ from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 import numpy as np
 
 from tinygrad_lr.autodiff.text import quoted, shortened, shown
-from tinygrad_lr.nn.layers import Dense, ReLU, Sequential, Sigmoid, Tanh
+from tinygrad_lr.nn import activations
+from tinygrad_lr.nn.activations import Activation
+from tinygrad_lr.nn.layers import Dense, Sequential
 from tinygrad_lr.nn.module import Module, arrays_of, dotted, mismatches
 
-PLAIN_LAYERS: dict[str, type[Module]] = {"Sigmoid": Sigmoid, "Tanh": Tanh, "ReLU": ReLU}
-LAYERS = {"Sequential": Sequential, "Dense": Dense, **PLAIN_LAYERS}
+ACTIVATIONS = {name: kind for name, kind in vars(activations).items() if isinstance(kind, type) and issubclass(kind, Activation) and kind is not Activation}
+LAYERS: dict[str, type[Module]] = {"Sequential": Sequential, "Dense": Dense, **ACTIVATIONS}
 DEEPEST = 100  # Sequentials within Sequentials; far below Python's recursion limit
 M = TypeVar("M", bound=Module)
 
@@ -175,6 +177,7 @@ class Structure(TypedDict, total=False):
     n_out: int
     bias: bool
     dtype: str
+    settings: dict[str, float]  # of an activation that has some
     modules: list[tuple[str, str]]  # the path and class of every module, if not all are part of this package
 
 
@@ -195,7 +198,8 @@ def structure_of_layer(module: Module, depth: int = 0) -> Structure:
         return {"layer": kind, "layers": [(name, structure_of_layer(layer, depth + 1)) for name, layer in module.layers.items()]}
     if isinstance(module, Dense):
         return {"layer": kind, "n_in": module.n_in, "n_out": module.n_out, "bias": module.bias is not None, "dtype": str(module.weight.dtype)}
-    return {"layer": kind}
+    settings = module.options if isinstance(module, Activation) else {}
+    return {"layer": kind, "settings": settings} if settings else {"layer": kind}
 
 
 def built(structure: object, depth: int = 0) -> Module:
@@ -219,8 +223,10 @@ def built(structure: object, depth: int = 0) -> Module:
             if dense.bias is not None:
                 dense.bias.data = np.broadcast_to(dense.bias.data, (n_out,))
             return dense
-        case {"layer": str(kind)} if kind in PLAIN_LAYERS:
-            return PLAIN_LAYERS[kind]()
+        case {"layer": str(kind), **rest} if kind in ACTIVATIONS:
+            layer, settings = ACTIVATIONS[kind](), rest.get("settings", {})
+            if isinstance(settings, dict) and settings.keys() == layer.options.keys() and all(type(value) is float for value in settings.values()):
+                return ACTIVATIONS[kind](**settings)
     raise ValueError(f"{quoted(structure)} is not a layer")
 
 

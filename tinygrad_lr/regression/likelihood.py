@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tinygrad_lr.autodiff.rules.elementwise import sigmoid
-from tinygrad_lr.autodiff.rules.network import bce_with_logits
+from tinygrad_lr.nn.losses import bce_with_logits
 from tinygrad_lr.regression.data import Floats
 
 RANK = 1e-10  # singular values below this fraction of the largest count as 0

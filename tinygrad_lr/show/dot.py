@@ -190,14 +190,14 @@ class Drawing:
         if form in ("gv", "dot"):
             path.write_text(self.source, encoding="utf-8", newline="\n")
         elif form in ("svg", "png", "pdf"):
-            path.write_bytes(laid_out(self.source, form))
+            path.write_bytes(materialized(self.source, form))
         else:
             raise ValueError(f"cannot save a drawing as {path.name!r}: the name must end in .svg, .png, .pdf or .gv")
         return path
 
     def svg(self) -> str:
         """The drawing as SVG text."""
-        return laid_out(self.source, "svg").decode()
+        return materialized(self.source, "svg").decode()
 
     def _repr_svg_(self) -> str | None:
         return self.svg() if engine() is not None else None
@@ -231,7 +231,7 @@ def engine() -> str | ModuleType | None:
     return pygraphviz  # type: ignore[no-any-return]  # it has no type hints
 
 
-def laid_out(source: str, form: str) -> bytes:
+def materialized(source: str, form: str) -> bytes:
     """The DOT text as a picture."""
     maker = engine()
     if maker is None:

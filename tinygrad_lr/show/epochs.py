@@ -6,28 +6,25 @@ the page shows the earlier one and says so, it invents nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from tinygrad_lr.autodiff.record import no_grad
-from tinygrad_lr.autodiff.rules.elementwise import sigmoid
-from tinygrad_lr.autodiff.rules.reductions import softmax
 from tinygrad_lr.autodiff.tensor import Tensor
+from tinygrad_lr.nn.descriptions import LossInfo, about
 from tinygrad_lr.nn.functional import substitute
-from tinygrad_lr.nn.losses import BCELoss, BCEWithLogitsLoss, CrossEntropyLoss
 from tinygrad_lr.nn.module import Module, arrays_of
-from tinygrad_lr.show.cells import averaged, encoded, largest_of, matrix_of, signed_cells
+from tinygrad_lr.show.cells import Data, averaged, encoded, largest_of, matrix_of, signed_cells
 from tinygrad_lr.show.picture import in_short, number
 
-Data = dict[str, Any]
 Floats = np.ndarray[Any, Any]
 State = Mapping[str, Any]
 History = Sequence[tuple[Any, ...]]
 Entry = tuple[int, float, State | None]
 
-LOSSES, POINTS = 5000, 400  # that are drawn
+DRAWN, POINTS = 5000, 400  # that are drawn
 MOST, FEWEST, BYTES = 101, 12, 120_000  # snapshots in a page, and what they may take
 NUMBERS, COLUMNS = 32, 4  # a larger parameter, or a matrix with more columns, is shown as a heat map
 LINE, SIDE = 101, 40  # points on the curve, and along each side of the regions
@@ -97,7 +94,7 @@ def entries_of(history: History) -> list[Entry]:
 
 def losses_of(entries: Sequence[Entry]) -> Data:
     """The losses as text, with their epochs unless every epoch has one; of many, the extremes of each short stretch."""
-    kept = extremes(np.array([loss for _, loss, _ in entries]), LOSSES)
+    kept = extremes(np.array([loss for _, loss, _ in entries]), DRAWN)
     epochs = [entries[k][0] for k in kept]
     every = epochs == list(range(epochs[0], epochs[-1] + 1))
     return {"epochs": None if every else epochs, "values": " ".join(f"{entries[k][1]:.6g}" for k in kept)}
@@ -158,13 +155,13 @@ def scene_of(loss_fn: Any, x: Floats, y: Floats) -> Data | None:
     low, high = x.min(axis=0), x.max(axis=0)
     pad = MARGIN * np.where(high > low, high - low, 1.0)
     axes = [np.linspace(a, b, LINE if x.shape[1] == 1 else SIDE) for a, b in zip(low - pad, high + pad)]
-    kinds = {CrossEntropyLoss: "class", BCELoss: "probability", BCEWithLogitsLoss: "probability"}
+    loss = described(loss_fn)
     return {
         "grid": np.stack([axis.ravel() for axis in np.meshgrid(*axes)], axis=1),
         "ranges": [[float(axis[0]), float(axis[-1])] for axis in axes],
         "points": [[*map(float, x[k]), float(target[k])] for k in evenly(len(x), POINTS)],
         "target": target,
-        "kind": kinds.get(type(loss_fn), "number"),
+        "kind": loss.prediction if loss else "number",
     }
 
 
@@ -173,8 +170,13 @@ def answer_of(model: Module, loss_fn: Any, state: State, scene: Data | None) -> 
     model.load_state_dict(state)
     if scene is None:
         return np.empty((0, 0))
-    response: Callable[[Any], Any] = {BCEWithLogitsLoss: sigmoid, CrossEntropyLoss: softmax}.get(type(loss_fn), lambda z: z)
-    return np.asarray(response(plain(model(scene["grid"])))).reshape(len(scene["grid"]), -1)
+    found, loss = plain(model(scene["grid"])), described(loss_fn)
+    return np.asarray(loss.response(found) if loss and loss.response else found).reshape(len(scene["grid"]), -1)
+
+
+def described(loss_fn: object) -> LossInfo | None:
+    """What is known of a loss."""
+    return next((info for info in about(loss_fn) if isinstance(info, LossInfo)), None)
 
 
 def decision_of(scene: Data, answers: Sequence[Floats]) -> Data:

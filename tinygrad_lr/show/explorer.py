@@ -20,12 +20,12 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lr.autodiff.backward import pull_back
 from tinygrad_lr.autodiff.tensor import Tensor
 from tinygrad_lr.check.backprop import Comparison, backprop_report, stages_of
-from tinygrad_lr.nn.losses import BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
+from tinygrad_lr.check.equations import covers
+from tinygrad_lr.check.parts import gradients_at
 from tinygrad_lr.nn.module import Module
-from tinygrad_lr.show.cells import heat_map, matrix_of
+from tinygrad_lr.show.cells import Data, heat_map, matrix_of
 from tinygrad_lr.show.epochs import History, training_of
 from tinygrad_lr.show.formulas import excerpt
 from tinygrad_lr.show.observe import observe
@@ -36,8 +36,6 @@ if sys.platform == "win32":
     from pathlib import WindowsPath as OwnPath
 else:
     from pathlib import PosixPath as OwnPath
-
-Data = dict[str, Any]
 
 SCRIPTS = ("dom.js", "layout.js", "graph.js", "cards.js", "camera.js", "panel.js", "steps.js", "plots.js", "training.js", "page.js")
 TABLE_ROWS, TABLE_COLUMNS = 20, 10  # a larger array is shown as a heat map and a histogram
@@ -134,7 +132,7 @@ def walk_of(model: Module, loss_fn: Callable[..., Tensor], x: Any, y: Any, lr: f
         raise ValueError(f"explore() needs a loss that is a single number, {loss_fn!r} gave {getattr(loss, 'shape', type(loss).__name__)}")
     if loss.node is None or not loss.requires_grad:
         raise ValueError("explore() follows gradients, but nothing in this model requires any: no parameter was made with requires_grad=True")
-    grads = {id(node): g for node, g in pull_back({loss.node: np.ones_like(loss.data)}, keep=None).items()}
+    grads = {id(node): g for node, g in gradients_at(loss.node).items()}
     return Walk(picture_of([loss], model, {"X": x, "y": y}), grads, equations_of(model, loss_fn, x, y), lr)
 
 
@@ -166,8 +164,7 @@ def equations_of(model: Module, loss_fn: Callable[..., Tensor], x: Any, y: Any) 
     stages = stages_of(model) if isinstance(model, Module) else []
     covered = all(stage.other is None and stage.dense is not None for stage in stages)
     distinct = len({id(stage.dense) for stage in stages}) == len(stages)
-    known_loss = isinstance(loss_fn, BCELoss | BCEWithLogitsLoss | CrossEntropyLoss | MSELoss)
-    if not (covered and distinct and known_loss and x.ndim == 2 and len(stages) <= LAYERS):
+    if not (covered and distinct and covers(loss_fn) and x.ndim == 2 and len(stages) <= LAYERS):
         return {}
     symbols = {"delta": "z", "dL/db": "b", "dL/dw": "w"}
     report = backprop_report(model, loss_fn, x.numpy() if isinstance(x, Tensor) else x, y)

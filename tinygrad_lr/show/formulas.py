@@ -7,44 +7,27 @@ element, an array of one axis is a row, and the rows of an array of more axes st
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinygrad_lr.autodiff.node import Node
-from tinygrad_lr.autodiff.rules import RULES, name_of
-from tinygrad_lr.autodiff.rules.network import LOG_FLOOR, bce, bce_of_sigmoid, bce_with_logits, cross_entropy, linear, squared_error
+from tinygrad_lr.autodiff.rules import name_of
 from tinygrad_lr.autodiff.rules.registry import Function
 from tinygrad_lr.autodiff.rules.shapes import getitem
 from tinygrad_lr.check.backprop import Comparison
+from tinygrad_lr.nn.descriptions import Info, LossInfo, activation_info, loss_info
+from tinygrad_lr.nn.layers import linear
+from tinygrad_lr.show.cells import Data, matrix_of
 from tinygrad_lr.show.names import memory
 from tinygrad_lr.show.picture import Box, Picture, arguments_of, constants_of, number, setting
-from tinygrad_lr.show.wording import LOSSES, SIGNS, SLOPES, rule_in_words
-
-Data = dict[str, Any]
+from tinygrad_lr.show.wording import SIGNS, rule_in_words
 
 TERMS = 4  # of a sum that is written out
 PARTS = 3  # of a gradient that is written out
 EXCERPT = 8  # rows, and columns, of a large array that are shown as numbers
-
-LOSS_FORMULAS: dict[Function, str] = {
-    bce: "-{1} log {0} - (1 - {1}) log(1 - {0})",
-    bce_of_sigmoid: "-{2} log {1} - (1 - {2}) log(1 - {1})",
-    bce_with_logits: "log(1 + exp({0})) - {1} {0}",
-    cross_entropy: "-log softmax({0})[{1}]",
-    squared_error: "({0} - {1})^2",
-}
-"""The loss of one element, from the arguments of the call."""
-
-LOSS_SLOPES: dict[Function, str] = {
-    bce: "((1 - {1})/(1 - {0}) - {1}/{0})",
-    bce_of_sigmoid: "({1} - {2})",
-    bce_with_logits: "(sigmoid({0}) - {1})",
-    cross_entropy: "(softmax({0}) - onehot({1}))",
-    squared_error: "2 ({0} - {1})",
-}
-"""Its derivative with respect to the prediction."""
 
 # fmt: off
 BACKWARD: dict[Function, tuple[str, ...]] = {
@@ -165,9 +148,9 @@ class Formulas:
         func, args = node.func, [text for text, _ in self.arguments(node)]
         if func is linear:
             right = f"{args[0]} {args[1]}^T" + "".join(f" + {bias}" for bias in args[2:])
-        elif func in LOSS_FORMULAS:
-            total = {"mean": "mean of ", "sum": "sum of ", "none": ""}[node.kwargs.get("reduction", "mean")]
-            right = total + LOSS_FORMULAS[func].format(*args)
+        elif info := loss_info(func):
+            total = {"mean": "mean of ", "sum": "sum of ", "none": ""}[reduction_of(info, node)]
+            right = total + info.written(info.formula, args, node.kwargs)
         elif func in SIGNS and len(args) == 2:
             right = f"{args[0]} {SIGNS[func]} {args[1]}"
         elif func is getitem:
@@ -176,6 +159,8 @@ class Formulas:
             settings = [f"{key}={setting(value)}" for key, value in node.kwargs.items() if value is not None and value is not False]
             inside = [text if argument is None else self.label(argument) for text, argument in self.arguments(node)]
             right = f"{plain_name(func)}({', '.join(inside + settings)})"
+            if (known := activation_info(func)) and known.formula != f"{plain_name(func)}({{z}})":
+                right += f" = {known.written(known.formula, args, node.kwargs)}"
         return right if right == self.label(box) else f"{self.label(box)} = {right}"
 
     def forward_entry(self, box: Box) -> str:
@@ -188,12 +173,13 @@ class Formulas:
         if node.func is linear and np.ndim(args[0]) == 2:
             x, w, b = args
             return f"{head} = {products(x[at[0]], w[at[1]])}" + (f" + {signed(b[at[1]])}" if b is not None else "") + tail
-        if node.func in SLOPES:
-            return f"{head} = {plain_name(node.func)}({number(args[0][at])}){tail}"
+        if known := activation_info(node.func):
+            settings = [f", {name}={setting(value)}" for name, value in node.kwargs.items()]
+            return f"{head} = {plain_name(known.function)}({number(args[0][at])}{''.join(settings)}){tail}"
         if node.func in (np.add, np.subtract, np.multiply) and len(args) == 2:
             a, b = (np.broadcast_to(value, np.shape(box.value))[at] for value in args)
             return f"{head} = {number(a)} {SIGNS[node.func].replace('*', '·')} {signed(b)}{tail}"
-        return head + tail if node.func in LOSSES else ""
+        return head + tail if loss_info(node.func) else ""
 
     # -- backward -----------------------------------------------------------------------------------------------
 
@@ -208,10 +194,10 @@ class Formulas:
         g, args = self.flowing_label(source), [text for text, _ in self.arguments(node)]
         if node.func is linear:
             return part.tag, (f"{g} {args[1]}", f"{g}^T {args[0]}", f"sum of the rows of {g}")[part.i]
-        if node.func in LOSS_SLOPES and (part.i == 0 or not part.flows):
-            return part.tag, self.loss_slope(part, args)
-        if node.func in SLOPES:
-            return part.tag, f"{g} * {SLOPES[node.func]}({args[0]})"
+        if (loss := loss_info(node.func)) and loss.slope_of(part.i):
+            return part.tag, self.loss_slope(part, loss, args)
+        if known := activation_info(node.func):
+            return part.tag, f"{g} * {known.prime}({args[0]})"
         if node.func in BACKWARD and (node.func is not np.matmul or all(np.ndim(value) == 2 for value in arguments_of(node))):
             right = BACKWARD[node.func][part.i].format(*args, g=g, y=self.operand(source))
         else:
@@ -220,23 +206,14 @@ class Formulas:
         copied = isinstance(node.func, np.ufunc) and node.func is not np.matmul and np.shape(part.value) != np.shape(part.arrived)
         return part.tag, right + (", summed over the copies" if copied else "")
 
-    def loss_slope(self, part: Part, args: list[str]) -> str:
-        """The gradient of a loss with respect to its prediction, in formula."""
+    def loss_slope(self, part: Part, loss: LossInfo, args: list[str]) -> str:
+        """The gradient that a loss sends to an argument, in formula."""
         node = part.source.node
         assert node is not None
-        assert node.func is not None
-        shape = np.shape(part.value)
-        share = ""
-        if node.kwargs.get("reduction", "mean") == "mean":
-            rows_only = len(shape) < 2 or (len(shape) == 2 and (shape[1] == 1 or node.func is cross_entropy))
-            count = int(np.prod(shape[:-1] if node.func is cross_entropy else shape))
-            share = "/m" if rows_only else "/(m n)" if len(shape) == 2 else f"/{count}"
+        values = arguments_of(node)
+        share = f"/{loss.count(np.shape(values[0]))}" if reduction_of(loss, node) == "mean" else ""
         before = "" if part.source is self.loss else f"{self.flowing_label(part.source)} * "
-        if part.flows and node.func is not bce:
-            return before + LOSS_SLOPES[node.func].format(*args) + share
-        k = len(args) - 2  # the probability stands before the target
-        stopped = not np.all((np.asarray(arguments_of(node)[k]) > np.exp(LOG_FLOOR)) & (np.asarray(arguments_of(node)[k]) < 1))
-        return before + LOSS_SLOPES[bce].format(*args[k:]) + share + (", without the logarithms that are stopped" if stopped else "")
+        return before + loss.written(loss.slope_of(part.i), args, node.kwargs) + share + loss.remark(part.i, values[part.i])
 
     def backward_entry(self, part: Part, name: str) -> str:
         """The largest entry of a part, in numbers."""
@@ -250,18 +227,29 @@ class Formulas:
             if part.i == 2:
                 return f"{head} = {summed(g[:, at[0]])}{tail}"
             return f"{head} = {products(g[at[0]], args[1][:, at[1]]) if part.i == 0 else products(g[:, at[0]], args[0][:, at[1]])}{tail}"
-        if node.func in SLOPES:
-            slope = rule_at(node, 0)(np.ones_like(node.value), node.value, *args, **node.kwargs)
-            return f"{head} = {number(g[at])} · {signed(slope[at])}{tail}"
-        if node.func in (bce_of_sigmoid, squared_error) and part.i == 0 and part.source is self.loss:
-            p, y = (args[1], args[2]) if node.func is bce_of_sigmoid else args
-            share = f" / {np.size(answer)}" if node.kwargs.get("reduction", "mean") == "mean" else ""
-            return f"{head} = {'2 · ' if node.func is squared_error else ''}({number(p[at])} - {signed(np.asarray(y)[at])}){share}{tail}"
+        if known := activation_info(node.func):
+            slope = known.slope(args[0][at], np.asarray(node.value)[at], **known.settings(args, node.kwargs))
+            return f"{head} = {number(g[at])} · {signed(slope)}{tail}"
+        if (loss := loss_info(node.func)) and part.source is self.loss and (worked := self.loss_entry(part, loss, at)):
+            return f"{head} = {worked}{tail}"
         return head + tail
 
+    def loss_entry(self, part: Part, loss: LossInfo, at: tuple[int, ...]) -> str:
+        """An entry of the gradient that a loss sends, in numbers, where its formula holds for entries."""
+        node = part.source.node
+        assert node is not None
+        values = [np.asarray(value) for value in arguments_of(node)]
+        if any(value.shape != np.shape(part.value) for value in values) or loss.remark(part.i, values[part.i]):
+            return ""
+        product = re.sub(r"(?<=[\w)}]) (?=[\w({])", " · ", loss.slope_of(part.i))
+        written = loss.written(product, [signed(value[at]) for value in values], node.kwargs)
+        share = f" / {values[0].size}" if reduction_of(loss, node) == "mean" else ""
+        return re.sub(r"\(\((-[^()]*)\)(?= [-+])", r"(\1", written) + share
 
-def rule_at(node: Node, i: int) -> Any:
-    return list(RULES[node.func])[i]  # type: ignore[index]
+
+def reduction_of(info: Info, node: Node) -> str:
+    """What a loss does with the losses of the elements: "mean", "sum" or "none"."""
+    return str(info.arguments(arguments_of(node), node.kwargs).get("reduction", "none"))
 
 
 def plain_name(func: Function) -> str:
@@ -345,11 +333,6 @@ def excerpt(array: Any) -> Data | None:
     array = np.asarray(array)
     if array.dtype.kind not in "biuf" or not array.size:
         return None
-    matrix = as_matrix(array)
+    matrix = matrix_of(array)
     rows, columns = (list(range(n)) if n <= EXCERPT else [*range(EXCERPT - 1), n - 1] for n in matrix.shape)
     return {"shape": list(array.shape), "rows": rows, "columns": columns, "table": [[number(matrix[i, j]) for j in columns] for i in rows]}
-
-
-def as_matrix(array: Any) -> Any:
-    """Rows below each other."""
-    return array.reshape(-1, array.shape[-1]) if array.ndim > 2 else np.atleast_2d(array)

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tinygrad_lr.autodiff.node import Node
-from tinygrad_lr.autodiff.rules import name_of
-from tinygrad_lr.autodiff.rules.registry import PLAIN, Array, Function
+from tinygrad_lr.autodiff.rules.registry import PLAIN, Array, Function, public_name
 from tinygrad_lr.autodiff.rules.shapes import getitem, scatter
+from tinygrad_lr.nn.descriptions import loss_info
 from tinygrad_lr.show.observe import Observed
 from tinygrad_lr.show.wording import SIGNS
 
@@ -159,9 +159,9 @@ class Nameless:
         func = node.func
         assert func is not None
         known = self.made.isdisjoint(operands.values()) and (arguments_of(node) or len(operands) == len(node.parents))
-        words = written(node, operands) if known else ""
+        words = written(node, operands) if known and not loss_info(func) else ""  # a loss is an object, and typed in two calls
         if not words or len(words) > LONGEST or words in self.taken:
-            return self.numbered(name_of(func).removeprefix("np."))
+            return self.numbered(public_name(func).removeprefix("np."))
         self.taken.add(words)
         self.made.add(words)
         return words
@@ -188,7 +188,7 @@ def written(node: Node, operands: Mapping[int, str]) -> str:
     if func is getitem and len(args) == 2:
         return f"{args[0]}[{index_in(args[1])}]"
     args += [f"{key}={setting(value)}" for key, value in node.kwargs.items() if value is not None and value is not False]
-    return f"{name_of(func).removeprefix('np.')}({', '.join(args)})"
+    return f"{public_name(func).removeprefix('np.')}({', '.join(args)})"
 
 
 def index_in(words: str) -> str:
@@ -246,7 +246,7 @@ def called(node: Node) -> tuple[str, str]:
     if func is getitem and settings:
         return f"[{index_in(settings[0])}]", ""
     settings += [f"{key}={setting(v)}" for key, v in node.kwargs.items() if v is not None and v is not False]
-    return name_of(func), ", ".join(settings)
+    return public_name(func), ", ".join(settings)
 
 
 def setting(value: object) -> str:

@@ -13,13 +13,14 @@ from typing import Any, Literal
 
 from tinygrad_lr.autodiff.node import Node
 from tinygrad_lr.autodiff.rules import RULES, SideGradient
-from tinygrad_lr.autodiff.rules.network import bce, bce_of_sigmoid, bce_with_logits, cross_entropy, linear, squared_error
 from tinygrad_lr.autodiff.rules.registry import VIEWS
 from tinygrad_lr.check.equations import stages_of
+from tinygrad_lr.nn.descriptions import LossInfo, activation_info, loss_info
+from tinygrad_lr.nn.layers import linear
 from tinygrad_lr.nn.module import Module
 from tinygrad_lr.show.names import arguments_of
 from tinygrad_lr.show.observe import Observed
-from tinygrad_lr.show.wording import LOSSES, SLOPES, rule_in_words
+from tinygrad_lr.show.wording import rule_in_words
 
 
 class Notation:
@@ -70,14 +71,14 @@ class Notation:
                 numbers = self.numbers.setdefault(weights, [1 + len(self.numbers)])
                 self.name_layer(node, numbers[used[weights] % len(numbers)])
                 used[weights] += 1
-            elif func in SLOPES or func in VIEWS:
+            elif activation_info(func) or func in VIEWS:
                 source = node.parents[0]
                 if source is None:
                     continue
                 if id(source) in self.from_layers:
                     self.from_layers.add(id(node))
                 z = self.symbol.get(id(source), "")
-                if func in SLOPES and z.startswith("z"):
+                if activation_info(func) and z.startswith("z"):
                     self.symbol[id(node)] = "a" + z[1:]
         if len(self.roots) == 1 and (root := self.nodes[-1]).requires_grad and root.func is not None and not shape_of(root):
             self.symbol[id(root)] = "L"
@@ -128,7 +129,7 @@ class Notation:
             source = node.parents[0] if node.parents else None
             if source is None:
                 continue
-            if node.func in LOSSES:
+            if loss_info(node.func):
                 self.to_loss.add(id(source))
             elif node.func is linear:
                 self.to_layers.setdefault(id(source), []).append(node)
@@ -163,8 +164,8 @@ class Notation:
         """Which equation sends the gradient of ``node`` to its argument ``i``, and what it says here."""
         func = node.func
         assert func is not None
-        if func in LOSSES and i == 0:
-            return self.from_loss(node, parent)
+        if (loss := loss_info(func)) and i == 0:
+            return self.from_loss(loss, node, parent)
         if func is linear:
             total = "Σ " if len(shape_of(node)) > 1 else ""
             if i == 2:
@@ -172,9 +173,9 @@ class Notation:
             if i == 1:
                 return "BP4", f"∂L/∂{self.name(parent)} = {total}{self.delta(node)} {self.operand(node, 0)}ᵀ"
             return "BP2" if id(parent) in self.from_layers else "", f"{self.delta(parent)} = {self.through_weights(node)}"
-        if func in SLOPES:
+        if known := activation_info(func):
             behind = self.to_layers.get(id(node), [])
-            slope = f"{SLOPES[func]}({self.name(parent)})"
+            slope = f"{known.prime}({self.name(parent)})"
             if behind and id(parent) in self.from_layers:
                 all_of_it = self.ways[id(node)] == len(behind)
                 layers = " + ".join(self.through_weights(layer) for layer in sorted(behind, key=lambda layer: -layer.age))
@@ -187,23 +188,14 @@ class Notation:
         """What comes back through a layer to its input."""
         return f"{self.operand(layer, 1)}ᵀ {self.delta(layer)}"
 
-    def from_loss(self, node: Node, prediction: Node) -> tuple[str, str]:
+    def from_loss(self, loss: LossInfo, node: Node, prediction: Node) -> tuple[str, str]:
         """BP1, or the part of it that the loss has: all where the loss takes z, dL/da where it takes a."""
-        func, p = node.func, self.operand(node, 0)
-        y = self.operand(node, len(node.parents) - 1, "y")
-        share = " / m" if node.kwargs.get("reduction", "mean") == "mean" else ""
-        share += "" if id(node) in self.roots else f" · {self.delta(node)}"
-        if func is bce:
-            return "BP1", f"{self.delta(prediction)} = ((1 - {y}) / (1 - {p}) - {y} / {p}){share}"
-        if func is squared_error:
-            layered = id(prediction) in self.from_layers or prediction.func in SLOPES
-            return "BP1" if layered else "", f"{self.delta(prediction)} = 2 ({p} - {y}){share}"
-        error = {
-            bce_of_sigmoid: f"{self.operand(node, 1)} - {y}" if func is bce_of_sigmoid else "",
-            bce_with_logits: f"s({p}) - {y}",
-            cross_entropy: f"softmax({p}) - onehot({y})",
-        }[func]  # type: ignore[index]
-        return "BP1", f"{self.delta(prediction)} = ({error}){share}"
+        names = [self.operand(node, i, name) for i, name in zip(range(len(node.parents)), loss.parameters)]
+        error = loss.written(loss.slope_of(0).replace("/", " / "), names, node.kwargs)
+        share = f" / {loss.count(shape_of(prediction))}" if node.kwargs.get("reduction", "mean") == "mean" else ""
+        flowing = "" if id(node) in self.roots else f" · {self.delta(node)}"
+        at_the_end = loss.prediction != "number" or id(prediction) in self.from_layers or activation_info(prediction.func)
+        return "BP1" if at_the_end else "", f"{self.delta(prediction)} = {error}{share}{flowing}"
 
 
 def stack_among(models: Sequence[Module]) -> tuple[Module | None, dict[int, list[int]]]:

@@ -12,29 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lr.autodiff.rules import RULES, SideGradient
-from tinygrad_lr.autodiff.rules.elementwise import astype, relu, sigmoid
-from tinygrad_lr.autodiff.rules.network import bce, bce_of_sigmoid, bce_with_logits, cross_entropy, linear, squared_error
-from tinygrad_lr.autodiff.rules.registry import VIEWS, Function
 from tinygrad_lr.check.backprop import Comparison
-from tinygrad_lr.show.formulas import BACKWARD, Data, Formulas, Part, entry, excerpt, is_matrix, largest, plain_name, rule_at, signed, sum_of
-from tinygrad_lr.show.picture import Box, Picture, arguments_of, number
-from tinygrad_lr.show.wording import LOSSES, SIGNS, SLOPES
+from tinygrad_lr.check.parts import parts_of
+from tinygrad_lr.nn.descriptions import DESCRIPTIONS, activation_info, loss_info
+from tinygrad_lr.nn.layers import linear
+from tinygrad_lr.show.cells import Data
+from tinygrad_lr.show.formulas import BACKWARD, Formulas, Part, entry, excerpt, is_matrix, largest, plain_name, signed, sum_of
+from tinygrad_lr.show.picture import Box, Picture, number
+from tinygrad_lr.show.wording import SIGNS
 
 Shown = Sequence[Sequence[Data]]
 
 INPUTS = 4  # shown at the first step
-SENTENCES: dict[Function, str] = {
-    linear: "Each neuron weighs what enters by its weights, sums up and adds its bias.",
-    sigmoid: "The sigmoid turns each number into one between 0 and 1.",
-    np.tanh: "tanh squashes each number into one between -1 and 1.",
-    relu: "ReLU keeps what is positive and sets the rest to 0.",
-    bce: "The loss is small where the prediction is close to the target: binary cross-entropy.",
-    bce_of_sigmoid: "The loss is small where the prediction is close to the target: binary cross-entropy.",
-    bce_with_logits: "The loss is small where the sigmoid of the prediction is close to the target: binary cross-entropy.",
-    cross_entropy: "The loss is small where the class that is true gets a high share of the softmax: cross-entropy.",
-    squared_error: "The loss is the squared distance between prediction and target.",
-}
 KINDS = {"+": "a sum", "-": "a difference", "*": "a product, element by element", "/": "a quotient", "**": "a power", "@": "a product of matrices"}
 
 
@@ -78,7 +67,8 @@ class Walk(Formulas):
         assert node.func is not None
         assert op is not None
         kind = KINDS.get(SIGNS.get(node.func, ""), f"computed by {op.name}")
-        sentence = SENTENCES.get(node.func, f"{self.label(box)} is {kind}.")
+        info = DESCRIPTIONS.get(node.func)
+        sentence = info.sentence if info else f"{self.label(box)} is {kind}."
         sources = list(dict.fromkeys(source.id for _, source in self.arguments(node) if source is not None))
         shown = [*(self.value(self.boxes[source]) for source in sources), self.value(box, "→")]
         return step("forward", box.id, sources, sentence, self.forward_formula(box), worked=self.forward_entry(box), shown=[shown])
@@ -86,40 +76,14 @@ class Walk(Formulas):
     # -- backward ---------------------------------------------------------------------------------------------
 
     def backward_parts(self) -> list[Part]:
-        """What each operation sends to each of its arguments, in the order of the backward pass, for each operation its parameters first."""
+        """What each operation sends to each of its arguments, as the page has it."""
+        assert self.loss.node is not None
         tags = {(edge.tail, edge.head): edge.tag for edge in self.picture.edges if edge.kind == "backward"}
-        arrived: dict[str, Any] = {}  # the gradient of a value, as far as it flows on
-        found: list[Part] = []
-        for source in reversed(self.computed):
-            node = source.node
-            assert node is not None
-            g = np.ones_like(node.value) if source is self.loss else arrived.get(source.id)
-            if g is None:
-                continue
-            args = arguments_of(node)
-            sent: list[Part] = []
-            for i, (parent, rule) in enumerate(zip(node.parents, RULES[node.func])):  # type: ignore[index]
-                if parent is None or rule is None or not parent.requires_grad:
-                    continue
-                target, flows = self.by_node[id(parent)], not isinstance(rule, SideGradient)
-                value = astype((rule.rule if isinstance(rule, SideGradient) else rule)(g, node.value, *args, **node.kwargs), args[i].dtype)
-                sent.append(Part(source, target, i, tags.get(("op" + source.id[1:], target.id), ""), g, value, flows))
-                if flows:
-                    arrived[target.id] = arrived[target.id] + value if target.id in arrived else value
-                else:
-                    sent += self.behind_views(sent[-1])
-            found += sorted(sent, key=lambda part: (not part.flows, part.target.kind != "parameter"))
+        found = []
+        for sent in parts_of(self.loss.node):
+            source, target = self.by_node[id(sent.source)], self.by_node[id(sent.target)]
+            found.append(Part(source, target, sent.i, tags.get(("op" + source.id[1:], target.id), ""), sent.arrived, sent.value, sent.flows))
         return numbered(found)
-
-    def behind_views(self, part: Part) -> list[Part]:
-        """What is known of a view is known of what it is a view of."""
-        node = part.target.node
-        assert node is not None
-        if node.func not in VIEWS or node.parents[0] is None or not node.requires_grad:
-            return []
-        value = rule_at(node, 0)(part.value, None, *arguments_of(node), **node.kwargs)
-        behind = Part(part.target, self.by_node[id(node.parents[0])], 0, "", part.value, value, False)
-        return [behind, *self.behind_views(behind)]
 
     def backward_steps(self) -> list[Data]:
         """One step for each part of a gradient."""
@@ -173,16 +137,17 @@ class Walk(Formulas):
         rows = np.shape(part.arrived)[:-1]
         samples = f" over the {int(np.prod(rows))} {'samples' if len(rows) == 1 else 'rows'}" if np.prod(rows) > 1 else ""
         if not part.flows:
-            known = f"{'This part of ' if part.n > 1 else ''}{self.gradient_label(part.target)} is known too"
-            return f"{known}, but nothing flows from it: sigmoid and loss go back in one step, which is more exact."
+            what = f"{'This part of ' if part.n > 1 else ''}{self.gradient_label(part.target)}"
+            return f"{what} is known too, but nothing flows from it: activation and loss go back in one step, which is more exact."
         if tag == "BP1":
             return f"The error at the output: how the loss changes with {name}."
         if tag == "BP3":
             return f"The gradient of the bias is the error itself{f', summed{samples}' if samples else ''}."
         if tag == "BP4":
             return f"The gradient of each weight: what came in through it times the error behind it{f', summed{samples}' if samples else ''}."
-        if tag == "BP2" and node.func in SLOPES:
-            return f"Times the slope of {plain_name(node.func)} at {name}, it becomes the error of this layer."
+        if tag == "BP2" and (known := activation_info(node.func)):
+            slope = known.written(known.slope_of(0), [text for text, _ in self.arguments(node)], node.kwargs, self.operand(source))
+            return f"Times the slope of {plain_name(known.function)} at {name}, which is {slope}, it becomes the error of this layer."
         if tag == "BP2":
             return f"The error flows back through the weights to {name}, the answer of the layer before."
         return f"The gradient of {self.label(source)} goes back to {name}."
@@ -195,8 +160,9 @@ class Walk(Formulas):
         behind = self.gradient(source)
         if source.id in self.partly:
             behind = figure("gradient", name=self.partly[source.id], numbers=excerpt(part.arrived))
-        if node.func in LOSSES:
-            used = boxes[-2:] if node.func is bce_of_sigmoid else boxes
+        loss = loss_info(node.func)
+        if loss and loss.slope_of(part.i):
+            used = [box for name, box in zip(loss.parameters, boxes) if f"{{{name}}}" in loss.slope_of(part.i)]
         elif node.func is linear:
             used = {0: boxes[1:2], 1: boxes[:1], 2: []}[part.i]
         elif node.func in BACKWARD:
@@ -204,7 +170,7 @@ class Walk(Formulas):
         else:
             used = boxes
         values = {box.id: self.value(box) for box in used if box is not None}
-        return [*([] if node.func in LOSSES and source is self.loss else [behind]), *values.values()]
+        return [*([] if loss and source is self.loss else [behind]), *values.values()]
 
     # -- figures ----------------------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
-"""What drawings call operations, and what each rule does to a gradient, in a few words.
+"""What each rule does to a gradient, in a few words.
 
-An operation without a line here gets the first sentence of its rule's docstring.
+Activations, losses and layers have theirs in their descriptions. An operation that has a line in neither place gets the
+first sentence of its rule's docstring.
 """
 
 from __future__ import annotations
@@ -11,22 +12,13 @@ from collections.abc import Iterable
 import numpy as np
 
 from tinygrad_lr.autodiff.rules import RULES, SideGradient, name_of
-from tinygrad_lr.autodiff.rules.elementwise import astype, log_sigmoid, relu, sigmoid, softplus
-from tinygrad_lr.autodiff.rules.network import bce, bce_of_sigmoid, bce_with_logits, cross_entropy, linear, squared_error
-from tinygrad_lr.autodiff.rules.reductions import log_softmax, softmax
+from tinygrad_lr.autodiff.rules.elementwise import astype
 from tinygrad_lr.autodiff.rules.registry import Function
 from tinygrad_lr.autodiff.rules.shapes import concatenate, getitem, scatter
+from tinygrad_lr.nn.descriptions import DESCRIPTIONS
 
 SIGNS: dict[Function, str] = {np.add: "+", np.subtract: "-", np.multiply: "*", np.divide: "/", np.power: "**", np.matmul: "@"}
 """Operators, as they are typed between their operands."""
-
-LOSSES = (bce, bce_of_sigmoid, bce_with_logits, cross_entropy, squared_error)
-
-SLOPES: dict[Function, str] = {sigmoid: "s′", np.tanh: "tanh′", relu: "relu′", softplus: "softplus′"}
-"""Activations, and what the equations call their derivative."""
-
-TO_PREDICTION = "times the slope of the loss"
-TO_TARGET = "times the slope by the target"
 
 # fmt: off
 WORDS: dict[Function, tuple[str, ...]] = {
@@ -34,22 +26,22 @@ WORDS: dict[Function, tuple[str, ...]] = {
     np.add:           ("passed on as it is", "passed on as it is"),
     np.subtract:      ("passed on as it is", "passed on negated"),
     np.multiply:      ("times the other factor", "times the other factor"),
-    np.divide:        ("over the divisor", "times -answer / divisor"),
+    np.divide:        ("over the divisor", "times -result / divisor"),
     np.remainder:     ("passed on as it is", "times -floor(a / b)"),
     np.fmod:          ("passed on as it is", "times -trunc(a / b)"),
-    np.power:         ("times b a^(b - 1)", "times answer log(a)"),
-    np.float_power:   ("times b a^(b - 1)", "times answer log(a)"),
+    np.power:         ("times b a^(b - 1)", "times result log(a)"),
+    np.float_power:   ("times b a^(b - 1)", "times result log(a)"),
     np.ldexp:         ("times 2^n",),
     np.negative:      ("negated",),
     np.positive:      ("passed on as it is",),
     np.square:        ("times 2 x",),
-    np.sqrt:          ("over 2 times the answer",),
-    np.cbrt:          ("over 3 times the answer squared",),
-    np.reciprocal:    ("times -answer squared",),
+    np.sqrt:          ("over 2 times the result",),
+    np.cbrt:          ("over 3 times the result squared",),
+    np.reciprocal:    ("times -result squared",),
 
     # exponentials and logarithms
-    np.exp:           ("times the answer",),
-    np.exp2:          ("times the answer and log 2",),
+    np.exp:           ("times the result",),
+    np.exp2:          ("times the result and log 2",),
     np.expm1:         ("times exp(x)",),
     np.log:           ("over x",),
     np.log2:          ("over x log 2",),
@@ -61,12 +53,12 @@ WORDS: dict[Function, tuple[str, ...]] = {
     # angles
     np.sin:           ("times cos(x)",),
     np.cos:           ("times -sin(x)",),
-    np.tan:           ("times 1 + answer squared",),
+    np.tan:           ("times 1 + result squared",),
     np.arcsin:        ("over sqrt(1 - x^2)",),
     np.arccos:        ("over -sqrt(1 - x^2)",),
     np.arctan:        ("over 1 + x^2",),
     np.arctan2:       ("times b / (a^2 + b^2)", "times -a / (a^2 + b^2)"),
-    np.hypot:         ("times a / answer", "times b / answer"),
+    np.hypot:         ("times a / result", "times b / result"),
     np.degrees:       ("times 180 / pi",),
     np.rad2deg:       ("times 180 / pi",),
     np.radians:       ("times pi / 180",),
@@ -76,7 +68,6 @@ WORDS: dict[Function, tuple[str, ...]] = {
     # hyperbolic functions
     np.sinh:          ("times cosh(x)",),
     np.cosh:          ("times sinh(x)",),
-    np.tanh:          ("times 1 - answer squared",),
     np.arcsinh:       ("over sqrt(x^2 + 1)",),
     np.arccosh:       ("over sqrt(x^2 - 1)",),
     np.arctanh:       ("over 1 - x^2",),
@@ -108,7 +99,7 @@ WORDS: dict[Function, tuple[str, ...]] = {
     np.cumsum:        ("summed from the end",),
     np.cumprod:       ("times the product of the others",),
     np.var:           ("times 2 (x - mean) / n",),
-    np.std:           ("times (x - mean) / (n answer)",),
+    np.std:           ("times (x - mean) / (n result)",),
 
     # moving, picking and joining elements
     getitem:          ("put back where it was picked",),
@@ -135,20 +126,6 @@ WORDS: dict[Function, tuple[str, ...]] = {
     # products of matrices
     np.matmul:        ("times the right matrix, transposed", "times the left matrix, transposed"),
     np.vecdot:        ("times the other vector", "times the other vector"),
-
-    # networks' own
-    sigmoid:          ("times answer (1 - answer)",),
-    softplus:         ("times sigmoid(z)",),
-    log_sigmoid:      ("times sigmoid(-z)",),
-    relu:             ("where z > 0",),
-    softmax:          ("answer times (gradient - its mean by answer)",),
-    log_softmax:      ("less softmax(z) times its sum",),
-    linear:           ("times the weights", "times the inputs, summed over rows", "summed over rows"),
-    bce:              (TO_PREDICTION, TO_TARGET),
-    bce_of_sigmoid:   (TO_PREDICTION, TO_PREDICTION, TO_TARGET),
-    bce_with_logits:  (TO_PREDICTION, TO_TARGET),
-    cross_entropy:    (TO_PREDICTION,),
-    squared_error:    ("times 2 (p - y)", "times -2 (p - y)"),
 }
 # fmt: on
 
@@ -164,6 +141,8 @@ def rule_in_words(func: Function, i: int) -> str:
     words = WORDS.get(func, ())
     if i < len(words) and words[i]:
         return words[i]
+    if (info := DESCRIPTIONS.get(func)) and (said := info.in_words(i)):
+        return said
     if func is concatenate:
         return "cut out again"
     rule = rule_of(func, i)

@@ -17,7 +17,6 @@ from tinygrad_lr.autodiff.rules.elementwise import astype
 from tinygrad_lr.autodiff.rules.linalg.decompositions import packed_eigh, with_eigenvalues, with_singular_values
 from tinygrad_lr.autodiff.rules.linalg.norms import p_norm, singular_norm
 from tinygrad_lr.autodiff.rules.linalg.products import chain
-from tinygrad_lr.autodiff.rules.network import bce, bce_of_sigmoid, bce_with_logits, cross_entropy, linear, squared_error
 from tinygrad_lr.autodiff.rules.registry import Array, Function, name_of
 from tinygrad_lr.autodiff.rules.shapes import concatenate, getitem, scatter
 from tinygrad_lr.autodiff.trees import leaves
@@ -153,13 +152,6 @@ SAMPLES: dict[Function, Sample] = {
     with_singular_values:  Sample(lambda np, d, a: with_singular_values(d, a), (both_signs(2), A)),
     singular_norm:         Sample(lambda np, x: singular_norm(x, "nuc"), (A,)),
     p_norm:                Sample(lambda np, x: p_norm(x, 3, (0, 1), True), (A,)),
-
-    linear:                Sample(lambda np, x, w, b: linear(x, w, b), (A, both_signs(4, 3), both_signs(4))),
-    bce:                   Sample(lambda np, p, y: bce(p, y), (P, Q)),
-    bce_with_logits:       Sample(lambda np, z, y: bce_with_logits(z, y), (A, Q)),
-    bce_of_sigmoid:        Sample(lambda np, z, y: bce_of_sigmoid(z, 1 / (1 + np.exp(-z)), y), (A, Q)),
-    squared_error:         Sample(lambda np, p, y: squared_error(p, y), (A, B)),
-    cross_entropy:         Sample(lambda np, z: cross_entropy(z, np.array([2, 0])), (A,)),
 }
 if hasattr(np, "cumulative_sum"):  # NumPy 2.1
     SAMPLES |= {

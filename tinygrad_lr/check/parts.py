@@ -1,0 +1,97 @@
+"""The backward pass taken apart: what each operation sends to each of its arguments.
+
+The pass itself only keeps sums. Here each term of a gradient is kept, so that it can be shown and checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from tinygrad_lr.autodiff.backward import pull_back
+from tinygrad_lr.autodiff.node import Node
+from tinygrad_lr.autodiff.rules import RULES, SideGradient
+from tinygrad_lr.autodiff.rules.elementwise import astype
+from tinygrad_lr.autodiff.rules.registry import VIEWS, Array, Rule
+
+
+class Part(NamedTuple):
+    """What one operation sends to one of its arguments.
+
+    Attributes
+    ----------
+    source, target : Node
+        The operation and the argument.
+    i : int
+        Which argument.
+    arrived : array
+        The gradient of the operation's result, as far as it flows on.
+    value : array
+        What is sent: a term of the gradient of the argument.
+    flows : bool
+        Whether it flows on from there; not so for an `SideGradient`.
+    """
+
+    source: Node
+    target: Node
+    i: int
+    arrived: Array
+    value: Array
+    flows: bool
+
+
+def gradients_at(root: Node) -> dict[Node, Array]:
+    """The gradient of a single number with respect to every node behind it."""
+    return pull_back({root: np.ones_like(root.value)}, keep=None)
+
+
+def parts_of(root: Node) -> list[Part]:
+    """What each operation behind a single number sends to each of its arguments: in the order of the backward pass, each operation's leaves first."""
+    arrived: dict[Node, Array] = {root: np.ones_like(root.value)}
+    found: list[Part] = []
+    for node in computed_behind(root):
+        g = arrived.get(node)
+        if g is None:
+            continue
+        sent: list[Part] = []
+        for i, (parent, rule) in enumerate(zip(node.parents, RULES[node.func])):  # type: ignore[index]
+            if parent is None or rule is None or not parent.requires_grad:
+                continue
+            if isinstance(rule, SideGradient):
+                sent.append(Part(node, parent, i, g, sent_by(rule.rule, node, i, g), False))
+                sent += behind_views(sent[-1])
+            else:
+                value = sent_by(rule, node, i, g)
+                sent.append(Part(node, parent, i, g, value, True))
+                arrived[parent] = arrived[parent] + value if parent in arrived else value
+        found += sorted(sent, key=lambda part: (not part.flows, part.target.func is not None))
+    return found
+
+
+def sent_by(rule: Rule, node: Node, i: int, g: Array) -> Array:
+    """The gradient that a rule computes, in the type of its argument."""
+    return astype(rule(g, node.value, *node.values, **node.kwargs), node.values[i].dtype)
+
+
+def behind_views(part: Part) -> Iterator[Part]:
+    """What is known of a view is known of what it is a view of."""
+    node = part.target
+    while node.func in VIEWS and node.parents[0] is not None and node.requires_grad:
+        (rule,) = RULES[node.func]
+        value = rule(part.value, None, *node.values, **node.kwargs)  # type: ignore[operator, misc]
+        part = Part(node, node.parents[0], 0, part.value, value, False)
+        yield part
+        node = part.target
+
+
+def computed_behind(root: Node) -> list[Node]:
+    """The operations behind a node, itself the first, the youngest before the others."""
+    seen, stack = {root}, [root]
+    while stack:
+        for parent in stack.pop().parents:
+            if parent is not None and parent not in seen:
+                seen.add(parent)
+                stack.append(parent)
+    return sorted((node for node in seen if node.func is not None), key=lambda node: node.age)
