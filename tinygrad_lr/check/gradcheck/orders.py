@@ -365,9 +365,9 @@ class Check:
         return rows
 
     def excused(self, rows: list[Row], causes: Causes, problem: Problem, k: int) -> list[Row]:
-        """Rows of an input that are wrong because several kinks meet, though each rule is right: the gradient may then lie between no slopes.
+        """The rows of an input, with kinks in place of wrong elements if several kinks meet here, though every rule is right.
 
-        It is a matter of convention there, and right if it is right at a nearby point.
+        The gradient may then lie between no slopes at all. It is a matter of convention, and right if it is right at a nearby point.
         """
         name = problem.names[k]
         if (
