@@ -12,6 +12,8 @@ from types import ModuleType
 
 import pytest
 
+collect_ignore = ["typed_scripts"]  # for a type checker: some of their lines are wrong on purpose
+
 ORACLES = {"jax", "torch", "autograd"}
 
 
