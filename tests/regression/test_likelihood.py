@@ -187,3 +187,50 @@ def test_a_single_class_is_separated_from_nothing(label):
     assert found.problem is not None
     assert np.isfinite(found.weight).all()
     assert (sigmoid(column(1, 2, 3) @ found.weight + found.bias).round() == label).all()
+
+
+# -- steps that overshoot ------------------------------------------------------------------------------
+
+OVERSHOOTING = {
+    "unique": (
+        [[1.0, 2.0], [70.0, 0.1], [0.3, 1.0], [0.0, 0.0], [0.6, 0.1], [2.0, 200.0], [4.0, 4.0], [2.0, 7.0]],
+        [0, 0, 0, 0, 1, 0, 0, 0],
+    ),
+    "five halvings": (
+        [[0.2, -1], [17, -0.023], [-0.046, -0.031], [-6.2e-6, 0.77], [0.0018, -0.0023], [0.043, 0.052], [-3.7e-4, 4.7e-8], [0.46, -1.9e-6], [1.7, 0.77]],
+        [1, 0, 1, 0, 0, 0, 1, 0, 0],
+    ),
+    "a step that loses a little": (
+        [
+            *([-35, 1.7, 0.0085], [6.4, -26, 0.032], [1e-8, -15, -2.3], [-1.3, 5.1e-6, 20], [0.0054, -0.071, 13], [-21, -0.046, -0.00011]),
+            *([0.71, 0.014, 0.0018], [9.8e-12, 1.4, -19], [0.7, -0.031, -0.0089], [0.035, 19, 1.4], [-0.96, 4.4e-8, -6.5]),
+        ],
+        [1, 1, 1, 0, 0, 1, 0, 1, 1, 0, 1],
+    ),
+}
+"""Data with numbers of many sizes, where full steps of Newton's method raise the loss."""
+
+
+def loss_of(found, X, y):
+    z = X @ found.weight[:, None] + found.bias
+    return np.mean(np.logaddexp(0, z) - y * z)
+
+
+@pytest.mark.parametrize("name", OVERSHOOTING)
+def test_no_step_raises_the_loss(name):
+    """After any number of steps the loss is that of the weights, and no larger than before."""
+    X, y = np.array(OVERSHOOTING[name][0]), column(*OVERSHOOTING[name][1])
+    before = math.log(2)
+    for steps in range(1, 20):
+        found = maximum_likelihood(X, y, steps)
+        assert found.loss == pytest.approx(loss_of(found, X, y), rel=1e-9, abs=1e-13)
+        assert found.loss <= before
+        before = found.loss
+
+
+def test_a_maximum_that_full_steps_miss():
+    """They end far out and call the classes separated; halved ones find the maximum."""
+    X, y = np.array(OVERSHOOTING["unique"][0]), column(*OVERSHOOTING["unique"][1])
+    found = maximum_likelihood(X, y)
+    assert found.problem is None
+    assert np.abs(gradient(found, X, y)).max() < 1e-12
