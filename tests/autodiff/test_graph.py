@@ -12,6 +12,7 @@ import pytest
 
 import tinygrad_lr as tg
 from tinygrad_lr import nn
+from tinygrad_lr.autodiff.rules import SideGradient
 
 FREED = "this graph was freed by an earlier backward(); call the first one as backward(retain_graph=True), or compute the loss again"
 
@@ -236,6 +237,26 @@ def test_bce_by_the_activation(layout):
     loss.backward(retain_graph=True)
     np.testing.assert_allclose(p.grad, gp.data, rtol=1e-14)
     np.testing.assert_allclose(z.grad, (a.data - y) / 4, rtol=1e-14)
+
+
+@pytest.mark.parametrize("wanted", [0, 1, 2])
+def test_a_side_gradient_is_computed_where_it_is_wanted(wanted):
+    """For the value itself, or for one that it is a view of; each alone."""
+    calls = []
+
+    def side(g, y, a, z):
+        calls.append(1)
+        return g * 5 * np.ones(a.shape)
+
+    loss_of = tg.primitive(lambda a, z: np.sum(z), SideGradient(side), lambda g, y, a, z: g * np.ones(z.shape))
+    z = variable([[1.0], [2.0]])
+    a = np.exp(z)
+    p = a.reshape(-1)
+    loss = loss_of(p, z)
+    np.testing.assert_array_equal(tg.gradients(loss, (z, a, p)[wanted])[0].data.ravel(), (1.0, 5.0, 5.0)[wanted])
+    loss.backward()
+    assert len(calls) == (0, 1, 1)[wanted]
+    np.testing.assert_array_equal(z.grad, [[1.0], [1.0]])
 
 
 def test_bce_beside_another_use_of_the_activation():

@@ -26,6 +26,18 @@ from tinygrad_lr.autodiff.record import recorder
 from tinygrad_lr.autodiff.rules.registry import PLAIN, REMEMBERED, VIEWS, Array, Function, name_of
 
 
+def operators(func: np.ufunc, op: Callable[[Array, Array], Array]) -> tuple[Callable[[Tensor, Array], Tensor], Callable[[Tensor, Array], Tensor]]:
+    """The operator ``op`` of Tensors, recorded as the ufunc ``func``, and the same for a Tensor on its right."""
+
+    def forward(self: Tensor, other: Array) -> Tensor:
+        return binary(func, op, self, other)
+
+    def reflected(self: Tensor, other: Array) -> Tensor:
+        return binary(func, op, other, self)
+
+    return forward, reflected
+
+
 class Tensor(ArrayMethods):
     """An array in a computation graph.
 
@@ -288,53 +300,16 @@ class Tensor(ArrayMethods):
 
     # -- operators -------------------------------------------------------------------------------------
 
-    def __add__(self, other: Array) -> Tensor:
-        return binary(np.add, operator.add, self, other)
-
-    def __radd__(self, other: Array) -> Tensor:
-        return binary(np.add, operator.add, other, self)
-
-    def __sub__(self, other: Array) -> Tensor:
-        return binary(np.subtract, operator.sub, self, other)
-
-    def __rsub__(self, other: Array) -> Tensor:
-        return binary(np.subtract, operator.sub, other, self)
-
-    def __mul__(self, other: Array) -> Tensor:
-        return binary(np.multiply, operator.mul, self, other)
-
-    def __rmul__(self, other: Array) -> Tensor:
-        return binary(np.multiply, operator.mul, other, self)
-
-    def __truediv__(self, other: Array) -> Tensor:
-        return binary(np.divide, operator.truediv, self, other)
-
-    def __rtruediv__(self, other: Array) -> Tensor:
-        return binary(np.divide, operator.truediv, other, self)
-
-    def __pow__(self, other: Array) -> Tensor:
-        return binary(np.power, operator.pow, self, other)
-
-    def __rpow__(self, other: Array) -> Tensor:
-        return binary(np.power, operator.pow, other, self)
-
-    def __matmul__(self, other: Array) -> Tensor:
-        return binary(np.matmul, operator.matmul, self, other)
-
-    def __rmatmul__(self, other: Array) -> Tensor:
-        return binary(np.matmul, operator.matmul, other, self)
-
-    def __floordiv__(self, other: Array) -> Tensor:
-        return binary(np.floor_divide, operator.floordiv, self, other)
-
-    def __rfloordiv__(self, other: Array) -> Tensor:
-        return binary(np.floor_divide, operator.floordiv, other, self)
-
-    def __mod__(self, other: Array) -> Tensor:
-        return binary(np.remainder, operator.mod, self, other)
-
-    def __rmod__(self, other: Array) -> Tensor:
-        return binary(np.remainder, operator.mod, other, self)
+    # fmt: off
+    __add__, __radd__           = operators(np.add, operator.add)
+    __sub__, __rsub__           = operators(np.subtract, operator.sub)
+    __mul__, __rmul__           = operators(np.multiply, operator.mul)
+    __truediv__, __rtruediv__   = operators(np.divide, operator.truediv)
+    __pow__, __rpow__           = operators(np.power, operator.pow)
+    __matmul__, __rmatmul__     = operators(np.matmul, operator.matmul)
+    __floordiv__, __rfloordiv__ = operators(np.floor_divide, operator.floordiv)
+    __mod__, __rmod__           = operators(np.remainder, operator.mod)
+    # fmt: on
 
     def __divmod__(self, other: Array) -> tuple[Tensor, Tensor]:
         return self // other, self % other

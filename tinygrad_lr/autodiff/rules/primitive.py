@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -25,14 +25,18 @@ from tinygrad_lr.autodiff.rules.registry import (
     Rule,
     SideGradient,
     dispatching,
+    has_rules,
     is_numpy,
     is_recorded,
     name_of,
 )
 from tinygrad_lr.autodiff.trees import leaves, parts, tree_map
 
+P = ParamSpec("P")
+T = TypeVar("T")
 
-def primitive(func: Function, *rules: Rule | SideGradient | None) -> Function:
+
+def primitive(func: Callable[P, T], *rules: Rule | SideGradient | None) -> Callable[P, T]:
     """Teach autodiff a function together with its derivative.
 
     Parameters
@@ -56,7 +60,8 @@ def primitive(func: Function, *rules: Rule | SideGradient | None) -> Function:
     Raises
     ------
     TypeError
-        If ``func`` or a rule cannot be called, or no rule is given. In a call, if ``func`` returns no array or number.
+        If ``func`` or a rule cannot be called, no rule is given, or ``func`` is a NumPy function with a rule of its own.
+        In a call, if ``func`` returns no array or number.
     ValueError
         In a backward pass, if a rule returns a gradient of another shape or structure than its argument's, or
         writes into its arguments. (``g`` is the rule's own.)
@@ -82,11 +87,29 @@ def primitive(func: Function, *rules: Rule | SideGradient | None) -> Function:
         raise TypeError(f"primitive() needs a function first, got {func!r}")
     if not rules or not all(callable(r) or isinstance(r, SideGradient) or r is None for r in rules):
         raise TypeError(f"primitive({name_of(func)}, ...) needs one rule per argument: lambda g, y, *args: gradient")
-    call = func if is_numpy(func) else taking_structures(func, rules)
-    COMPOSITES.pop(call, None)  # a NumPy function that was composed of others uses its rule from now on
-    QUERIES.discard(call)
+    if is_numpy(func):
+        refuse_built_in(func)
+        TAUGHT.add(func)
+        QUERIES.discard(func)
+        call: Function = func
+    else:
+        call = taking_structures(func, rules)
     RULES[call] = tuple(rule and guarded(rule, i, call) for i, rule in enumerate(rules))
     return call
+
+
+TAUGHT: set[Function] = set()
+"""NumPy functions that have their rules from users."""
+
+
+def refuse_built_in(func: Function) -> None:
+    """Refuse to replace rules that others rely on."""
+    if func not in TAUGHT and (func in COMPOSITES or func in RULES or (isinstance(func, np.ufunc) and has_rules(func))):
+        name = name_of(func)
+        raise TypeError(
+            f"{name} has a gradient already, and another would replace it for all code in this process: "
+            f"give your rule to a function of your own, tg.primitive(lambda x: {name}(x), ...)"
+        )
 
 
 def giving_array(func: Function) -> Function:

@@ -122,22 +122,15 @@ def has_rules(func: np.ufunc) -> bool:
     if func not in RULES:
         for library, chapter in ELSEWHERE.items():
             if getattr(sys.modules.get(library), func.__name__, None) is func:
-                load(chapter)
+                import_module(chapter)
     return func in RULES
-
-
-def load(chapter: str) -> None:
-    """Load a chapter of rules; what the user has taught before stays."""
-    taught = dict(RULES)
-    import_module(chapter)
-    RULES.update(taught)
 
 
 def load_all() -> None:
     """Load the rules of the other libraries that are installed."""
     for library, chapter in ELSEWHERE.items():
         try:
-            load(chapter)
+            import_module(chapter)
         except ModuleNotFoundError as error:
             if not error.name or error.name.partition(".")[0] != library.partition(".")[0]:
                 raise  # the library is there, and the chapter is broken
