@@ -455,11 +455,14 @@ class Interval:
 
 def interval_of(calculation):
     """A worked calculation with each number as an interval; it is the page's own text of numbers and operators."""
-    monotone = {
-        name: lambda a, f=f, **settings: Interval(*(float(np.asarray(f(np.array(end))).item()) for end in (a.low, a.high))) for name, f in FUNCTIONS.items()
-    }
+    functions = {name: lambda *args, f=f, **settings: monotone(f, args) for name, f in (FUNCTIONS | SEVERAL).items()}
     text = re.sub(r"\d+\.?\d*(?:e[+-]\d+)?", lambda match: f"N('{match[0]}')", calculation.replace("·", "*"))
-    return eval(text, {"N": Interval.written, **monotone})
+    return eval(text, {"N": Interval.written, **functions})
+
+
+def monotone(f, args):
+    """The interval of a function that grows with each of its arguments."""
+    return Interval(*(float(np.asarray(f(*(np.array(end) for end in ends))).item()) for ends in ([a.low for a in args], [a.high for a in args])))
 
 
 def entries(array, at):
