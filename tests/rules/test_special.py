@@ -65,7 +65,7 @@ def test_without_scipy_the_table_and_the_check_do_without():
         import sys
         sys.modules["scipy"] = None
         from tinygrad_lr.autodiff.rules import table
-        from tinygrad_lr.check.model import check_everything
+        from tinygrad_lr.check.everything import check_everything
         assert check_everything([])[0]
         assert "special." not in table.plain_text() and "np.interp" in table.plain_text()
     """)
