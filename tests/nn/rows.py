@@ -142,6 +142,7 @@ LOSSES = [
     LossRow(nn.BCEWithLogitsLoss, "BCEWithLogitsLoss"),
     LossRow(nn.CrossEntropyLoss, "CrossEntropyLoss"),
     LossRow(nn.MSELoss, "MSELoss"),
+    LossRow(nn.HuberLoss, "HuberLoss", {"delta": 0.7}, {"delta": 0.7}, refused=({"delta": 0.0}, "HuberLoss needs a positive delta, got 0.0")),
     LossRow(WeightedError, "", {"weight": 1.5}, refused=({"weight": -1.0}, "WeightedError takes no negative weight, got -1.0")),
 ]
 # fmt: on

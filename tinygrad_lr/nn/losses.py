@@ -446,3 +446,70 @@ class MSELoss(Loss):
             terms=lambda p, y: (2 * p, 2 * y),
         ),
     )
+
+
+# -- Huber's loss ---------------------------------------------------------------------------------------
+
+
+@dispatching
+def huber(p: Array, y: Array, delta: float = 1.0, reduction: str = "mean") -> Array:
+    """Half the squared error up to ``delta``, and from there on a straight line."""
+    error = p - y
+    bounded = np.clip(error, -delta, delta)
+    return reduced(bounded * (error - bounded / 2), reduction)
+
+
+def huber_prediction(g: Array, loss: Array, p: Array, y: Array, delta: float = 1.0, reduction: str = "mean") -> Array:
+    """p - y, but no more than delta in size."""
+    return share(g, p.size, reduction) * np.clip(p - y, -delta, delta)
+
+
+RULES[huber] = (
+    huber_prediction,
+    lambda g, loss, p, y, delta=1.0, reduction="mean": -huber_prediction(g, loss, p, y, delta, reduction),
+)
+
+
+def huber_terms(p: Array, y: Array, delta: float) -> tuple[Array, Array]:
+    """p and y where they are close to each other, else delta or 0."""
+    close = np.abs(p - y) < delta
+    return np.where(close, p, np.where(p > y, delta, 0)), np.where(close, y, np.where(p < y, delta, 0))
+
+
+class HuberLoss(Loss):
+    """(p - y)^2 / 2 up to a distance of delta, and beyond it delta (|p - y| - delta / 2).
+
+    Parameters
+    ----------
+    reduction : {"mean", "sum", "none"}
+        What to do with the errors of the elements.
+    delta : float
+        The distance from which on the error grows in proportion only, so that outliers count less
+        (Huber, *Robust estimation of a location parameter*, 1964).
+
+    Raises
+    ------
+    ValueError
+        If ``delta`` is not positive; on call, if the shapes differ.
+
+    Examples
+    --------
+    >>> from tinygrad_lr import nn
+    >>> nn.HuberLoss("none")([0.5, 3.0], [0.0, 0.0]).tolist()
+    [0.125, 2.5]
+    """
+
+    about = (
+        LossInfo(
+            function=huber,
+            sentence="The loss is half the squared distance while that is short, and grows in proportion beyond, so that outliers count less: Huber.",
+            formula="({p} - {y})^2/2 where |{p} - {y}| < {delta}, else {delta} (|{p} - {y}| - {delta}/2)",
+            slopes={"p": "clip({p} - {y}, -{delta}, {delta})", "y": "clip({y} - {p}, -{delta}, {delta})"},
+            terms=huber_terms,
+        ),
+    )
+
+    def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
+        if not delta > 0:
+            raise ValueError(f"HuberLoss needs a positive delta, got {delta}")
+        super().__init__(reduction, delta=float(delta))
