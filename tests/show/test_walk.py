@@ -269,15 +269,15 @@ def test_the_reader_reads():
 def parts_beside(walk, steps):
     """For each backward step its part, and what the figures "part k", "sum before" and "sum so far" must show."""
     sums, counts = {}, defaultdict(int)
-    for step, part in zip((s for s in steps if s["phase"] == "backward"), walk.backward_parts(), strict=True):
-        target = part.target.id
+    for step, part in zip((s for s in steps if s["phase"] == "backward"), walk.parts, strict=True):
+        target = walk.box(part.target).id
         counts[target] += 1
         assert part.k == counts[target]
         before = sums.get(target)
         sums[target] = part.value if before is None else before + part.value
         own = {f"part {part.k}": part.value, "part 1" if part.k == 2 else "sum before": before, "sum so far": sums[target]}
-        if part.source.id in walk.partly:
-            own[walk.partly[part.source.id]] = part.arrived
+        if (source := walk.box(part.source).id) in walk.partly:
+            own[walk.partly[source]] = part.arrived
         yield step, part, own
 
 
@@ -355,9 +355,9 @@ def test_parts_are_what_differences_say(told):
     """What an operation sends to an argument is the derivative of the operation times what arrived."""
     walk, _ = told
     rng = np.random.default_rng(0)
-    for part in walk.backward_parts():
-        node = part.source.node
-        if not part.flows and part.source.node.func in RULES and not isinstance(list(RULES[node.func])[part.i], Aside):
+    for part in walk.parts:
+        node = part.source
+        if not part.flows and node.func in RULES and not isinstance(list(RULES[node.func])[part.i], Aside):
             continue
         values = list(node.values)
         for _ in range(3):
@@ -379,8 +379,8 @@ def test_parts_add_up_to_the_gradient(told):
     walk, data = told
     sums, complete = {}, {}
     for step, part, own in parts_beside(walk, data["steps"]):
-        sums[part.target.id] = own["sum so far"]
-        complete[part.target.id] = step["done"]
+        sums[walk.box(part.target).id] = own["sum so far"]
+        complete[walk.box(part.target).id] = step["done"]
     assert all(complete.values())
     for target, total in sums.items():
         close(as_rows(total), walk.grads[id(walk.boxes[target].node)])
