@@ -560,11 +560,11 @@ def test_a_gradient_that_flows_on_only_in_part():
     assert any("nothing flows from it" in step["sentence"] for step in steps)
 
 
-def test_a_stopped_logarithm_is_said_to_be_stopped():
+def test_a_clamped_logarithm_is_mentioned():
     model = nn.Sequential(nn.Dense(1, 1, rng=0), nn.Sigmoid())
     model.load_state_dict({"0.weight": [[1000.0]], "0.bias": [0.0]})
     formulas = [step["formula"] for step in data_of(model, nn.BCELoss(), np.array([[1.0], [0.5]]), np.array([[1.0], [0.0]]))["steps"]]
-    assert "dL/da1 = ((1 - y)/(1 - a1) - y/a1)/m, without the logarithms that are stopped" in formulas
+    assert "dL/da1 = ((1 - y)/(1 - a1) - y/a1)/m, without the logarithms that are clamped" in formulas
 
 
 def test_names_with_braces_stay_as_they_are():

@@ -7,15 +7,14 @@ rule is checked without a line here. Functions that need settings, or matrices o
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from tinygrad_lr.autodiff.rules.decompositions import packed_eigh, singular_norm, with_eigenvalues, with_singular_values
 from tinygrad_lr.autodiff.rules.elementwise import astype
 from tinygrad_lr.autodiff.rules.linalg import chain, p_norm
-from tinygrad_lr.autodiff.rules.registry import Function
+from tinygrad_lr.autodiff.rules.registry import Array, Function
 from tinygrad_lr.autodiff.rules.shapes import getitem, scatter
 from tinygrad_lr.autodiff.tensor import Tensor
 from tinygrad_lr.autodiff.trees import leaves
@@ -28,23 +27,23 @@ linalg = np.linalg
 class Sample(NamedTuple):
     """A function of arrays that calls the function in question, and the arrays."""
 
-    call: Callable[..., Any]
-    arrays: tuple[Any, ...]
+    call: Function
+    arrays: tuple[Array, ...]
 
 
-def spread(*shape: int, start: int = 0) -> Any:
+def spread(*shape: int, start: int = 0) -> Array:
     """Numbers in (0.1, 0.9), all different and in no order: the fractional parts of multiples of the golden ratio."""
     n = int(np.prod(shape))
     return 0.1 + 0.8 * ((np.arange(start + 1, start + n + 1) * 0.6180339887498949) % 1).reshape(shape)
 
 
-def symmetric(a: Any) -> Any:
+def symmetric(a: Array) -> Array:
     """Symmetric and positive definite, with eigenvalues well apart."""
     n = a.shape[-1]
     return a + a.swapaxes(-1, -2) + np.diag(5.0 * np.arange(1, n + 1)).astype(a.dtype)
 
 
-ARGUMENTS: tuple[tuple[Any, ...], ...] = (
+ARGUMENTS: tuple[tuple[Array, ...], ...] = (
     (spread(2, 3),),
     (spread(2, 3), spread(3, start=6)),
     (spread(2, 3), spread(3, 4, start=6)),

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
 from tinygrad_lr.autodiff.graph import Node
 from tinygrad_lr.autodiff.rules import name_of
-from tinygrad_lr.autodiff.rules.registry import Function
+from tinygrad_lr.autodiff.rules.registry import Array, Function
 from tinygrad_lr.autodiff.rules.shapes import getitem
 from tinygrad_lr.check.backprop import Comparison
 from tinygrad_lr.check.parts import Part
@@ -258,29 +257,29 @@ def entry(name: str, at: tuple[int, ...]) -> str:
     return f"{whole}[{', '.join(str(i + 1) for i in at)}]"
 
 
-def is_matrix(array: Any) -> bool:
+def is_matrix(array: Array) -> bool:
     """Whether there is something in it that can be written with at most two indices."""
     return array is not None and np.size(array) > 0 and np.ndim(array) <= 2
 
 
-def largest(array: Any) -> tuple[int, ...]:
+def largest(array: Array) -> tuple[int, ...]:
     """Where the number farthest from 0 stands."""
     array = np.asarray(array)
     return tuple(int(i) for i in np.unravel_index(np.argmax(np.abs(np.nan_to_num(array))), array.shape))
 
 
-def signed(value: Any) -> str:
+def signed(value: Array) -> str:
     """A number behind an operator: a negative one in parentheses."""
     text = number(value)
     return f"({text})" if text.startswith("-") else text
 
 
-def products(a: Any, b: Any) -> str:
+def products(a: Array, b: Array) -> str:
     """a1 · b1 + a2 · b2 + ..., not more than a few terms of it."""
     return shortened([f"{signed(u)} · {signed(v)}" for u, v in zip(a[:TERMS], b[:TERMS])], len(a))
 
 
-def summed(a: Any) -> str:
+def summed(a: Array) -> str:
     return shortened([signed(u) for u in a[:TERMS]], len(a))
 
 
@@ -292,7 +291,7 @@ def shortened(terms: list[str], n: int) -> str:
     return " + ".join(terms) + (f" + ... ({n} terms)" if n > len(terms) else "")
 
 
-def excerpt(array: Any) -> Data | None:
+def excerpt(array: Array) -> Data | None:
     """The first rows and columns of an array and the last, as text, with their places; an array of one axis is a row.
 
     Examples

@@ -7,10 +7,10 @@ on several ways is told part by part, each with the sum so far.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
+from tinygrad_lr.autodiff.rules.registry import Array
 from tinygrad_lr.check.backprop import Comparison
 from tinygrad_lr.check.parts import Part, parts_of
 from tinygrad_lr.nn.descriptions import DESCRIPTIONS, activation_info, loss_info
@@ -46,7 +46,7 @@ class Walk(Formulas):
         The id of a value to the equation that told how its gradient came about, once `steps` has run.
     """
 
-    def __init__(self, picture: Picture, grads: Mapping[int, Any], equations: Mapping[str, Comparison], lr: float) -> None:
+    def __init__(self, picture: Picture, grads: Mapping[int, Array], equations: Mapping[str, Comparison], lr: float) -> None:
         super().__init__(picture, equations)
         self.grads, self.lr = grads, lr
         self.parts = parts_of(self.loss.node) if self.loss.node is not None else []
@@ -174,7 +174,7 @@ class Walk(Formulas):
         new = figure("value", name=f"new {self.label(box)}", numbers=excerpt(self.moved(box)), sign="=")
         return [self.value(box), self.gradient(box, f"− {number(self.lr)} ·"), new]
 
-    def moved(self, box: Box) -> Any:
+    def moved(self, box: Box) -> Array:
         return np.asarray(box.value) - self.lr * np.asarray(self.grads[id(box.node)])
 
     def last_step(self) -> Data:
