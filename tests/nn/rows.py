@@ -23,12 +23,16 @@ CLASSES = np.array([1, 0, 0, 1])
 
 @dataclass(frozen=True)
 class Row:
-    """A class with settings, and the class in PyTorch that computes the same with these settings; "" where there is none."""
+    """A class with settings, and the class in PyTorch that computes the same with these settings; "" where there is none.
+
+    ``refused`` are settings that it does not take, and what it says to them.
+    """
 
     kind: type
     torch: str
     settings: dict[str, Any] = field(default_factory=dict)
     in_torch: dict[str, Any] = field(default_factory=dict)
+    refused: tuple[dict[str, Any], str] | None = None
 
     @property
     def name(self) -> str:
@@ -118,6 +122,8 @@ class WeightedError(nn.Loss):
     )
 
     def __init__(self, reduction: str = "mean", weight: float = 1.0) -> None:
+        if weight < 0:
+            raise ValueError(f"WeightedError takes no negative weight, got {weight}")
         super().__init__(reduction, weight=weight)
 
 
@@ -136,6 +142,7 @@ LOSSES = [
     LossRow(nn.BCEWithLogitsLoss, "BCEWithLogitsLoss"),
     LossRow(nn.CrossEntropyLoss, "CrossEntropyLoss"),
     LossRow(nn.MSELoss, "MSELoss"),
-    LossRow(WeightedError, "", {"weight": 1.5}),
+    LossRow(nn.HuberLoss, "HuberLoss", {"delta": 0.7}, {"delta": 0.7}, refused=({"delta": 0.0}, "HuberLoss needs a positive delta, got 0.0")),
+    LossRow(WeightedError, "", {"weight": 1.5}, refused=({"weight": -1.0}, "WeightedError takes no negative weight, got -1.0")),
 ]
 # fmt: on

@@ -38,6 +38,14 @@ def test_every_class_has_a_row():
     assert {kind.__name__ for kind in kinds} <= {name.partition("(")[0] for name in networks("float64")}
 
 
+@pytest.mark.parametrize("row", [row for row in ACTIVATIONS + LOSSES if row.refused], ids=lambda row: row.name)
+def test_refused_settings(row):
+    settings, message = row.refused
+    with pytest.raises(ValueError) as caught:
+        row.kind(**settings)
+    assert str(caught.value) == message
+
+
 # -- activations -------------------------------------------------------------------------------------------
 
 

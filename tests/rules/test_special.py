@@ -69,7 +69,7 @@ def test_without_scipy_the_table_and_the_check_do_without():
         import sys
         sys.modules["scipy"] = None
         from tests.rules import table
-        from tinygrad_lr.check.model import check_everything
+        from tinygrad_lr.check.everything import check_everything
         assert check_everything([])[0]
         assert "special." not in table.markdown() and "np.interp" in table.markdown()
     """)

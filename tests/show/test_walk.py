@@ -269,15 +269,15 @@ def test_the_reader_reads():
 def parts_beside(walk, steps):
     """For each backward step its part, and what the figures "part k", "sum before" and "sum so far" must show."""
     sums, counts = {}, defaultdict(int)
-    for step, part in zip((s for s in steps if s["phase"] == "backward"), walk.backward_parts(), strict=True):
-        target = part.target.id
+    for step, part in zip((s for s in steps if s["phase"] == "backward"), walk.parts, strict=True):
+        target = walk.box(part.target).id
         counts[target] += 1
         assert part.k == counts[target]
         before = sums.get(target)
         sums[target] = part.value if before is None else before + part.value
         own = {f"part {part.k}": part.value, "part 1" if part.k == 2 else "sum before": before, "sum so far": sums[target]}
-        if part.source.id in walk.partly:
-            own[walk.partly[part.source.id]] = part.arrived
+        if (source := walk.box(part.source).id) in walk.partly:
+            own[walk.partly[source]] = part.arrived
         yield step, part, own
 
 
@@ -355,9 +355,9 @@ def test_parts_are_what_differences_say(told):
     """What an operation sends to an argument is the derivative of the operation times what arrived."""
     walk, _ = told
     rng = np.random.default_rng(0)
-    for part in walk.backward_parts():
-        node = part.source.node
-        if not part.flows and part.source.node.func in RULES and not isinstance(list(RULES[node.func])[part.i], SideGradient):
+    for part in walk.parts:
+        node = part.source
+        if not part.flows and node.func in RULES and not isinstance(list(RULES[node.func])[part.i], SideGradient):
             continue
         values = list(node.values)
         for _ in range(3):
@@ -379,8 +379,8 @@ def test_parts_add_up_to_the_gradient(told):
     walk, data = told
     sums, complete = {}, {}
     for step, part, own in parts_beside(walk, data["steps"]):
-        sums[part.target.id] = own["sum so far"]
-        complete[part.target.id] = step["done"]
+        sums[walk.box(part.target).id] = own["sum so far"]
+        complete[walk.box(part.target).id] = step["done"]
     assert all(complete.values())
     for target, total in sums.items():
         close(as_rows(total), walk.grads[id(walk.boxes[target].node)])
@@ -455,11 +455,14 @@ class Interval:
 
 def interval_of(calculation):
     """A worked calculation with each number as an interval; it is the page's own text of numbers and operators."""
-    monotone = {
-        name: lambda a, f=f, **settings: Interval(*(float(np.asarray(f(np.array(end))).item()) for end in (a.low, a.high))) for name, f in FUNCTIONS.items()
-    }
+    functions = {name: lambda *args, f=f, **settings: monotone(f, args) for name, f in (FUNCTIONS | SEVERAL).items()}
     text = re.sub(r"\d+\.?\d*(?:e[+-]\d+)?", lambda match: f"N('{match[0]}')", calculation.replace("·", "*"))
-    return eval(text, {"N": Interval.written, **monotone})
+    return eval(text, {"N": Interval.written, **functions})
+
+
+def monotone(f, args):
+    """The interval of a function that grows with each of its arguments."""
+    return Interval(*(float(np.asarray(f(*(np.array(end) for end in ends))).item()) for ends in ([a.low for a in args], [a.high for a in args])))
 
 
 def entries(array, at):
@@ -557,11 +560,11 @@ def test_a_gradient_that_flows_on_only_in_part():
     assert any("nothing flows from it" in step["sentence"] for step in steps)
 
 
-def test_a_stopped_logarithm_is_said_to_be_stopped():
+def test_a_clamped_logarithm_is_mentioned():
     model = nn.Sequential(nn.Dense(1, 1, rng=0), nn.Sigmoid())
     model.load_state_dict({"0.weight": [[1000.0]], "0.bias": [0.0]})
     formulas = [step["formula"] for step in data_of(model, nn.BCELoss(), np.array([[1.0], [0.5]]), np.array([[1.0], [0.0]]))["steps"]]
-    assert "dL/da1 = ((1 - y)/(1 - a1) - y/a1)/m, without the logarithms that are stopped" in formulas
+    assert "dL/da1 = ((1 - y)/(1 - a1) - y/a1)/m, without the logarithms that are clamped" in formulas
 
 
 def test_names_with_braces_stay_as_they_are():

@@ -5,6 +5,7 @@ The pass itself only keeps sums. Here each term of a gradient is kept, so that i
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -31,7 +32,11 @@ class Part(NamedTuple):
     value : array
         What is sent: a term of the gradient of the argument.
     flows : bool
-        Whether it flows on from there; not so for an `SideGradient`.
+        Whether it flows on from there; not so for a `SideGradient`.
+    k, n : int
+        Which part of the argument's gradient this is, of how many.
+    before : array or None
+        The sum of the parts before it.
     """
 
     source: Node
@@ -40,6 +45,9 @@ class Part(NamedTuple):
     arrived: Array
     value: Array
     flows: bool
+    k: int = 1
+    n: int = 1
+    before: Array = None
 
 
 def gradients_at(root: Node) -> dict[Node, Array]:
@@ -67,7 +75,7 @@ def parts_of(root: Node) -> list[Part]:
                 sent.append(Part(node, parent, i, g, value, True))
                 arrived[parent] = arrived[parent] + value if parent in arrived else value
         found += sorted(sent, key=lambda part: (not part.flows, part.target.func is not None))
-    return found
+    return numbered(found)
 
 
 def sent_by(rule: Rule, node: Node, i: int, g: Array) -> Array:
@@ -84,6 +92,19 @@ def behind_views(part: Part) -> Iterator[Part]:
         part = Part(node, node.parents[0], 0, part.value, value, False)
         yield part
         node = part.target
+
+
+def numbered(parts: list[Part]) -> list[Part]:
+    """Each part with its number among those of the same gradient, how many these are, and the sum of those before it."""
+    count, k = Counter(part.target for part in parts), Counter[Node]()
+    sums: dict[Node, Array] = {}
+    found = []
+    for part in parts:
+        k[part.target] += 1
+        before = sums.get(part.target)
+        found.append(part._replace(k=k[part.target], n=count[part.target], before=before))
+        sums[part.target] = part.value if before is None else before + part.value
+    return found
 
 
 def computed_behind(root: Node) -> list[Node]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tinygrad_lr.autodiff.rules.registry import Function
     from tinygrad_lr.autodiff.tensor import Tensor
-    from tinygrad_lr.check.gradcheck import Report
+    from tinygrad_lr.check.gradcheck.report import Report
     from tinygrad_lr.nn.module import Module
 
 
@@ -36,7 +36,7 @@ class Checker:
 
         return gradcheck(fn, *inputs, **{"rng": self.seed, **options})
 
-    def model(self, model: Module, loss_fn: Function, x: ArrayLike | Tensor, y: ArrayLike | Tensor, **options: Any) -> Report:
+    def model(self, model: Module, loss_fn: Function, x: Tensor | ArrayLike, y: Tensor | ArrayLike, **options: Any) -> Report:
         """As `tinygrad_lr.gradcheck_model`."""
         __tracebackhide__ = True
         from tinygrad_lr.check.model import gradcheck_model

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import tempfile
 from argparse import Namespace
+from collections.abc import Mapping
 from pathlib import Path
 
 from tinygrad_lr import nn
+from tinygrad_lr.autodiff.rules.registry import Array
 from tinygrad_lr.cli.gradients import three_gradients
 from tinygrad_lr.regression.data import PRIMES
 from tinygrad_lr.regression.descent import neuron, train
@@ -22,7 +24,7 @@ def run(options: Namespace) -> bool:
     X, y = PRIMES.X, PRIMES.y
     model, progress = neuron(n_inputs=1, bias=-1.0), progress_line(EPOCHS)
     at_start = three_gradients(model, X, y)
-    history: list[tuple[float, object]] = []
+    history: list[tuple[float, Mapping[str, Array] | None]] = []
 
     def watch(epoch: int, loss: float) -> None:
         history.append((loss, model.state_dict() if epoch % SNAPSHOT == 0 else None))

@@ -13,6 +13,7 @@ from tinygrad_lr.nn.layers import Sequential as Sequential
 from tinygrad_lr.nn.losses import BCELoss as BCELoss
 from tinygrad_lr.nn.losses import BCEWithLogitsLoss as BCEWithLogitsLoss
 from tinygrad_lr.nn.losses import CrossEntropyLoss as CrossEntropyLoss
+from tinygrad_lr.nn.losses import HuberLoss as HuberLoss
 from tinygrad_lr.nn.losses import Loss as Loss
 from tinygrad_lr.nn.losses import MSELoss as MSELoss
 from tinygrad_lr.nn.module import Module as Module

@@ -1,7 +1,7 @@
 """Activations: layers that apply one function to each element, a = s(z).
 
-Each class states in ``about`` all that the library knows of it. Functions that are no layers here are described
-below them.
+Each class states in ``about`` all that the library knows about its function. Functions without a layer are described
+at the end.
 """
 
 from __future__ import annotations
@@ -22,30 +22,19 @@ if TYPE_CHECKING:
 
 
 class Activation(Module):
-    """A function of each element as a layer.
+    """A layer that applies a function to each element.
 
-    A subclass sets ``about``. Where its function has settings, its ``__init__`` puts them into ``options`` by name.
+    A subclass states its function in ``about``. If the function has settings, ``__init__`` puts them into ``options`` by name.
 
     Examples
     --------
-    >>> import numpy as np, tinygrad_lr as tg
     >>> from tinygrad_lr import nn
-    >>> class Exp(nn.Activation):
-    ...     about = nn.ActivationInfo(
-    ...         function=np.exp,
-    ...         sentence="Each number becomes a power of e.",
-    ...         formula="exp({z})",
-    ...         slopes={"z": "{a}"},
-    ...         prime="exp′",
-    ...         value=np.exp,
-    ...         slope=lambda z, a: a,
-    ...     )
-    >>> Exp()([0.0]).item()
-    1.0
+    >>> nn.ReLU()([-1.0, 2.0]).tolist()
+    [0.0, 2.0]
     """
 
     about: ClassVar[ActivationInfo]
-    options: dict[str, float] = {}  # noqa: RUF012 - replaced, never written to
+    options: dict[str, float] = {}  # noqa: RUF012 - an instance gets its own
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -66,7 +55,7 @@ class Activation(Module):
 
 
 def logistic(z: Array) -> Array:
-    """The sigmoid in plain NumPy, for any z."""
+    """The sigmoid in plain NumPy, without overflow."""
     return np.exp(-np.logaddexp(0, -z))
 
 
@@ -75,7 +64,7 @@ class Sigmoid(Activation):
 
     about = ActivationInfo(
         function=sigmoid,
-        sentence="The sigmoid turns each number into one between 0 and 1.",
+        sentence="The sigmoid squashes each number into one between 0 and 1.",
         formula="1/(1 + exp(-{z}))",
         slopes={"z": "{a} (1 - {a})"},
         prime="s′",
@@ -89,7 +78,7 @@ class Tanh(Activation):
 
     about = ActivationInfo(
         function=np.tanh,
-        sentence="tanh squashes each number into one between -1 and 1.",
+        sentence="Tanh squashes each number into one between -1 and 1.",
         formula="tanh({z})",
         slopes={"z": "(1 - {a}^2)"},
         prime="tanh′",
@@ -117,7 +106,7 @@ class Softplus(Activation):
 
     about = ActivationInfo(
         function=softplus,
-        sentence="Softplus is a smooth ReLU: close to z where that is large, and to 0 where it is far below.",
+        sentence="Softplus is a smooth ReLU: close to z for large z, and close to 0 for very negative z.",
         formula="log(1 + exp({z}))",
         slopes={"z": "sigmoid({z})"},
         prime="softplus′",
@@ -126,12 +115,12 @@ class Softplus(Activation):
     )
 
 
-# -- functions that are no layers ------------------------------------------------------------------------
+# -- functions without a layer ---------------------------------------------------------------------------
 
 describe(
     ActivationInfo(
         function=log_sigmoid,
-        sentence="The logarithm of the sigmoid: close to z where that is far below 0, and to 0 where it is large.",
+        sentence="The logarithm of the sigmoid: close to z for very negative z, and close to 0 for large z.",
         formula="-log(1 + exp(-{z}))",
         slopes={"z": "sigmoid(-{z})"},
         prime="log_sigmoid′",
@@ -140,14 +129,14 @@ describe(
     ),
     Info(
         function=softmax,
-        sentence="The softmax turns numbers into shares: all are positive, and they sum to 1.",
+        sentence="The softmax turns numbers into shares that are positive and sum to 1.",
         formula="softmax({z})",
-        words={"z": "less its mean weighted by the result, times the result"},
+        words={"z": "minus its mean weighted by the result, times the result"},
     ),
     Info(
         function=log_softmax,
         sentence="The logarithm of the softmax.",
         formula="log softmax({z})",
-        words={"z": "less softmax(z) times its sum"},
+        words={"z": "minus softmax(z) times its sum"},
     ),
 )

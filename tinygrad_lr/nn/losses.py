@@ -1,12 +1,11 @@
 """Losses: modules of (prediction, target) that return one number, or with ``reduction="none"`` one per element.
 
-Each class states in ``about`` all that the library knows of it, below the function that it calls and the rules of
-that: a single node of the graph, whose gradient is one short formula. For the cross-entropies that is prediction
-minus target.
+Each class states in ``about`` all that the library knows about it. Above it stand the function that it calls and the rules
+of that: a single node of the graph, whose gradient is one short formula, for the cross-entropies prediction minus target.
 
-Shapes must be equal: a column (n, 1) against a row (n,) would broadcast to n times n differences without a
-word. Targets of the binary losses must lie in [0, 1]: with classes 1 and 2, or -1 and 1, the loss falls without
-end. Each array of targets is checked once; lazy ones (Dask's) are not computed for it.
+Shapes must be equal: a column (n, 1) against a row (n,) would silently broadcast to n times n differences. Targets of
+the binary losses must lie in [0, 1]: with classes 1 and 2, or -1 and 1, the loss would decrease without bound. Each array
+of targets is checked once; lazy ones (Dask's) are not computed for that.
 """
 
 from __future__ import annotations
@@ -35,14 +34,14 @@ CLASSES = " (call the two classes 0 and 1)"
 class Loss(Module):
     """What losses share: the reduction, and the checks of shapes and targets.
 
-    A subclass sets ``about``, one `LossInfo` for each function that it may call. With a single function of the prediction and
-    the target it needs no ``forward``; settings of that function go to ``super().__init__`` by name.
+    A subclass states its functions in ``about``. If it has just one, of the prediction and the target, it needs no ``forward``.
+    Settings of the function go to ``super().__init__`` by name.
     """
 
     about: ClassVar[tuple[LossInfo, ...]]
     binary = False  # whether targets lie in [0, 1]
-    last_checked: Callable[[], object] = staticmethod(lambda: None)  # a weak reference to the targets that were found right last
-    last_mixed: Callable[[], object] = staticmethod(lambda: None)  # to an array with other numbers too, such as a table that targets are a column of
+    last_checked: Callable[[], object] = staticmethod(lambda: None)  # a weak reference to the targets that passed last
+    last_mixed: Callable[[], object] = staticmethod(lambda: None)  # to an array that holds other numbers as well, such as a table with a column of targets
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -112,14 +111,14 @@ class Loss(Module):
 
 
 def reduced(losses: Array, reduction: str) -> Array:
-    """The elementwise losses as the user wants them."""
+    """The losses of the elements, reduced as the user wants."""
     if reduction == "mean":
         return losses.sum() / losses.size if losses.dtype is not HALF else losses.mean()
     return losses.sum() if reduction == "sum" else losses
 
 
 def share(g: Array, n: int, reduction: str) -> Array:
-    """The part of the incoming gradient that each of ``n`` elementwise losses gets."""
+    """The part of the incoming gradient that each of ``n`` losses gets."""
     if reduction == "mean":
         return g / n if g.dtype is not HALF else wide(g) / n
     return g
@@ -128,18 +127,18 @@ def share(g: Array, n: int, reduction: str) -> Array:
 # -- binary cross-entropy -------------------------------------------------------------------------------
 
 CLOSE_PROBABILITY = "The loss is small where the prediction is close to the target: binary cross-entropy."
-LOG_FLOOR = -100.0  # where torch.nn.BCELoss stops its logarithms, so that a sure and wrong p costs 100 and not infinity
+LOG_FLOOR = -100.0  # where torch.nn.BCELoss clamps its logarithms, so that a p that is certain and wrong costs 100, not infinity
 
 
 @dispatching
 def bce(p: Array, y: Array, reduction: str = "mean") -> Array:
-    """Binary cross-entropy of targets y and plain probabilities p, logarithms stopped at `LOG_FLOOR`."""
+    """Binary cross-entropy of targets y and plain probabilities p, with logarithms clamped at `LOG_FLOOR`."""
     with np.errstate(divide="ignore"):
         return reduced(-(y * np.maximum(np.log(p), LOG_FLOOR) + (1 - y) * np.maximum(np.log1p(-p), LOG_FLOOR)), reduction)
 
 
 def bce_probability(g: Array, loss: Array, p: Array, y: Array, reduction: str = "mean") -> Array:
-    """-y/p + (1-y)/(1-p), without the part whose logarithm was stopped."""
+    """-y/p + (1-y)/(1-p), without the part whose logarithm is clamped."""
     low, high = p > max(np.exp(LOG_FLOOR), np.finfo(p.dtype).tiny), p < 1  # 1 / p must not overflow in float32
     return share(g, p.size, reduction) * (np.where(high, (1 - y) / np.where(high, 1 - p, 1), 0) - np.where(low, y / np.where(low, p, 1), 0))
 
@@ -160,7 +159,7 @@ def bce_losses(z: Array, y: Array) -> Array:
 
 @dispatching
 def bce_of_sigmoid(z: Array, a: Array, y: Array, reduction: str = "mean") -> Array:
-    """`bce_with_logits` for a caller who has a = sigmoid(z) at hand: delta is then (a - y) / m at once."""
+    """`bce_with_logits` for a caller who already has a = sigmoid(z): then delta is (a - y) / m."""
     return reduced(bce_losses(z, y), reduction)
 
 
@@ -179,22 +178,22 @@ RULES[bce_of_sigmoid] = (
 
 
 def bce_terms(p: Array, y: Array) -> tuple[Array, Array]:
-    """(1 - y)/(1 - p) and y/p, each 0 where `BCELoss` has stopped its logarithm at -100."""
+    """(1 - y)/(1 - p) and y/p, each 0 where `BCELoss` clamps its logarithm."""
     high, low = p < 1, p > np.exp(-100)
     return np.where(high, 1 - y, 0) / np.where(high, 1 - p, 1), np.where(low, y, 0) / np.where(low, p, 1)
 
 
-def stopped(p: Array) -> str:
-    """What is to be said of slopes where a logarithm was stopped."""
-    return "" if np.all((p > np.exp(LOG_FLOOR)) & (p < 1)) else ", without the logarithms that are stopped"
+def clamped(p: Array) -> str:
+    """What has to be added to the formula of a slope if a logarithm is clamped."""
+    return "" if np.all((p > np.exp(LOG_FLOOR)) & (p < 1)) else ", without the logarithms that are clamped"
 
 
 class BCELoss(Loss):
     """Binary cross-entropy of probabilities p and targets y in [0, 1]: -(y log p + (1 - y) log(1 - p)).
 
     Where p was computed by a sigmoid, the loss is computed from the logits that the graph recorded, so
-    that it is exact where p itself has rounded to 0 or 1, and its gradient by z is p - y. Plain
-    probabilities have their logarithms stopped at -100, as ``torch.nn.BCELoss`` does.
+    that it is exact even if p itself has been rounded to 0 or 1, and its gradient with respect to z is p - y. The
+    logarithms of plain probabilities are clamped at -100, as ``torch.nn.BCELoss`` does.
 
     Parameters
     ----------
@@ -224,10 +223,11 @@ class BCELoss(Loss):
             function=bce,
             sentence=CLOSE_PROBABILITY,
             formula="-{y} log {p} - (1 - {y}) log(1 - {p})",
-            slopes={"p": "((1 - {y})/(1 - {p}) - {y}/{p})", "y": "(log(1 - {p}) - log {p})"},
+            slopes={"p": "((1 - {y})/(1 - {p}) - {y}/{p})"},
+            words={"y": "times log(1 - p) - log(p), each clamped at -100"},
             terms=bce_terms,
             prediction="probability",
-            remarks={"p": stopped, "y": stopped},
+            remarks={"p": clamped},
         ),
         LossInfo(
             function=bce_of_sigmoid,
@@ -237,7 +237,7 @@ class BCELoss(Loss):
             terms=lambda a, y: (a, y),
             through=sigmoid,
             prediction="probability",
-            remarks={"a": stopped},
+            remarks={"a": clamped},
         ),
     )
 
@@ -249,13 +249,13 @@ class BCELoss(Loss):
         if z is not None:
             return record(bce_of_sigmoid, (z, p, y), self.options)
         self.refuse_outside("probability", p.data, " (for logits use BCEWithLogitsLoss)")
-        if not isinstance(data_of(y), np.ndarray):  # where lazy probabilities had to be computed, the targets may be too
+        if not isinstance(data_of(y), np.ndarray):  # lazy probabilities were computed just now, so targets may be as well
             self.refuse_outside("target", data_of(y), CLASSES)
         return record(bce, (p, y), self.options)
 
 
 def logits_of(p: Tensor) -> Tensor | None:
-    """The logits z that p = sigmoid(z) came from, laid out as p is; None where p came from elsewhere."""
+    """The logits z of p = sigmoid(z), in the layout of p; None if p was computed in another way."""
     node = p.node
     if node is None or node.value is not p.data:
         return None  # an input, freed, or changed by the user since
@@ -324,7 +324,7 @@ def cross_entropy(z: Array, y: Array, reduction: str = "mean") -> Array:
     log_p = log_softmax(z)
     if isinstance(log_p, np.ndarray):
         return reduced(-np.take_along_axis(log_p, np.expand_dims(y, -1), -1)[..., 0], reduction)
-    return reduced(-np.where(one_hot(y, z), log_p, 0).sum(axis=-1), reduction)  # Dask takes along no axis
+    return reduced(-np.where(one_hot(y, z), log_p, 0).sum(axis=-1), reduction)  # Dask has no take_along_axis
 
 
 def one_hot(y: Array, like: Array) -> Array:
@@ -372,7 +372,7 @@ class CrossEntropyLoss(Loss):
     about = (
         LossInfo(
             function=cross_entropy,
-            sentence="The loss is small where the class that is true gets a high share of the softmax: cross-entropy.",
+            sentence="The loss is small where the true class gets a high share of the softmax: cross-entropy.",
             formula="-log softmax({z})[{y}]",
             slopes={"z": "(softmax({z}) - onehot({y}))"},
             terms=cross_entropy_terms,
@@ -446,3 +446,70 @@ class MSELoss(Loss):
             terms=lambda p, y: (2 * p, 2 * y),
         ),
     )
+
+
+# -- Huber's loss ---------------------------------------------------------------------------------------
+
+
+@dispatching
+def huber(p: Array, y: Array, delta: float = 1.0, reduction: str = "mean") -> Array:
+    """Half the squared error up to ``delta``, and a straight line beyond."""
+    error = p - y
+    bounded = np.clip(error, -delta, delta)
+    return reduced(bounded * (error - bounded / 2), reduction)
+
+
+def huber_prediction(g: Array, loss: Array, p: Array, y: Array, delta: float = 1.0, reduction: str = "mean") -> Array:
+    """p - y, clipped at delta."""
+    return share(g, p.size, reduction) * np.clip(p - y, -delta, delta)
+
+
+RULES[huber] = (
+    huber_prediction,
+    lambda g, loss, p, y, delta=1.0, reduction="mean": -huber_prediction(g, loss, p, y, delta, reduction),
+)
+
+
+def huber_terms(p: Array, y: Array, delta: float) -> tuple[Array, Array]:
+    """p and y where they are close to each other, else delta or 0."""
+    close = np.abs(p - y) < delta
+    return np.where(close, p, np.where(p > y, delta, 0)), np.where(close, y, np.where(p < y, delta, 0))
+
+
+class HuberLoss(Loss):
+    """(p - y)^2 / 2 up to a distance of delta, and beyond it delta (|p - y| - delta / 2).
+
+    Parameters
+    ----------
+    reduction : {"mean", "sum", "none"}
+        What to do with the errors of the elements.
+    delta : float
+        The distance beyond which a loss grows only in proportion to it, so that outliers count less
+        (Huber, *Robust estimation of a location parameter*, 1964).
+
+    Raises
+    ------
+    ValueError
+        If ``delta`` is not positive; on call, if the shapes differ.
+
+    Examples
+    --------
+    >>> from tinygrad_lr import nn
+    >>> nn.HuberLoss("none")([0.5, 3.0], [0.0, 0.0]).tolist()
+    [0.125, 2.5]
+    """
+
+    about = (
+        LossInfo(
+            function=huber,
+            sentence="The loss is half the squared distance while that is short, and grows in proportion to it beyond, so that outliers count less: Huber.",
+            formula="({p} - {y})^2/2 where |{p} - {y}| < {delta}, else {delta} (|{p} - {y}| - {delta}/2)",
+            slopes={"p": "clip({p} - {y}, -{delta}, {delta})", "y": "clip({y} - {p}, -{delta}, {delta})"},
+            terms=huber_terms,
+        ),
+    )
+
+    def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
+        if not delta > 0:
+            raise ValueError(f"HuberLoss needs a positive delta, got {delta}")
+        super().__init__(reduction, delta=float(delta))

@@ -22,8 +22,8 @@ from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 import numpy as np
 
+import tinygrad_lr.nn.activations as activations
 from tinygrad_lr.autodiff.text import quoted, shortened, shown
-from tinygrad_lr.nn import activations
 from tinygrad_lr.nn.activations import Activation
 from tinygrad_lr.nn.layers import Dense, Sequential
 from tinygrad_lr.nn.module import Module, arrays_of, dotted, mismatches

@@ -7,11 +7,11 @@ the page shows the earlier one and says so, it invents nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 from tinygrad_lr.autodiff.record import no_grad
+from tinygrad_lr.autodiff.rules.registry import Array
 from tinygrad_lr.autodiff.tensor import Tensor
 from tinygrad_lr.nn.descriptions import LossInfo, about
 from tinygrad_lr.nn.functional import substitute
@@ -19,9 +19,8 @@ from tinygrad_lr.nn.module import Module, arrays_of
 from tinygrad_lr.show.cells import Data, averaged, encoded, largest_of, matrix_of, signed_cells
 from tinygrad_lr.show.picture import in_short, number
 
-Floats = np.ndarray[Any, Any]
-State = Mapping[str, Any]
-History = Sequence[tuple[Any, ...]]
+State = Mapping[str, Array]
+History = Sequence[tuple[float, State | None] | tuple[int, float, State | None]]
 Entry = tuple[int, float, State | None]
 
 DRAWN, POINTS = 5000, 400  # that are drawn
@@ -31,7 +30,7 @@ LINE, SIDE = 101, 40  # points on the curve, and along each side of the regions
 MARGIN = 0.15  # of the range of the data, shown on each side of it
 
 
-def training_of(model: Module, loss_fn: Any, x: Any, y: Any, history: History) -> Data:
+def training_of(model: Module, loss_fn: object, x: Array, y: Array, history: History) -> Data:
     """The history for the page; the model is afterwards as it was.
 
     Raises
@@ -100,7 +99,7 @@ def losses_of(entries: Sequence[Entry]) -> Data:
     return {"epochs": None if every else epochs, "values": " ".join(f"{entries[k][1]:.6g}" for k in kept)}
 
 
-def extremes(values: Floats, most: int) -> list[int]:
+def extremes(values: Array, most: int) -> list[int]:
     """At most ``most`` indices: the first and last, and of each of equal stretches the lowest and highest, so that no spike is lost.
 
     Examples
@@ -130,7 +129,7 @@ def evenly(n: int, most: int) -> list[int]:
 # -- the parameters ----------------------------------------------------------------------------------------
 
 
-def parameter_of(path: str, values: Sequence[Floats]) -> Data:
+def parameter_of(path: str, values: Sequence[Array]) -> Data:
     """A parameter at each snapshot: its numbers, or cells on one scale for all of training and what they amount to."""
     rows, columns = matrix_of(values[0]).shape
     data: Data = {"path": path, "shape": list(values[0].shape), "columns": columns}
@@ -145,7 +144,7 @@ def parameter_of(path: str, values: Sequence[Floats]) -> Data:
 # -- what the network answers ------------------------------------------------------------------------------
 
 
-def scene_of(loss_fn: Any, x: Floats, y: Floats) -> Data | None:
+def scene_of(loss_fn: object, x: Array, y: Array) -> Data | None:
     """Where the network is asked, and the data there, for one or two features; None for others."""
     if x.ndim != 2 or x.shape[1] not in (1, 2) or not len(x) or x.dtype.kind not in "biuf" or y.dtype.kind not in "biuf":
         return None
@@ -165,7 +164,7 @@ def scene_of(loss_fn: Any, x: Floats, y: Floats) -> Data | None:
     }
 
 
-def answer_of(model: Module, loss_fn: Any, state: State, scene: Data | None) -> Floats:
+def answer_of(model: Module, loss_fn: object, state: State, scene: Data | None) -> Array:
     """What the model answers on the grid with the parameters of a state, as (points, outputs)."""
     model.load_state_dict(state)
     if scene is None:
@@ -179,7 +178,7 @@ def described(loss_fn: object) -> LossInfo | None:
     return next((info for info in about(loss_fn) if isinstance(info, LossInfo)), None)
 
 
-def decision_of(scene: Data, answers: Sequence[Floats]) -> Data:
+def decision_of(scene: Data, answers: Sequence[Array]) -> Data:
     """What the network answers all over the range of its inputs, at each snapshot."""
     target, kind, features = scene["target"], scene["kind"], len(scene["ranges"])
     outputs = answers[0].shape[-1]
@@ -199,7 +198,7 @@ def decision_of(scene: Data, answers: Sequence[Floats]) -> Data:
     return data
 
 
-def window(target: Floats, answers: Floats) -> tuple[float, float]:
+def window(target: Array, answers: Array) -> tuple[float, float]:
     """The range of answers to show: that of the data, and of what the network answers up to as much again on each side."""
     bottom, top = float(target.min()), float(target.max())
     span = (top - bottom) or 1.0
@@ -208,7 +207,7 @@ def window(target: Floats, answers: Floats) -> tuple[float, float]:
     return low, high if high > low else low + span
 
 
-def levels(shares: Floats, low: float, high: float, most: int) -> Floats:
+def levels(shares: Array, low: float, high: float, most: int) -> Array:
     """Shares from low to high as 1 to ``most``; 0 is not finite.
 
     Examples
@@ -219,6 +218,6 @@ def levels(shares: Floats, low: float, high: float, most: int) -> Floats:
     return np.where(np.isnan(shares), 0, 1 + np.rint((most - 1) * (np.clip(np.nan_to_num(shares), low, high) - low) / (high - low)))
 
 
-def plain(array: Any) -> Any:
+def plain(array: Array) -> Array:
     """The numbers themselves."""
     return array.numpy() if isinstance(array, Tensor) else np.asarray(array)

@@ -16,10 +16,11 @@ import sys
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tinygrad_lr.autodiff.rules.registry import Array
 from tinygrad_lr.autodiff.tensor import Tensor
 from tinygrad_lr.check.backprop import Comparison, backprop_report, stages_of
 from tinygrad_lr.check.equations import covers
@@ -31,6 +32,9 @@ from tinygrad_lr.show.formulas import excerpt
 from tinygrad_lr.show.observe import observe
 from tinygrad_lr.show.picture import Box, in_short, number, picture_of, table_of
 from tinygrad_lr.show.walk import Walk
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 if sys.platform == "win32":
     from pathlib import WindowsPath as OwnPath
@@ -47,8 +51,8 @@ FRAME = 760  # pixels high in a notebook
 def explore(
     model: Module,
     loss_fn: Callable[..., Tensor],
-    x: Any,
-    y: Any,
+    x: Tensor | ArrayLike,
+    y: Tensor | ArrayLike,
     path: str | Path = "explore.html",
     history: History | None = None,
     lr: float = 0.1,
@@ -105,7 +109,7 @@ def explore(
     return path
 
 
-def data_of(model: Module, loss_fn: Callable[..., Tensor], x: Any, y: Any, history: History | None = None, lr: float = 0.1) -> Data:
+def data_of(model: Module, loss_fn: Callable[..., Tensor], x: Array, y: Array, history: History | None = None, lr: float = 0.1) -> Data:
     """Everything the page shows, ready for JSON."""
     walk = walk_of(model, loss_fn, x, y, lr)
     steps = walk.steps()
@@ -122,7 +126,7 @@ def data_of(model: Module, loss_fn: Callable[..., Tensor], x: Any, y: Any, histo
     }
 
 
-def walk_of(model: Module, loss_fn: Callable[..., Tensor], x: Any, y: Any, lr: float) -> Walk:
+def walk_of(model: Module, loss_fn: Callable[..., Tensor], x: Array, y: Array, lr: float) -> Walk:
     """The network run forward and back, to be told."""
     x = x if isinstance(x, Tensor) or hasattr(x, "__array_function__") else np.asarray(x)
     y = y if isinstance(y, Tensor) or hasattr(y, "__array_function__") else np.asarray(y)
@@ -159,7 +163,7 @@ def node_of(box: Box, walk: Walk, checks: dict[str, str]) -> Data:
     }
 
 
-def equations_of(model: Module, loss_fn: Callable[..., Tensor], x: Any, y: Any) -> dict[str, Comparison]:
+def equations_of(model: Module, loss_fn: Callable[..., Tensor], x: Array, y: Array) -> dict[str, Comparison]:
     """Symbol to the equation of its gradient (BP1 to BP4), for networks that the equations cover."""
     stages = stages_of(model) if isinstance(model, Module) else []
     covered = all(stage.other is None and stage.dense is not None for stage in stages)
@@ -174,7 +178,7 @@ def equations_of(model: Module, loss_fn: Callable[..., Tensor], x: Any, y: Any) 
 # -- numbers -----------------------------------------------------------------------------------------------
 
 
-def numbers_of(array: Any) -> Data | None:
+def numbers_of(array: Array) -> Data | None:
     """An array for the page: its numbers where they are few, else what a heat map and a histogram need."""
     if array is None:
         return None
@@ -188,7 +192,7 @@ def numbers_of(array: Any) -> Data | None:
     return {"short": in_short(array), "map": heat_map(matrix), "histogram": histogram(array), "excerpt": excerpt(array)}
 
 
-def histogram(array: Any) -> Data:
+def histogram(array: Array) -> Data:
     """How many of the finite numbers lie in each of a few equal intervals."""
     finite = array[np.isfinite(array)].astype(float)
     if not finite.size:

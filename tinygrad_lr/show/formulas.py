@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinygrad_lr.autodiff.node import Node
 from tinygrad_lr.autodiff.rules import name_of
-from tinygrad_lr.autodiff.rules.registry import Function
+from tinygrad_lr.autodiff.rules.registry import Array, Function
 from tinygrad_lr.autodiff.rules.shapes import getitem
 from tinygrad_lr.check.backprop import Comparison
+from tinygrad_lr.check.parts import Part
 from tinygrad_lr.nn.descriptions import Info, LossInfo, activation_info, loss_info
 from tinygrad_lr.nn.layers import linear
 from tinygrad_lr.show.cells import Data, matrix_of
@@ -49,41 +49,6 @@ BACKWARD: dict[Function, tuple[str, ...]] = {
 # fmt: on
 
 
-class Part(NamedTuple):
-    """What one operation sends to one of its arguments.
-
-    Attributes
-    ----------
-    source, target : Box
-        The operation's answer and the argument.
-    i : int
-        Which argument.
-    tag : str
-        "BP1" to "BP4", or "".
-    arrived : array
-        The gradient of the answer, as far as it flows on.
-    value : array
-        What is sent: a term of the gradient of the argument.
-    flows : bool
-        Whether it flows on from there; not so for an `SideGradient`.
-    k, n : int
-        Which part of the argument's gradient this is, of how many.
-    before : array or None
-        The sum of the parts before it.
-    """
-
-    source: Box
-    target: Box
-    i: int
-    tag: str
-    arrived: Any
-    value: Any
-    flows: bool
-    k: int = 1
-    n: int = 1
-    before: Any = None
-
-
 class Formulas:
     """What the values of a picture are called, and how they come about.
 
@@ -103,7 +68,16 @@ class Formulas:
         self.by_array = {memory(box.value): box for box in self.values if box.node is None}
         self.computed = [box for box in self.values if self.op_of(box) is not None]
         self.loss = self.computed[-1]
+        self.tags = {(edge.tail, edge.head): edge.tag for edge in picture.edges if edge.kind == "backward"}
         self.partly: dict[str, str] = {}  # the id of a value whose gradient flows on only in part, to what that part is called
+
+    def box(self, node: Node) -> Box:
+        """The box of a value that was computed or is a leaf."""
+        return self.by_node[id(node)]
+
+    def tag(self, part: Part) -> str:
+        """The equation that a part belongs to, "BP1" to "BP4", or ""."""
+        return self.tags.get(("op" + self.box(part.source).id[1:], self.box(part.target).id), "")
 
     # -- names --------------------------------------------------------------------------------------------------
 
@@ -185,40 +159,36 @@ class Formulas:
 
     def backward_formula(self, part: Part) -> tuple[str, str]:
         """The number (BP1 to BP4, or none) of the equation for a part, and its right side."""
-        source, target, node = part.source, part.target, part.source.node
-        assert node is not None
+        source, target, node, tag = self.box(part.source), self.box(part.target), part.source, self.tag(part)
         assert node.func is not None
         if part.flows and target.symbol.startswith("z") and target.symbol in self.equations:
             tag, _, formula = self.equations[target.symbol].equation.rpartition(": ")
             return tag, formula.partition(" = ")[2]
         g, args = self.flowing_label(source), [text for text, _ in self.arguments(node)]
         if node.func is linear:
-            return part.tag, (f"{g} {args[1]}", f"{g}^T {args[0]}", f"sum of the rows of {g}")[part.i]
+            return tag, (f"{g} {args[1]}", f"{g}^T {args[0]}", f"sum of the rows of {g}")[part.i]
         if (loss := loss_info(node.func)) and loss.slope_of(part.i):
-            return part.tag, self.loss_slope(part, loss, args)
+            return tag, self.loss_slope(part, loss, args)
         if known := activation_info(node.func):
-            return part.tag, f"{g} * {known.prime}({args[0]})"
+            return tag, f"{g} * {known.prime}({args[0]})"
         if node.func in BACKWARD and (node.func is not np.matmul or all(np.ndim(value) == 2 for value in arguments_of(node))):
             right = BACKWARD[node.func][part.i].format(*args, g=g, y=self.operand(source))
         else:
             words = rule_in_words(node.func, part.i)
             right = f"{g}{' ' if words.startswith(('times', 'over')) else ', '}{words}"
         copied = isinstance(node.func, np.ufunc) and node.func is not np.matmul and np.shape(part.value) != np.shape(part.arrived)
-        return part.tag, right + (", summed over the copies" if copied else "")
+        return tag, right + (", summed over the copies" if copied else "")
 
     def loss_slope(self, part: Part, loss: LossInfo, args: list[str]) -> str:
         """The gradient that a loss sends to an argument, in formula."""
-        node = part.source.node
-        assert node is not None
-        values = arguments_of(node)
+        node, values = part.source, arguments_of(part.source)
         share = f"/{loss.count(np.shape(values[0]))}" if reduction_of(loss, node) == "mean" else ""
-        before = "" if part.source is self.loss else f"{self.flowing_label(part.source)} * "
+        before = "" if node is self.loss.node else f"{self.flowing_label(self.box(node))} * "
         return before + loss.written(loss.slope_of(part.i), args, node.kwargs) + share + loss.remark(part.i, values[part.i])
 
     def backward_entry(self, part: Part, name: str) -> str:
         """The largest entry of a part, in numbers."""
-        node, g, answer = part.source.node, part.arrived, part.value
-        assert node is not None
+        node, g, answer = part.source, part.arrived, part.value
         if not is_matrix(answer):
             return ""
         args, at = arguments_of(node), largest(answer)
@@ -230,14 +200,13 @@ class Formulas:
         if known := activation_info(node.func):
             slope = known.slope(args[0][at], np.asarray(node.value)[at], **known.settings(args, node.kwargs))
             return f"{head} = {number(g[at])} · {signed(slope)}{tail}"
-        if (loss := loss_info(node.func)) and part.source is self.loss and (worked := self.loss_entry(part, loss, at)):
+        if (loss := loss_info(node.func)) and node is self.loss.node and (worked := self.loss_entry(part, loss, at)):
             return f"{head} = {worked}{tail}"
         return head + tail
 
     def loss_entry(self, part: Part, loss: LossInfo, at: tuple[int, ...]) -> str:
         """An entry of the gradient that a loss sends, in numbers, where its formula holds for entries."""
-        node = part.source.node
-        assert node is not None
+        node = part.source
         values = [np.asarray(value) for value in arguments_of(node)]
         if any(value.shape != np.shape(part.value) for value in values) or loss.remark(part.i, values[part.i]):
             return ""
@@ -288,29 +257,29 @@ def entry(name: str, at: tuple[int, ...]) -> str:
     return f"{whole}[{', '.join(str(i + 1) for i in at)}]"
 
 
-def is_matrix(array: Any) -> bool:
+def is_matrix(array: Array) -> bool:
     """Whether there is something in it that can be written with at most two indices."""
     return array is not None and np.size(array) > 0 and np.ndim(array) <= 2
 
 
-def largest(array: Any) -> tuple[int, ...]:
+def largest(array: Array) -> tuple[int, ...]:
     """Where the number farthest from 0 stands."""
     array = np.asarray(array)
     return tuple(int(i) for i in np.unravel_index(np.argmax(np.abs(np.nan_to_num(array))), array.shape))
 
 
-def signed(value: Any) -> str:
+def signed(value: Array) -> str:
     """A number behind an operator: a negative one in parentheses."""
     text = number(value)
     return f"({text})" if text.startswith("-") else text
 
 
-def products(a: Any, b: Any) -> str:
+def products(a: Array, b: Array) -> str:
     """a1 · b1 + a2 · b2 + ..., not more than a few terms of it."""
     return shortened([f"{signed(u)} · {signed(v)}" for u, v in zip(a[:TERMS], b[:TERMS])], len(a))
 
 
-def summed(a: Any) -> str:
+def summed(a: Array) -> str:
     return shortened([signed(u) for u in a[:TERMS]], len(a))
 
 
@@ -322,7 +291,7 @@ def shortened(terms: list[str], n: int) -> str:
     return " + ".join(terms) + (f" + ... ({n} terms)" if n > len(terms) else "")
 
 
-def excerpt(array: Any) -> Data | None:
+def excerpt(array: Array) -> Data | None:
     """The first rows and columns of an array and the last, as text, with their places; an array of one axis is a row.
 
     Examples

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 from tinygrad_lr.autodiff.node import Node
 from tinygrad_lr.autodiff.rules import RULES, SideGradient
@@ -216,7 +216,7 @@ def shape_of(node: Node) -> tuple[int, ...]:
     return node.freed[0] if node.freed else tuple(node.value.shape)
 
 
-def rule_at(node: Node, i: int) -> Any:
+def rule_at(node: Node, i: int) -> object:
     """The rule of argument ``i``."""
     for k, rule in enumerate(RULES[node.func]):  # type: ignore[index]
         if k == i:

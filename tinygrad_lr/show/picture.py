@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -136,7 +136,7 @@ class Picture:
 # -- from the graph to the picture -----------------------------------------------------------------------
 
 
-def picture_of(outputs: Sequence[Tensor], model: Module | None = None, inputs: Mapping[str, Any] | None = None) -> Picture:
+def picture_of(outputs: Sequence[Tensor], model: Module | None = None, inputs: Mapping[str, Array] | None = None) -> Picture:
     """The whole graph behind ``outputs``.
 
     Parameters
@@ -263,7 +263,7 @@ def owner_of(node: Node) -> Tensor | None:
     return None if reference is None else reference()
 
 
-def shape_and_type(value: Any) -> tuple[tuple[int, ...] | None, str]:
+def shape_and_type(value: Array) -> tuple[tuple[int, ...] | None, str]:
     if value is None:
         return None, ""
     return tuple(getattr(value, "shape", ())), str(getattr(value, "dtype", type(value).__name__))
@@ -442,7 +442,7 @@ def counted(n: int, noun: str) -> str:
     return f"{n:,} {noun}{'s' * (n != 1)}"
 
 
-def table_of(array: Any, rows: int = 8, columns: int = 6) -> list[list[str]] | None:
+def table_of(array: Array, rows: int = 8, columns: int = 6) -> list[list[str]] | None:
     """The numbers of a small array as rows of text; None where there are too many, or no place to compute them."""
     if not isinstance(array, np.ndarray | np.generic | float | int) or np.ndim(array) > 2 or np.size(array) == 0:
         return None
@@ -452,7 +452,7 @@ def table_of(array: Any, rows: int = 8, columns: int = 6) -> list[list[str]] | N
     return [[number(x) for x in row] for row in matrix]
 
 
-def in_short(array: Any) -> list[tuple[str, str]]:
+def in_short(array: Array) -> list[tuple[str, str]]:
     """min, mean and max of an array, and how many of its numbers are not finite.
 
     Examples

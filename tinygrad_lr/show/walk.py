@@ -6,18 +6,17 @@ on several ways is told part by part, each with the sum so far.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
+from tinygrad_lr.autodiff.rules.registry import Array
 from tinygrad_lr.check.backprop import Comparison
-from tinygrad_lr.check.parts import parts_of
+from tinygrad_lr.check.parts import Part, parts_of
 from tinygrad_lr.nn.descriptions import DESCRIPTIONS, activation_info, loss_info
 from tinygrad_lr.nn.layers import linear
 from tinygrad_lr.show.cells import Data
-from tinygrad_lr.show.formulas import BACKWARD, Formulas, Part, entry, excerpt, is_matrix, largest, plain_name, signed, sum_of
+from tinygrad_lr.show.formulas import BACKWARD, Formulas, entry, excerpt, is_matrix, largest, plain_name, signed, sum_of
 from tinygrad_lr.show.picture import Box, Picture, number
 from tinygrad_lr.show.wording import SIGNS
 
@@ -47,9 +46,10 @@ class Walk(Formulas):
         The id of a value to the equation that told how its gradient came about, once `steps` has run.
     """
 
-    def __init__(self, picture: Picture, grads: Mapping[int, Any], equations: Mapping[str, Comparison], lr: float) -> None:
+    def __init__(self, picture: Picture, grads: Mapping[int, Array], equations: Mapping[str, Comparison], lr: float) -> None:
         super().__init__(picture, equations)
         self.grads, self.lr = grads, lr
+        self.parts = parts_of(self.loss.node) if self.loss.node is not None else []
         self.told: dict[str, str] = {}
 
     # -- the graph as the page has it: an operation and its answer are one node -----------------------------
@@ -75,41 +75,32 @@ class Walk(Formulas):
 
     # -- backward ---------------------------------------------------------------------------------------------
 
-    def backward_parts(self) -> list[Part]:
-        """What each operation sends to each of its arguments, as the page has it."""
-        assert self.loss.node is not None
-        tags = {(edge.tail, edge.head): edge.tag for edge in self.picture.edges if edge.kind == "backward"}
-        found = []
-        for sent in parts_of(self.loss.node):
-            source, target = self.by_node[id(sent.source)], self.by_node[id(sent.target)]
-            found.append(Part(source, target, sent.i, tags.get(("op" + source.id[1:], target.id), ""), sent.arrived, sent.value, sent.flows))
-        return numbered(found)
-
     def backward_steps(self) -> list[Data]:
         """One step for each part of a gradient."""
-        parts = self.backward_parts()
-        asides: dict[str, list[str]] = {}
-        for part in parts:
+        aside: dict[str, list[str]] = {}
+        for part in self.parts:
             if not part.flows:
-                asides.setdefault(part.target.id, []).append(str(part.k))
-        for part in parts:
-            if part.flows and (left_out := asides.get(part.target.id)):
-                self.partly[part.target.id] = f"{self.gradient_label(part.target)} without part{'s' * (len(left_out) > 1)} {' and '.join(left_out)}"
+                aside.setdefault(self.box(part.target).id, []).append(str(part.k))
+        for part in self.parts:
+            target = self.box(part.target)
+            if part.flows and (left_out := aside.get(target.id)):
+                self.partly[target.id] = f"{self.gradient_label(target)} without part{'s' * (len(left_out) > 1)} {' and '.join(left_out)}"
         steps = []
         terms: dict[str, list[str]] = {}
-        for part in parts:
+        for part in self.parts:
             tag, right = self.backward_formula(part)
-            terms.setdefault(part.target.id, []).append(right)
+            terms.setdefault(self.box(part.target).id, []).append(right)
             steps.append(self.backward_step(part, tag, right))
         self.told = {target: f"{self.gradient_label(self.boxes[target])} = {sum_of(rights)}" for target, rights in terms.items()}
         return steps
 
     def backward_step(self, part: Part, tag: str, right: str) -> Data:
         """One part of a gradient, with the sums before and after it."""
-        (k, n), target, name = (part.k, part.n), part.target, self.gradient_label(part.target)
+        k, n, source, target = part.k, part.n, self.box(part.source), self.box(part.target)
+        name = self.gradient_label(target)
         if n == 1:
             shown = [*self.operands(part), self.gradient(target, "→")]
-            return step("backward", target.id, [part.source.id], self.sentence(part, tag), f"{name} = {right}", tag, self.backward_entry(part, name), [shown])
+            return step("backward", target.id, [source.id], self.sentence(part, tag), f"{name} = {right}", tag, self.backward_entry(part, name), [shown])
         own, total, total_worked = f"part {k} of {name}", "", ""
         shown = [*self.operands(part), figure("gradient", name=f"part {k}", numbers=excerpt(part.value), sign="→")]
         if k > 1:
@@ -123,7 +114,7 @@ class Walk(Formulas):
             shown.append(self.gradient(target, "=") if k == n else figure("gradient", name=after, numbers=excerpt(sum_after), sign="="))
         sentence = f"{self.sentence(part, tag)} {self.parts_sentence(target, k, n)}"
         worked = self.backward_entry(part, own)
-        return step("backward", target.id, [part.source.id], sentence, f"{own} = {right}", tag, worked, [shown], total, total_worked, k == n)
+        return step("backward", target.id, [source.id], sentence, f"{own} = {right}", tag, worked, [shown], total, total_worked, k == n)
 
     def parts_sentence(self, target: Box, k: int, n: int) -> str:
         if k == 1:
@@ -131,13 +122,12 @@ class Walk(Formulas):
         return f"The last of {n} parts is added: the gradient is complete." if k == n else f"Part {k} of {n} is added to the sum so far."
 
     def sentence(self, part: Part, tag: str) -> str:
-        name, source, node = self.label(part.target), part.source, part.source.node
-        assert node is not None
-        assert node.func is not None
+        node, source, target = part.source, self.box(part.source), self.box(part.target)
+        name = self.label(target)
         rows = np.shape(part.arrived)[:-1]
         samples = f" over the {int(np.prod(rows))} {'samples' if len(rows) == 1 else 'rows'}" if np.prod(rows) > 1 else ""
         if not part.flows:
-            what = f"{'This part of ' if part.n > 1 else ''}{self.gradient_label(part.target)}"
+            what = f"{'This part of ' if part.n > 1 else ''}{self.gradient_label(target)}"
             return f"{what} is known too, but nothing flows from it: activation and loss go back in one step, which is more exact."
         if tag == "BP1":
             return f"The error at the output: how the loss changes with {name}."
@@ -154,8 +144,7 @@ class Walk(Formulas):
 
     def operands(self, part: Part) -> list[Data]:
         """What a part is computed from: the gradient behind it, and values."""
-        node, source = part.source.node, part.source
-        assert node is not None
+        node, source = part.source, self.box(part.source)
         boxes = [box for _, box in self.arguments(node)]
         behind = self.gradient(source)
         if source.id in self.partly:
@@ -185,7 +174,7 @@ class Walk(Formulas):
         new = figure("value", name=f"new {self.label(box)}", numbers=excerpt(self.moved(box)), sign="=")
         return [self.value(box), self.gradient(box, f"− {number(self.lr)} ·"), new]
 
-    def moved(self, box: Box) -> Any:
+    def moved(self, box: Box) -> Array:
         return np.asarray(box.value) - self.lr * np.asarray(self.grads[id(box.node)])
 
     def last_step(self) -> Data:
@@ -216,20 +205,6 @@ class Walk(Formulas):
             *self.backward_steps(),
             self.last_step(),
         ]
-
-
-def numbered(parts: list[Part]) -> list[Part]:
-    """Each part with its number among those of the same gradient, how many these are, and the sum of those before it."""
-    count = Counter(part.target.id for part in parts)
-    k: Counter[str] = Counter()
-    sums: dict[str, Any] = {}
-    found = []
-    for part in parts:
-        target = part.target.id
-        k[target] += 1
-        found.append(part._replace(k=k[target], n=count[target], before=sums.get(target)))
-        sums[target] = part.value if target not in sums else sums[target] + part.value
-    return found
 
 
 def figure(kind: str, node: str = "", name: str = "", numbers: Data | None = None, sign: str = "") -> Data:
