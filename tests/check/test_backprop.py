@@ -536,3 +536,82 @@ def test_html():
             assert all(line in text for line in numbers(row.autodiff) + numbers(row.by_hand))
     assert page.count("rgba(255, 60, 60") == len(report.disagreements) > 0
     assert "color:" not in page  # neither dark on dark nor light on light
+
+
+# -- how far rounding may go ---------------------------------------------------------------------------
+
+
+def off_by(factor):
+    """A Dense layer's product whose three gradients are off by a factor."""
+    rules = [lambda *args, rule=rule: factor * rule(*args) for rule in RIGHT]
+    return tg.primitive(lambda *args: product(*args), *rules)
+
+
+class OffBy(nn.Dense):
+    """A Dense layer whose gradients are off."""
+
+    def __init__(self, *args, factor, **options):
+        super().__init__(*args, **options)
+        self.product = off_by(factor)
+
+    def forward(self, x):
+        return self.product(x, self.weight, self.bias)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("epsilons, agrees", [(300, True), (10_000, False)])
+def test_gradients_may_be_off_by_rounding_and_not_by_more(epsilons, agrees, dtype):
+    """A thousand units in the last place are allowed, more than any sum here needs; ten thousand are an error of the rule."""
+    factor = dtype(1 + epsilons * np.finfo(dtype).eps)
+    layer = OffBy(1, 1, rng=1, dtype=dtype, factor=factor)
+    report = backprop_report(nn.Sequential(layer), nn.MSELoss(), np.ones((1, 1), dtype), np.array([[9.0]], dtype))
+    for name in ("dL/db", "dL/dw"):
+        assert report.layers[0][name].difference > 0
+        assert report.layers[0][name].agrees == agrees
+    assert bool(report.disagreements) != agrees
+
+
+class Backwards(nn.Dense):
+    """A Dense layer that begins its sums at their other end."""
+
+    def forward(self, x):
+        return backwards(x, self.weight, self.bias)
+
+
+backwards = tg.primitive(
+    lambda x, w, b: x[:, ::-1] @ w[:, ::-1].T + b,
+    lambda g, z, x, w, b: g[:, ::-1] @ w[::-1],
+    lambda g, z, x, w, b: g[::-1].T @ x[::-1],
+    lambda g, z, x, w, b: g[::-1].sum(axis=0),
+)
+
+
+def test_sums_that_cancel_are_measured_by_their_terms():
+    """z, dL/db and dL/dw are almost 0 beside the terms they are sums of, whose rounding is no error of theirs."""
+    draw, n = rng(), 60
+    half = draw.normal(size=(n, n // 2))
+    x = np.concatenate([half, -half], axis=1)
+    y = draw.normal(size=(n, 3))
+    mixed = draw.permutation(2 * n)
+    x, y = np.concatenate([x, x])[mixed], np.concatenate([y, -y])[mixed]
+    layer = Backwards(n, 3, rng=0)
+    layer.weight.data = np.tile(draw.normal(size=(3, n // 2)), 2)
+    report = backprop_report(nn.Sequential(layer), nn.MSELoss(reduction="sum"), x, y)
+    assert not report.disagreements, report
+    for name in ("z", "dL/db", "dL/dw"):
+        row = report.layers[0][name]
+        assert row.difference > 1e3 * np.finfo(float).eps * np.abs(row.by_hand).max()
+
+
+def test_rounding_is_that_of_the_coarsest_numbers_on_the_way():
+    model = nn.Sequential(Backwards(40, 40, rng=0, dtype=np.float32), nn.Tanh(), Backwards(40, 3, rng=1, dtype=np.float64))
+    report = backprop_report(model, nn.MSELoss(), rng().normal(size=(50, 40)).astype(np.float32), np.zeros((50, 3)))
+    assert not report.disagreements, report
+    assert report.largest_difference > 1e-9
+
+
+def test_a_sum_of_shares_may_be_off_by_the_rounding_of_all():
+    layer = Backwards(40, 40, rng=0)
+    report = backprop_report(nn.Sequential(layer, nn.Tanh(), layer, nn.Tanh(), layer), nn.MSELoss(), rng().normal(size=(50, 40)), np.zeros((50, 40)))
+    assert not report.disagreements, report
+    assert report.layers[0]["sum of dL/dw"].difference > 0

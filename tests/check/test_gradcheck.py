@@ -510,3 +510,33 @@ def test_a_rule_by_a_solver_with_a_tolerance_is_no_alarm():
     """Twice the incoming gradient yields twice the gradient only to some 1e-8, as for an adjoint ODE with adaptive steps."""
     cube = tg.primitive(lambda x: x**3, lambda g, y, x: g * 3 * x**2 * (1 + 1e-8 * np.sin(1e3 * np.sum(g))))
     assert tg.gradcheck(lambda x: np.sum(cube(x)), np.array([0.5, 1.0, 2.0]), order=1)
+
+
+# -- how far an element may be off ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n, mode", [(1, "fast"), (1, "full"), (3, "full")])
+@pytest.mark.parametrize("options", [{}, {"rtol": 1e-4}, {"rtol": 0.0, "atol": 1e-4}, {"rtol": 1e-4, "atol": 1e-4}], ids=str)
+def test_the_tolerance_of_a_single_element_is_what_it_says(options, n, mode):
+    """atol + rtol |element|: nine tenths of it pass, twice as much does not."""
+    x = np.linspace(0.4, 1.1, n)
+    tolerance = options.get("atol", 0.0) + options.get("rtol", 1e-6) * np.abs(np.sin(2 * x[-1]))
+
+    def off_by(error):
+        return report_on(waves, x, gradient=lambda x: np.sin(2 * x) + error * (np.arange(n) == n - 1), mode=mode, **options)
+
+    assert off_by(0.9 * tolerance)
+    assert off_by(-0.9 * tolerance)
+    assert wrong_indices(off_by(2 * tolerance)) == [(n - 1,)]
+    assert wrong_indices(off_by(-2 * tolerance)) == [(n - 1,)]
+
+
+@pytest.mark.parametrize("options", [{"rtol": 0.0, "atol": 1e-3}, {"rtol": 1e-3}], ids=str)
+def test_many_errors_within_the_tolerance_are_not_searched_for(options):
+    """They add up at random, to a few times the root of the sum of their squares; a gradient that passes takes ten evaluations."""
+    for seed in range(20):
+        signs = np.random.default_rng(seed).choice((-0.9, 0.9), 500)
+        error = signs * 1e-3
+        gradient = lambda x, error=error: np.sin(2 * x) + (error if "atol" in options else error * np.sin(2 * x))
+        report = gradcheck(waves, points(500, seed), gradient=gradient, rng=seed, **options)
+        assert report.evaluations <= 10
