@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from tinygrad_lr.autodiff.backward import pull_back
 from tinygrad_lr.autodiff.methods import ArrayMethods
-from tinygrad_lr.autodiff.node import NO_SETTINGS, Node, is_variable, leaf, node_of
+from tinygrad_lr.autodiff.node import NO_SETTINGS, Node, leaf, node_of
 from tinygrad_lr.autodiff.operands import HARMLESS, MEANT, NUMBERS, check_operand, operand
 from tinygrad_lr.autodiff.protocols import data_of, tracked
 from tinygrad_lr.autodiff.record import recorder
@@ -140,26 +140,6 @@ class Tensor(ArrayMethods):
     def name(self, value: str | None) -> None:
         leaf_of(self).name = value
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.data.shape  # type: ignore[no-any-return]
-
-    @property
-    def ndim(self) -> int:
-        return self.data.ndim  # type: ignore[no-any-return]
-
-    @property
-    def size(self) -> int:
-        return self.data.size  # type: ignore[no-any-return]
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return self.data.dtype  # type: ignore[no-any-return]
-
-    @property
-    def nbytes(self) -> int:
-        return self.data.nbytes  # type: ignore[no-any-return]
-
     # -- derivatives -----------------------------------------------------------------------------------
 
     def backward(self, grad: npt.ArrayLike | None = None, retain_graph: bool = False) -> None:
@@ -278,7 +258,7 @@ class Tensor(ArrayMethods):
         return format(self.item(), spec) if spec and self.size == 1 else repr(self)
 
     def __reduce__(self) -> tuple[type[Tensor], tuple[object, ...]]:
-        if not self.is_leaf or (self.node is not None and is_variable(self.node)):
+        if not self.is_leaf or getattr(self.node, "differentiated", False):
             self._refuse_cut("copying or pickling a Tensor that was computed, or that is being differentiated with respect to,")
         return type(self), (self.data.copy(), self.requires_grad, None, self.name)
 
