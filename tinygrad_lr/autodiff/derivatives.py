@@ -192,7 +192,9 @@ def is_tracked(x: object) -> TypeGuard[Tensor]:
 def refuse_argument(arguments: list[tuple[str, Array]]) -> NoReturn:
     """Say which of the arguments is not floating."""
     place, dtype = next((place, dtype_of(x)) for place, x in arguments if x is not None and not is_floating(x))
-    raise TypeError(f"only floating Tensors can require gradients, got dtype {dtype}: write the numbers as floats in {place}, or do not differentiate with respect to it")
+    raise TypeError(
+        f"only floating Tensors can require gradients, got dtype {dtype}: write the numbers as floats in {place}, or do not differentiate with respect to it"
+    )
 
 
 def variable(x: Array) -> Tensor | None:
