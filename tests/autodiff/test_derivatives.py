@@ -224,7 +224,7 @@ def test_an_answer_of_many_numbers(answer):
     for derivative in (tg.grad, tg.value_and_grad):
         with pytest.raises(ValueError) as caught:
             derivative(answer)(W)
-        assert str(caught.value) == f"grad() needs a function that gives a single number, this one gave an array of shape {shape}: sum it, or use jacobian()"
+        assert str(caught.value) == f"grad() needs a function that returns a single number, this one returned an array of shape {shape}: sum it, or use jacobian()"
 
 
 @pytest.mark.parametrize("answer", [lambda x: (x, x), lambda x: [x], lambda x: {"loss": x}])
@@ -232,13 +232,13 @@ def test_an_answer_in_a_structure(answer):
     with pytest.raises(ValueError) as caught:
         tg.grad(answer)(1.0)
     name = type(answer(1)).__name__
-    assert str(caught.value) == f"grad() needs a function that gives a single number, this one gave {name}: sum it, or use jacobian()"
+    assert str(caught.value) == f"grad() needs a function that returns a single number, this one returned {name}: sum it, or use jacobian()"
 
 
 @pytest.mark.parametrize("answer", [None, "text", object()], ids=["None", "text", "object"])
 def test_an_answer_that_is_no_number(answer):
     """Most often a forgotten return: a gradient of 0 would be believed."""
-    with pytest.raises(ValueError, match=f"^grad\\(\\) needs a function that gives a single number, this one gave {type(answer).__name__}: "):
+    with pytest.raises(ValueError, match=f"^grad\\(\\) needs a function that returns a single number, this one returned {type(answer).__name__}: "):
         tg.grad(lambda x: answer)(1.0)
 
 

@@ -597,7 +597,7 @@ def test_what_is_not_floating_is_refused_with_its_place(place):
     with pytest.raises(TypeError) as caught:
         call()
     assert str(caught.value) == (
-        f"only floating Tensors can require gradients, got dtype {dtype}: write the numbers as floats in {place}, or do not differentiate by it"
+        f"only floating Tensors can require gradients, got dtype {dtype}: write the numbers as floats in {place}, or do not differentiate with respect to it"
     )
 
 
@@ -621,39 +621,39 @@ WRONG = {
     ),
     "cotangent's shape": (
         lambda: tg.vjp(lambda x: x * x, X)[1](np.ones((3, 1))),
-        "the cotangent of pullback() for the answer must be an array of shape (3,), got an array of shape (3, 1)",
+        "the cotangent of pullback() for the result must be an array of shape (3,), got an array of shape (3, 1)",
     ),
     "cotangent's shape for a constant": (
         lambda: tg.vjp(lambda x: (x, np.ones(2)), X)[1]((X, X)),
-        "the cotangent of pullback() for the answer[1] must be an array of shape (2,), got an array of shape (3,)",
+        "the cotangent of pullback() for the result[1] must be an array of shape (2,), got an array of shape (3,)",
     ),
     "cotangent's length": (
         lambda: tg.vjp(lambda x: [x, x], X)[1]([X]),
-        "the cotangent of pullback() for the answer must be a list of length 2, got a list of length 1",
+        "the cotangent of pullback() for the result must be a list of length 2, got a list of length 1",
     ),
     "cotangent's structure": (
         lambda: tg.vjp(lambda x: {"y": (x,)}, X)[1]({"y": {"z": X}}),
-        "the cotangent of pullback() for the answer['y'] must be a tuple of length 1, got a dict with the keys 'z'",
+        "the cotangent of pullback() for the result['y'] must be a tuple of length 1, got a dict with the keys 'z'",
     ),
     "cotangent for nothing": (
         lambda: tg.vjp(lambda x: (x, None), X)[1]((X, X)),
-        "the cotangent of pullback() for the answer[1] must be NoneType, got an array of shape (3,)",
+        "the cotangent of pullback() for the result[1] must be NoneType, got an array of shape (3,)",
     ),
-    "no cotangent": (lambda: tg.vjp(np.sum, X)[1](None), "the cotangent of pullback() for the answer must be an array of shape (), got NoneType"),
-    "no arguments": (lambda: tg.hvp(lambda: 1.0, (), ()), "argnums is empty: name at least one argument to differentiate by"),
+    "no cotangent": (lambda: tg.vjp(np.sum, X)[1](None), "the cotangent of pullback() for the result must be an array of shape (), got NoneType"),
+    "no arguments": (lambda: tg.hvp(lambda: 1.0, (), ()), "argnums is empty: name at least one argument to differentiate with respect to"),
     "an argument twice": (lambda: tg.grad(lambda a, b: a * b, (0, -2))(1.0, 2.0), "argnums (0, -2) names an argument twice"),
     "gradient of a vector": (
         lambda: tg.hessian(lambda x: x * x)(X),
-        "grad() needs a function that gives a single number, this one gave an array of shape (3,): sum it, or use jacobian()",
+        "grad() needs a function that returns a single number, this one returned an array of shape (3,): sum it, or use jacobian()",
     ),
-    "no answer": (lambda: tg.jacobian(lambda x: None)(X), "jacobian() needs a function that gives arrays or numbers, this one's answer is of type NoneType"),
+    "no answer": (lambda: tg.jacobian(lambda x: None)(X), "jacobian() needs a function that returns arrays or numbers, this one's result is of type NoneType"),
     "text in the answer": (
         lambda: tg.jvp(lambda x: {"y": x, "note": ("text",)}, X, X),
-        "jvp() needs a function that gives arrays or numbers, this one's answer['note'][0] is of type str",
+        "jvp() needs a function that returns arrays or numbers, this one's result['note'][0] is of type str",
     ),
     "objects for numbers": (
         lambda: tg.vjp(lambda x: np.array([None]), X),
-        "vjp() needs a function that gives arrays or numbers, this one's answer is of type ndarray",
+        "vjp() needs a function that returns arrays or numbers, this one's result is of type ndarray",
     ),
 }
 
@@ -668,7 +668,7 @@ def test_mistakes(mistake):
 
 @pytest.mark.parametrize("call", [lambda: tg.vjp(lambda: 1.0), lambda: tg.jvp(lambda: 1.0, (), ())])
 def test_no_arguments(call):
-    with pytest.raises(TypeError, match=r"^there are no arguments to differentiate by$"):
+    with pytest.raises(TypeError, match=r"^there are no arguments to differentiate with respect to$"):
         call()
 
 

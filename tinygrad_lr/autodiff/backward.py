@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from heapq import heapify, heappop, heappush
-from typing import NoReturn
 
 from tinygrad_lr.autodiff.node import Node
 from tinygrad_lr.autodiff.rules.registry import RULES, VIEWS, Array, SideGradient, name_of
@@ -56,7 +55,7 @@ def pull_back(seeds: dict[Node, Array], keep: Collection[Node] | None = (), lift
             kept[node] = g
         values, y, kwargs = node.values, node.value, node.kwargs
         if values is None:
-            refuse_freed()
+            raise RuntimeError("this graph was freed by an earlier backward(); call the first one as backward(retain_graph=True), or compute the loss again")
         if lift is not None:
             values, y = tuple(map(lift, values, node.parents)), lift(y, node)
         for parent, value, rule in zip(node.parents, values, RULES[node.func]):  # type: ignore[index]  # None is for leaves, which have no turn
@@ -85,11 +84,6 @@ def pull_back(seeds: dict[Node, Array], keep: Collection[Node] | None = (), lift
     if free:
         free_behind(bypassed)
     return gradients
-
-
-def refuse_freed() -> NoReturn:
-    """Refuse to go where an earlier pass has been."""
-    raise RuntimeError("this graph was freed by an earlier backward(); call the first one as backward(retain_graph=True), or compute the loss again")
 
 
 def conformed(gradient: Array, value: Array, node: Node, parent: Node) -> Array:

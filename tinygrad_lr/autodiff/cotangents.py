@@ -2,8 +2,8 @@
 
 A Jacobian needs the gradient of every number in the result. A backward pass with a batch of cotangents computes dozens
 of them at once, and products of matrices take the place of as many products with vectors. Rules are plain NumPy, so
-they need not know: what they do to ``g`` is done to each row. The usual functions serve all rows in one call; others
-are called row by row, so that every rule works.
+they need not know: what they do to ``g`` is done to each row. The usual functions take one call for all rows;
+others are called row by row, so that every rule works.
 """
 
 from __future__ import annotations
@@ -15,7 +15,11 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from tinygrad_lr.autodiff.rules.registry import PLAIN, Array, BatchError, Function, name_of
+from tinygrad_lr.autodiff.rules.registry import PLAIN, Array, Function, name_of
+
+
+class BatchError(TypeError, AttributeError):
+    """A batch of cotangents met what it cannot do for all of them at once; the caller then sends them one by one."""
 
 
 class CotangentBatch(NDArrayOperatorsMixin):
@@ -125,13 +129,13 @@ def stand_in(g: CotangentBatch) -> Array:
 
 
 def lined_up(*inputs: Array) -> list[Array]:
-    """Rows with axes of length 1 put before theirs, so that they broadcast against the other inputs."""
+    """The inputs with axes of length 1 in front of each row's, so that rows broadcast against the other inputs."""
     ndim = max(map(np.ndim, inputs))
     return [x.rows.reshape(len(x.rows), *(1,) * (ndim - x.ndim), *x.shape) if isinstance(x, CotangentBatch) else x for x in inputs]
 
 
 def matmul(a: Array, b: Array) -> CotangentBatch:
-    """One product for all rows, where one of the factors is the same for all of them and no stack of matrices itself."""
+    """One product for all rows, where one factor is the same for all of them and is no stack of matrices."""
     if isinstance(a, CotangentBatch) and not isinstance(b, CotangentBatch) and a.ndim in (1, 2) and b.ndim in (1, 2):
         return CotangentBatch(a.rows @ b)
     if isinstance(b, CotangentBatch) and not isinstance(a, CotangentBatch) and a.ndim in (1, 2) and b.ndim in (1, 2):
@@ -143,19 +147,19 @@ def row_by_row(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     """A function called for each row in turn, with the other arguments as they are."""
     if kwargs.get("out") is not None:
         raise BatchError(f"{name_of(func)}(out=...) has room for one row")
-    answers = []
+    results = []
     for i in range(row_count((*args, *kwargs.values()))):
-        answer = func(*nth(args, i), **{key: nth(value, i) for key, value in kwargs.items()})
-        if not isinstance(answer, np.ndarray | np.generic) or any(answer is a for a in args):  # an argument: it was written to
+        result = func(*nth(args, i), **{key: nth(value, i) for key, value in kwargs.items()})
+        if not isinstance(result, np.ndarray | np.generic) or any(result is a for a in args):  # an argument, which was written to
             raise BatchError(f"results of {name_of(func)} cannot be stacked")
-        answers.append(answer)
-    if any(answer.shape != answers[0].shape for answer in answers):
-        raise BatchError(f"{name_of(func)} makes of each row another shape")
-    return CotangentBatch(np.stack(answers))
+        results.append(result)
+    if any(result.shape != results[0].shape for result in results):
+        raise BatchError(f"{name_of(func)} makes rows of different shapes")
+    return CotangentBatch(np.stack(results))
 
 
 def row_count(x: Array) -> int:
-    """How many rows the Stacks among arguments have; 0 where there is none."""
+    """How many rows the batches among the arguments have; 0 where there is none."""
     if isinstance(x, CotangentBatch):
         return len(x.rows)
     return max(map(row_count, x), default=0) if isinstance(x, list | tuple) else 0
@@ -199,4 +203,4 @@ AT_ONCE: dict[Function, Callable[..., CotangentBatch]] = {
     np.transpose: transpose,
     np.sum: CotangentBatch.sum,
 }
-"""Functions that one call serves for all rows."""
+"""Functions that take one call for all rows."""

@@ -1,7 +1,7 @@
 """Derivatives of Tensors and of functions.
 
-Functions take NumPy and give NumPy. Called inside another derivative (or on Tensors) they give Tensors,
-so that they nest: a derivative of a derivative is written as it is said.
+Functions take arrays and return arrays. Called inside another derivative, or with Tensors, they return Tensors, so
+they nest: a derivative of a derivative is written just so.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ def gradients(
     grad_outputs: Tree = None,
     create_graph: bool = False,
 ) -> tuple[Tensor, ...]:
-    """Gradients of (the sum of) outputs by inputs, without touching any ``.grad``.
+    """Gradients of (the sum of) outputs with respect to inputs, without touching any ``.grad``.
 
     Parameters
     ----------
     outputs : Tensor or sequence of Tensor
         What to differentiate. An output that holds more than one number needs its entry in ``grad_outputs``.
     inputs : Tensor or sequence of Tensor
-        What to differentiate by: leaves, or Tensors computed on the way.
+        What to differentiate with respect to: leaves, or Tensors computed on the way.
     grad_outputs : array_like or sequence of array_like, optional
         For each output the gradient to start with, in its shape; 1 for a single number. Tensors stay
         in the graph when ``create_graph`` is set.
@@ -113,23 +113,15 @@ in_progress: set[Node] = set()
 
 
 class Differentiated(NamedTuple):
-    """A function called with Tensors in place of the arguments to differentiate by.
+    """A function called with Tensors in place of the arguments to differentiate with respect to."""
 
-    Attributes
-    ----------
-    value : what the function returned: Tensors, in whatever structure.
-    arguments : the arguments to differentiate by, with a Tensor for each array in them; None stays.
-    variables : those Tensors, in a row.
-    as_tensors : whether results must stay Tensors, because an outer derivative, or the caller, holds Tensors.
-    """
-
-    value: Tree
-    arguments: tuple[Tree, ...]
-    variables: list[Tensor]
-    as_tensors: bool
+    value: Tree  # what the function returned: Tensors, in whatever structure
+    arguments: tuple[Tree, ...]  # those arguments, with a Tensor for each array in them; None stays
+    variables: list[Tensor]  # these Tensors, in a row
+    as_tensors: bool  # whether results stay Tensors, because an outer derivative, or the caller, holds Tensors
 
     def gradients(self, outputs: list[Array], seeds: Sequence[Array]) -> Iterator[Tensor]:
-        """The gradients by the variables; outputs that are not tracked depend on none of them."""
+        """The gradients with respect to the variables; outputs that are not tracked depend on none of them."""
         pairs = [(y, g) for y, g in zip(outputs, seeds) if is_tracked(y)]
         create_graph = self.as_tensors and recorder.get() is not None
         return iter(gradients([y for y, _ in pairs], self.variables, [g for _, g in pairs], create_graph=create_graph))
@@ -148,7 +140,7 @@ class Differentiated(NamedTuple):
 def differentiated(fn: Function, args: tuple[Tree, ...], kwargs: dict[str, Tree], indices: tuple[int, ...]) -> Differentiated:
     """Call ``fn`` with the arguments at ``indices`` as variables."""
     if not indices:
-        raise TypeError("there are no arguments to differentiate by")
+        raise TypeError("there are no arguments to differentiate with respect to")
     needed = max(max(indices) + 1, -min(indices))
     if needed > len(args):
         raise TypeError(f"argnums {indices} needs {needed} positional arguments, got {len(args)}")
@@ -160,16 +152,16 @@ def differentiated(fn: Function, args: tuple[Tree, ...], kwargs: dict[str, Tree]
         refuse_argument([found for i in places for found in located(args[i], f"argument {i}")])
     inner = recorder.get() is not None  # under no_grad, outer derivatives take this one as a constant
     with recording():
-        arguments = {i: tree_map(variable if inner else cut_variable, args[i]) for i in places}
+        arguments = {i: tree_map(variable, args[i] if inner else tree_map(cut, args[i])) for i in places}
         variables = held(tuple(arguments.values()))
         handed = {i: structure(arguments[i]) for i in places}  # fn may change what it gets: pop from a dict, append to a list
-        answer = called(fn, [handed.get(i, arg) for i, arg in enumerate(args)], kwargs, variables)
-    as_tensors = any(isinstance(x, Tensor) for x in given) or reaches_beyond(leaves(answer), variables)
-    return Differentiated(answer, tuple(arguments.values()), variables, as_tensors)
+        value = called(fn, [handed.get(i, arg) for i, arg in enumerate(args)], kwargs, variables)
+    as_tensors = any(isinstance(x, Tensor) for x in given) or reaches_beyond(leaves(value), variables)
+    return Differentiated(value, tuple(arguments.values()), variables, as_tensors)
 
 
 def called(fn: Function, args: list[Tree], kwargs: dict[str, Tree], variables: list[Tensor]) -> Tree:
-    """``fn(*args, **kwargs)``, for all derivatives inside it to see the variables of this one."""
+    """``fn(*args, **kwargs)``, while all derivatives inside it see the variables of this one."""
     nodes = {x.node for x in variables if x.node is not None}
     token = nested.set(True)
     in_progress.update(nodes)
@@ -200,11 +192,13 @@ def is_tracked(x: object) -> TypeGuard[Tensor]:
 def refuse_argument(arguments: list[tuple[str, Array]]) -> NoReturn:
     """Say which of the arguments is not floating."""
     place, dtype = next((place, dtype_of(x)) for place, x in arguments if x is not None and not is_floating(x))
-    raise TypeError(f"only floating Tensors can require gradients, got dtype {dtype}: write the numbers as floats in {place}, or do not differentiate by it")
+    raise TypeError(
+        f"only floating Tensors can require gradients, got dtype {dtype}: write the numbers as floats in {place}, or do not differentiate with respect to it"
+    )
 
 
 def variable(x: Array) -> Tensor | None:
-    """A Tensor to differentiate by. One that is tracked already is renewed, so that outer derivatives stay apart from this one."""
+    """A Tensor to differentiate with respect to. A tracked one is renewed, so that outer derivatives stay apart from this one."""
     if x is None:
         return None
     renewed = +x if is_tracked(x) else Tensor(x, requires_grad=True)
@@ -212,23 +206,18 @@ def variable(x: Array) -> Tensor | None:
     return renewed
 
 
-def cut_variable(x: Array) -> Tensor | None:
-    """A Tensor to differentiate by that has no past."""
-    return variable(x.detach() if isinstance(x, Tensor) else x)
-
-
 def cut(x: Array) -> Array:
     """A Tensor out of its graph."""
     return x.detach() if isinstance(x, Tensor) else x
 
 
-def reaches_beyond(answers: list[Array], variables: list[Tensor]) -> bool:
-    """Whether answers depend on what an outer derivative differentiates by, or in its function on anything tracked besides the variables."""
+def reaches_beyond(results: list[Array], variables: list[Tensor]) -> bool:
+    """Whether results depend on the variables of an outer derivative, or in its function on anything tracked besides their own."""
     own = {x.node for x in variables}
     inside = nested.get()
     if not inside and not in_progress:
         return False
-    stack = [y.node for y in answers if isinstance(y, Tensor) and y.node is not None]
+    stack = [y.node for y in results if isinstance(y, Tensor) and y.node is not None]
     seen = set(stack)
     while stack:
         node = stack.pop()
@@ -244,7 +233,7 @@ def reaches_beyond(answers: list[Array], variables: list[Tensor]) -> bool:
 
 
 def own_array(x: Array) -> Array:
-    """An array of one's own; Tensors are never written in place."""
+    """A copy of an array; Tensors are never written in place."""
     return x.copy() if isinstance(x, np.ndarray) else x
 
 
@@ -257,7 +246,7 @@ def selected(argnums: int | Sequence[int]) -> tuple[int, ...]:
     """``argnums`` as a tuple."""
     indices = tuple(argnums) if isinstance(argnums, Sequence) else (argnums,)
     if not indices:
-        raise ValueError("argnums is empty: name at least one argument to differentiate by")
+        raise ValueError("argnums is empty: name at least one argument to differentiate with respect to")
     return tuple(map(operator.index, indices))
 
 
@@ -266,30 +255,30 @@ def value_and_grad(fn: Callable[P, Tensor], argnums: int | Sequence[int] = 0) ->
 @overload
 def value_and_grad(fn: Callable[P, T], argnums: int | Sequence[int] = 0) -> Callable[P, tuple[T, Tree]]: ...
 def value_and_grad(fn: Callable[P, Array], argnums: int | Sequence[int] = 0) -> Callable[P, tuple[Array, Tree]]:
-    """A function that gives ``fn``'s value and gradient.
+    """A function that returns ``fn``'s value and gradient.
 
     Parameters
     ----------
     fn : callable
-        A function written with NumPy that gives a single number. Its arguments to differentiate by are
-        floating arrays or numbers, or nested tuples, lists and dicts of them.
+        A function written with NumPy that returns a single number. Its arguments to differentiate with
+        respect to are floating arrays or numbers, or nested tuples, lists and dicts of them.
     argnums : int or tuple of int
-        The positional arguments to differentiate by.
+        The positional arguments to differentiate with respect to.
 
     Returns
     -------
     callable
-        Called as ``fn`` is; gives (value, gradient). The gradient has the structure, shapes and dtypes of
-        the argument; it is a tuple of those where ``argnums`` is a tuple.
-        Arrays give arrays, cut out of any graph; Tensors give Tensors. To differentiate the gradient once
-        more by Parameters that ``fn`` reads from outside (a gradient penalty), pass a Tensor.
+        Called as ``fn`` is; returns (value, gradient). The gradient has the structure, shapes and dtypes of
+        the argument; it is a tuple of those where ``argnums`` is a tuple. For arrays they are arrays, cut out
+        of any graph; for Tensors they are Tensors. To differentiate the gradient again with respect to
+        Parameters that ``fn`` reads from outside (a gradient penalty), pass a Tensor.
 
     Raises
     ------
     TypeError
-        On call, if an argument to differentiate by is not floating, or is not there.
+        On call, if an argument to differentiate with respect to is not floating, or is not there.
     ValueError
-        On call, if the answer is not a single number.
+        On call, if the result is not a single number.
 
     Examples
     --------
@@ -313,7 +302,7 @@ def value_and_grad(fn: Callable[P, Array], argnums: int | Sequence[int] = 0) -> 
 
 
 def grad(fn: Callable[P, Array], argnums: int | Sequence[int] = 0) -> Callable[P, Tree]:
-    """A function that gives ``fn``'s gradient; see `value_and_grad`.
+    """A function that returns ``fn``'s gradient; see `value_and_grad`.
 
     Examples
     --------
@@ -330,20 +319,20 @@ def grad(fn: Callable[P, Array], argnums: int | Sequence[int] = 0) -> Callable[P
     return wrapped
 
 
-def check_single_number(answer: Tree) -> None:
+def check_single_number(y: Array) -> None:
     """Refuse to take the gradient of anything but a number."""
-    if not is_number(answer) or math.prod(np.shape(answer)) != 1:
-        found = f"an array of shape {np.shape(answer)}" if is_number(answer) else type(answer).__name__
-        raise ValueError(f"grad() needs a function that gives a single number, this one gave {found}: sum it, or use jacobian()")
+    if not is_number(y) or math.prod(np.shape(y)) != 1:
+        found = f"an array of shape {np.shape(y)}" if is_number(y) else type(y).__name__
+        raise ValueError(f"grad() needs a function that returns a single number, this one returned {found}: sum it, or use jacobian()")
 
 
 def vjp(fn: Function, *xs: Tree) -> tuple[Tree, Callable[[Tree], tuple[Tree, ...]]]:
-    """The value of ``fn`` at ``xs``, and the function that pulls a cotangent of the answer back to the arguments.
+    """The value of ``fn`` at ``xs``, and the function that pulls a cotangent of the result back to the arguments.
 
     Parameters
     ----------
     fn : callable
-        A function written with NumPy; arguments and answer are arrays, numbers, or nested tuples, lists
+        A function written with NumPy; arguments and result are arrays, numbers, or nested tuples, lists
         and dicts of them.
     *xs : array_like
         Where to differentiate.
@@ -353,15 +342,15 @@ def vjp(fn: Function, *xs: Tree) -> tuple[Tree, Callable[[Tree], tuple[Tree, ...
     y
         ``fn(*xs)``.
     pullback : callable
-        ``pullback(g)``, with ``g`` in the structure and shapes of ``y``, gives a tuple with one gradient per
-        argument: g^T J. It can be called any number of times.
+        ``pullback(g)``, with ``g`` in the structure and shapes of ``y``, returns a tuple with one gradient
+        per argument: g^T J. It can be called any number of times.
 
     Raises
     ------
     TypeError
         If an argument is not floating.
     ValueError
-        If the cotangent's structure or shapes are not those of the answer.
+        If the cotangent's structure or shapes are not those of the result.
 
     Examples
     --------
@@ -375,19 +364,19 @@ def vjp(fn: Function, *xs: Tree) -> tuple[Tree, Callable[[Tree], tuple[Tree, ...
     check_numbers(call.value, "vjp")
 
     def pullback(g: Tree) -> tuple[Tree, ...]:
-        seeds = matching(g, answer, "the cotangent of pullback() for the answer")
+        seeds = matching(g, y, "the cotangent of pullback() for the result")
         pull = call.joined_by(seeds)
-        return pull.result(filled(call.arguments, pull.gradients(held(answer), seeds)))  # type: ignore[no-any-return]
+        return pull.result(filled(call.arguments, pull.gradients(held(y), seeds)))  # type: ignore[no-any-return]  # as arguments are
 
-    answer = structure(call.value)
-    return tree_map(own_array, call.result(answer)), pullback
+    y = structure(call.value)
+    return tree_map(own_array, call.result(y)), pullback
 
 
 def jvp(fn: Function, xs: Tree, vs: Tree) -> tuple[Tree, Tree]:
     """The value of ``fn`` at ``xs`` and its derivative in the direction ``vs``: J v.
 
-    The pullback u -> u^T J is linear in u, so its own pullback at v is J v (a transposition of the
-    transposed; Townsend 2017, "A new trick for calculating Jacobian vector products").
+    The pullback u -> u^T J is linear in u, so its own pullback at v is J v: the transpose of the transpose
+    (Townsend 2017, "A new trick for calculating Jacobian vector products").
 
     Parameters
     ----------
@@ -399,7 +388,7 @@ def jvp(fn: Function, xs: Tree, vs: Tree) -> tuple[Tree, Tree]:
     Returns
     -------
     tuple
-        (value, directional derivative), both in the structure of the answer.
+        (value, directional derivative), both in the structure of the result.
 
     Raises
     ------
@@ -432,7 +421,7 @@ def hvp(fn: Function, xs: Tree, vs: Tree) -> Tree:
     Parameters
     ----------
     fn : callable
-        A function written with NumPy that gives a single number.
+        A function written with NumPy that returns a single number.
     xs, vs : tuple, or a single argument
         The arguments of ``fn``, and a direction of the same structure and shapes.
 
@@ -443,7 +432,7 @@ def hvp(fn: Function, xs: Tree, vs: Tree) -> Tree:
     Raises
     ------
     ValueError
-        If the answer is not a single number, or the direction does not match the arguments.
+        If the result is not a single number, or the direction does not match the arguments.
 
     Examples
     --------
@@ -489,7 +478,7 @@ def matching(given: Tree, tree: Tree, place: str) -> list[Array]:
 
 
 def described(x: Tree) -> str:
-    """What a structure or an array looks like from outside."""
+    """What kind of structure or array this is."""
     if isinstance(x, dict):
         return f"a dict with the keys {', '.join(map(repr, x))}"
     if isinstance(x, list | tuple):
@@ -502,8 +491,8 @@ def is_number(x: Array) -> bool:
     return isinstance(x, float | int) or (hasattr(x, "dtype") and x.dtype.kind in "fiub")
 
 
-def check_numbers(answer: Tree, name: str) -> None:
-    """Refuse what has no derivative: an answer, or a part of it, that is no number. None as a part is let through, for it holds nothing."""
-    for place, y in located(answer, "answer"):
-        if not is_number(y) and not (y is None and answer is not None):
-            raise ValueError(f"{name}() needs a function that gives arrays or numbers, this one's {place} is of type {type(y).__name__}")
+def check_numbers(value: Tree, name: str) -> None:
+    """Refuse what has no derivative: anything but numbers. None as a part is let through, for it holds nothing."""
+    for place, y in located(value, "result"):
+        if not is_number(y) and not (y is None and value is not None):
+            raise ValueError(f"{name}() needs a function that returns arrays or numbers, this one's {place} is of type {type(y).__name__}")

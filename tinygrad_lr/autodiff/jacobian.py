@@ -14,9 +14,9 @@ from typing import ParamSpec
 import numpy as np
 
 from tinygrad_lr.autodiff.backward import pull_back
-from tinygrad_lr.autodiff.cotangents import CotangentBatch
+from tinygrad_lr.autodiff.cotangents import BatchError, CotangentBatch
 from tinygrad_lr.autodiff.derivatives import Differentiated, as_tensor, check_numbers, differentiated, dtype_of, grad, is_tracked, selected
-from tinygrad_lr.autodiff.rules.registry import Array, BatchError
+from tinygrad_lr.autodiff.rules.registry import Array
 from tinygrad_lr.autodiff.tensor import Tensor, leaf_of
 from tinygrad_lr.autodiff.trees import Tree, filled, tree_map
 

@@ -6,6 +6,7 @@ Two have no function in NumPy (``x[index]``, and before NumPy 2.1 ``x.astype``):
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,18 +37,24 @@ def method(func: Function) -> Callable[..., Tensor]:
     return of_array
 
 
-def question(func: Function) -> Callable[..., Array]:
-    """`method` of a function whose results are plain arrays."""
-    return method(func)
-
-
 MAY_HOLD_TENSORS = (tuple, NumPyProtocols)
+
+
+def of_data(name: str) -> Any:
+    """An attribute that an array has from its data."""
+    return property(attrgetter(f"data.{name}"))
 
 
 class ArrayMethods(NumPyProtocols):
     """What `Tensor` can do because arrays can."""
 
     __slots__ = ()
+
+    shape: tuple[int, ...] = of_data("shape")
+    ndim: int = of_data("ndim")
+    size: int = of_data("size")
+    dtype: np.dtype[Any] = of_data("dtype")
+    nbytes: int = of_data("nbytes")
 
     @property
     def T(self) -> Tensor:
@@ -84,12 +91,12 @@ class ArrayMethods(NumPyProtocols):
 
     # -- questions about the data ----------------------------------------------------------------------
 
-    argmax = question(np.argmax)
-    argmin = question(np.argmin)
-    argsort = question(np.argsort)
-    all = question(np.all)
-    any = question(np.any)
-    nonzero = question(np.nonzero)
+    argmax: Callable[..., Array] = method(np.argmax)
+    argmin: Callable[..., Array] = method(np.argmin)
+    argsort: Callable[..., Array] = method(np.argsort)
+    all: Callable[..., Array] = method(np.all)
+    any: Callable[..., Array] = method(np.any)
+    nonzero: Callable[..., Array] = method(np.nonzero)
 
     # -- shapes ----------------------------------------------------------------------------------------
 
@@ -127,12 +134,11 @@ class ArrayMethods(NumPyProtocols):
 
     def astype(self, dtype: npt.DTypeLike, order: str = "K", casting: Any = "unsafe", subok: bool = True, copy: bool = True) -> Tensor:
         """The same numbers in another floating type, in the graph; ``order`` and ``subok`` change nothing."""
-        mine = self.data.dtype
         if not np.issubdtype(dtype, np.floating) and self.requires_grad:
             raise TypeError(f"a tracked Tensor has no gradient as {np.dtype(dtype)}: use t.numpy().astype(...)")
-        if casting != "unsafe" and not np.can_cast(mine, dtype, casting):
-            raise TypeError(f"{mine} cannot be cast to {np.dtype(dtype)} under the rule {casting!r}")
-        if not copy and mine == dtype:
+        if casting != "unsafe" and not np.can_cast(self.dtype, dtype, casting):
+            raise TypeError(f"{self.dtype} cannot be cast to {np.dtype(dtype)} under the rule {casting!r}")
+        if not copy and self.dtype == dtype:
             return self  # type: ignore[return-value]  # only a Tensor is an ArrayMethods
         return self.__record__(astype, (self, dtype))  # type: ignore[no-any-return]
 

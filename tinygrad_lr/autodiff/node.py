@@ -1,7 +1,6 @@
-"""`Node`: how one value was made. The computation graph is nothing but Nodes that know their parents.
+"""`Node`: how one value was made. A computation graph is nothing but nodes that know their parents.
 
-A value is always younger than the values that it was made from, so the ages of nodes order any graph for the
-backward pass without a search.
+A value is always younger than what it was made from, so the ages of its nodes are an order for the backward pass.
 """
 
 from __future__ import annotations
@@ -16,50 +15,22 @@ from tinygrad_lr.autodiff.rules.registry import Array, Function
 
 
 class Node:
-    """How one value was made, with all that its rules need.
-
-    Attributes
-    ----------
-    age : int
-        Smaller for younger nodes; unique.
-    func : callable or None
-        The recorded function; None for a leaf.
-    parents : tuple of (Node or None)
-        For each positional argument the node it came from; None for a plain array or a setting.
-    values : tuple or None
-        The positional arguments as plain arrays; None once the backward pass has freed them.
-    kwargs : dict
-        The keyword arguments.
-    value : array or None
-        The result; None for a leaf and once freed.
-    requires_grad : bool
-        Whether a gradient is to flow through this node.
-    grad : array or None
-        The gradient that `Tensor.backward` left here: on leaves, and with retain_graph on every node.
-    name : str or None
-        What the user calls this value.
-    freed : tuple or None
-        (shape, dtype) of the result, kept when the rest is freed.
-    owner : weakref.ref of Tensor
-        On leaves, the Tensor that holds the numbers; not set elsewhere. Weak, because that Tensor holds the node.
-    differentiated : bool
-        Set, to True, on what a derivative of a function is taken with respect to; not set elsewhere.
-    """
+    """How one value was made, with all that its rules need."""
 
     __slots__ = ("age", "func", "parents", "values", "kwargs", "value", "requires_grad", "grad", "name", "freed", "owner", "differentiated")
 
-    age: int
-    func: Function | None
-    parents: tuple[Node | None, ...]
-    values: Any
-    kwargs: dict[str, Any]
-    value: Array
-    requires_grad: bool
-    grad: Array
-    name: str | None
-    freed: tuple[tuple[int, ...], np.dtype[np.generic]] | None
-    owner: Callable[[], Any]
-    differentiated: bool
+    age: int  # smaller for younger nodes; unique
+    func: Function | None  # the recorded function; None for a leaf
+    parents: tuple[Node | None, ...]  # for each positional argument the node it came from; None for a plain array or a setting
+    values: Any  # the positional arguments as plain arrays; None once a backward pass has freed them
+    kwargs: dict[str, Any]  # the keyword arguments
+    value: Array  # the result; None for a leaf and once freed
+    requires_grad: bool  # whether a gradient is to flow through this node
+    grad: Array  # the gradient that Tensor.backward left here: on leaves, and with retain_graph on every node
+    name: str | None  # what the user calls this value
+    freed: tuple[tuple[int, ...], np.dtype[np.generic]] | None  # shape and dtype of the result, kept when the rest is freed
+    owner: Callable[[], Any]  # on leaves alone: the Tensor that holds the numbers; weakly, because that Tensor holds the node
+    differentiated: bool  # set, to True, on what a derivative of a function is taken with respect to, and nowhere else
 
 
 NO_SETTINGS: dict[str, Any] = {}
@@ -68,7 +39,7 @@ next_age = count(0, -1).__next__
 
 
 def node_of(func: Function | None, parents: tuple[Node | None, ...], values: tuple[Array, ...], kwargs: dict[str, Any], value: Array) -> Node:
-    """A node for one recorded call, that gradients flow through."""
+    """A node for one recorded call; gradients flow through it."""
     node = new_node(Node)
     node.age = next_age()
     node.func = func
@@ -86,8 +57,3 @@ def leaf(requires_grad: bool) -> Node:
     node = node_of(None, (), (), NO_SETTINGS, None)
     node.requires_grad = requires_grad
     return node
-
-
-def is_variable(node: Node) -> bool:
-    """Whether a derivative of a function is taken with respect to this node."""
-    return getattr(node, "differentiated", False)

@@ -1,4 +1,4 @@
-"""What may stand beside a Tensor in a call, and what would give wrong numbers there and is refused by name.
+"""What may stand beside a Tensor in a call, and what is refused because its numbers would be wrong.
 
 A masked array, a `numpy.matrix` and an array of Python objects calculate by rules of their own, which no gradient
 rule knows, and a sparse matrix turns into a single object when NumPy asks for an array.
@@ -7,7 +7,6 @@ rule knows, and a sparse matrix turns into a single object when NumPy asks for a
 from __future__ import annotations
 
 from numbers import Rational
-from typing import Any, NoReturn
 
 import numpy as np
 
@@ -17,7 +16,7 @@ NUMBERS = frozenset((float, int, np.float64, np.float32, np.int64))
 """Types of single numbers that need no second look."""
 
 HARMLESS = NUMBERS | {np.ndarray, tuple, list, str, type(None), bool, slice, type}
-"""Types of arguments that need none where speed counts. (An array of objects is found where a call comes in.)"""
+"""Types of arguments that need none where speed counts. (An array of Python objects is found where a call comes in.)"""
 
 MEANT = (
     "would silently cut it out of its graph. To join Tensors use np.stack or np.concatenate, to fill a shape np.broadcast_to, to change elements np.where, "
@@ -29,30 +28,29 @@ MEANT = (
 
 def operand(x: Array) -> Array:
     """``x`` as an array to calculate with; arrays that speak NumPy's protocols are taken as they are."""
-    if not hasattr(x, "__array_function__"):
-        if is_sparse(x):
-            refuse_sparse(x)
-        dense = np.asarray(float(x) if isinstance(x, Rational) and not isinstance(x, int | np.generic) else x)
-        if dense.dtype.hasobject:
-            refuse_objects(x if dense.ndim == 0 else dense)
-        return dense
     check_operand(x)
-    return x
+    if hasattr(x, "__array_function__"):
+        return x
+    dense = np.asarray(float(x) if isinstance(x, Rational) and not isinstance(x, int | np.generic) else x)
+    if dense.dtype.hasobject and dense.ndim == 0:
+        raise TypeError(f"a Python object of type {type(x).__name__} beside a Tensor has no gradient: write it as a float (float(x))")
+    check_operand(dense)
+    return dense
 
 
-def check_operand(x: Array) -> None:
+def check_operand(x: object) -> None:
     """Refuse what calculates by rules of its own."""
-    if isinstance(x, np.ndarray):
-        if x.dtype.hasobject:
-            refuse_objects(x)
-        if type(x) is not np.ndarray:
-            refuse_subclass(x)
-    elif is_sparse(x):
-        refuse_sparse(x)
-
-
-def refuse_subclass(x: np.ndarray[Any, Any]) -> None:
-    """Refuse arrays with a mask, and matrices."""
+    if type(x).__module__.startswith("scipy.sparse"):
+        raise TypeError(
+            f"a {type(x).__name__} of shape {np.shape(x)} beside a Tensor: sparse matrices have no rules. Write x.toarray(), or keep a constant one in a "
+            f"function with its own rule: tg.primitive(lambda w: X @ w, lambda g, y, w: X.T @ g)"
+        )
+    if not isinstance(x, np.ndarray):
+        return
+    if x.dtype.hasobject:
+        raise TypeError(f"an array of Python objects of shape {x.shape} beside a Tensor has no gradients: write its numbers as floats (a.astype(float))")
+    if type(x) is np.ndarray:
+        return
     if isinstance(x, np.ma.MaskedArray):
         raise TypeError(
             f"a masked array of shape {x.shape} beside a Tensor: gradients know nothing of its mask. "
@@ -60,23 +58,3 @@ def refuse_subclass(x: np.ndarray[Any, Any]) -> None:
         )
     if isinstance(x, np.matrix):
         raise TypeError(f"a numpy.matrix of shape {x.shape} beside a Tensor: its * means matrix multiplication. Write np.asarray(m), and @ for products")
-
-
-def refuse_objects(x: Array) -> NoReturn:
-    """Refuse Python objects."""
-    if isinstance(x, np.ndarray):
-        raise TypeError(f"an array of Python objects of shape {x.shape} beside a Tensor has no gradients: write its numbers as floats (a.astype(float))")
-    raise TypeError(f"a Python object of type {type(x).__name__} beside a Tensor has no gradient: write it as a float (float(x))")
-
-
-def is_sparse(x: Array) -> bool:
-    """Whether ``x`` is one of scipy's sparse matrices or arrays; scipy need not be loaded for the answer."""
-    return type(x).__module__.startswith("scipy.sparse")
-
-
-def refuse_sparse(x: Array) -> NoReturn:
-    """Refuse sparse matrices."""
-    raise TypeError(
-        f"a {type(x).__name__} of shape {x.shape} beside a Tensor: sparse matrices have no rules. Write x.toarray(), or keep a constant one in a "
-        f"function with its own rule: tg.primitive(lambda w: X @ w, lambda g, y, w: X.T @ g)"
-    )

@@ -233,7 +233,7 @@ def refuse_without_rule(name: str) -> NoReturn:
     raise TypeError(
         f"{name} has no rule, so its gradient is unknown. To add one:\n"
         f"    import tinygrad_lr as tg\n"
-        f"    rule = lambda g, y, x: g * ...  # from the gradient g of the answer y, the gradient of the argument x\n"
+        f"    rule = lambda g, y, x: g * ...  # from the gradient g of the result y, the gradient of the argument x\n"
         f"    tg.primitive({name}, rule)      # one rule for each argument\n"
         f"or call it on t.numpy() if no gradient is wanted."
     )

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from tinygrad_lr.autodiff.backward import pull_back
 from tinygrad_lr.autodiff.methods import ArrayMethods
-from tinygrad_lr.autodiff.node import NO_SETTINGS, Node, is_variable, leaf, node_of
+from tinygrad_lr.autodiff.node import NO_SETTINGS, Node, leaf, node_of
 from tinygrad_lr.autodiff.operands import HARMLESS, MEANT, NUMBERS, check_operand, operand
 from tinygrad_lr.autodiff.protocols import data_of, tracked
 from tinygrad_lr.autodiff.record import recorder
@@ -38,6 +38,11 @@ def operators(func: np.ufunc, op: Callable[[Array, Array], Array]) -> tuple[Call
     return forward, reflected
 
 
+def comparison(op: Callable[[Array, Array], Array]) -> Callable[[Tensor, Array], Array]:
+    """The comparison ``op`` of Tensors."""
+    return lambda self, other: op(self.data, data_of(other))
+
+
 class Tensor(ArrayMethods):
     """An array in a computation graph.
 
@@ -49,9 +54,9 @@ class Tensor(ArrayMethods):
     requires_grad : bool
         Whether `backward` is to leave the gradient in `grad`. Only for floating data.
     dtype : dtype, optional
-        The type to convert to; as NumPy chooses by default.
+        The type to convert to; by default NumPy chooses.
     name : str, optional
-        What drawings and messages call it.
+        What pictures and messages call it.
 
     Raises
     ------
@@ -107,7 +112,7 @@ class Tensor(ArrayMethods):
             raise RuntimeError("requires_grad can be changed on leaves only; use detach() to cut a computed Tensor out of its graph")
         if value and not np.issubdtype(self.data.dtype, np.floating):
             raise TypeError(f"only floating Tensors can require gradients, got dtype {self.data.dtype}: write the numbers as floats or pass dtype=float")
-        if self.node is not None and self.node.func is not None:  # logits kept for losses: a leaf has no past
+        if self.node is not None and self.node.func is not None:  # a remembered call: a leaf has no past
             name, self.node = self.node.name, None
             self.name = name
         leaf_of(self).requires_grad = value
@@ -133,37 +138,17 @@ class Tensor(ArrayMethods):
 
     @property
     def name(self) -> str | None:
-        """What drawings and messages call it."""
+        """What pictures and messages call it."""
         return None if self.node is None else self.node.name
 
     @name.setter
     def name(self, value: str | None) -> None:
         leaf_of(self).name = value
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.data.shape  # type: ignore[no-any-return]
-
-    @property
-    def ndim(self) -> int:
-        return self.data.ndim  # type: ignore[no-any-return]
-
-    @property
-    def size(self) -> int:
-        return self.data.size  # type: ignore[no-any-return]
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return self.data.dtype  # type: ignore[no-any-return]
-
-    @property
-    def nbytes(self) -> int:
-        return self.data.nbytes  # type: ignore[no-any-return]
-
     # -- derivatives -----------------------------------------------------------------------------------
 
     def backward(self, grad: npt.ArrayLike | None = None, retain_graph: bool = False) -> None:
-        """Compute the gradient of this Tensor by every leaf behind it, and add it to the leaf's `grad`.
+        """Compute the gradient of this Tensor with respect to every leaf behind it, and add it to the leaf's `grad`.
 
         Parameters
         ----------
@@ -171,13 +156,12 @@ class Tensor(ArrayMethods):
             The gradient to start with, in this Tensor's shape; 1 for a single number.
         retain_graph : bool
             Keep the graph for another pass, and leave the gradient of every computed Tensor in its
-            `grad` as well (the latest pass's, not accumulated). By default saved arrays are freed on
-            the way.
+            `grad` as well (the latest pass's, not accumulated). By default saved arrays are freed.
 
         Raises
         ------
         RuntimeError
-            If this Tensor requires no gradients, holds more than one number and no ``grad`` is given,
+            If this Tensor requires no gradients, holds more than one number and no ``grad`` is passed,
             or its graph was freed.
         ValueError
             If ``grad`` has another shape.
@@ -201,7 +185,7 @@ class Tensor(ArrayMethods):
             if node.grad is not None and node.func is None:
                 g = node.grad + g
             found.append(unshared(g, mine))
-        exhaust(map(setattr, kept, GRAD, found))  # all or none: Ctrl-C comes between two instructions of Python, and this is one
+        exhaust(map(setattr, kept, GRAD, found))  # all or none: Ctrl-C comes between two instructions of Python, and this is a single one
 
     def zero_grad(self) -> None:
         """Forget the accumulated gradient."""
@@ -212,7 +196,7 @@ class Tensor(ArrayMethods):
         """The same data outside the graph."""
         return Tensor(self.data)
 
-    # -- ways out of the graph -------------------------------------------------------------------------
+    # -- leaving the graph -------------------------------------------------------------------------------
 
     def numpy(self) -> np.ndarray[Any, Any]:
         """The data as a NumPy array (the same memory where it is one already)."""
@@ -245,7 +229,7 @@ class Tensor(ArrayMethods):
         return self.data.item().as_integer_ratio()  # type: ignore[no-any-return]
 
     def _refuse_cut(self, doing: str) -> None:
-        """Refuse what would make gradients 0 without a word."""
+        """Refuse what would make gradients 0 unnoticed."""
         if self.requires_grad:
             raise TypeError(f"{doing} {MEANT}")
 
@@ -278,7 +262,7 @@ class Tensor(ArrayMethods):
         return format(self.item(), spec) if spec and self.size == 1 else repr(self)
 
     def __reduce__(self) -> tuple[type[Tensor], tuple[object, ...]]:
-        if not self.is_leaf or (self.node is not None and is_variable(self.node)):
+        if not self.is_leaf or getattr(self.node, "differentiated", False):
             self._refuse_cut("copying or pickling a Tensor that was computed, or that is being differentiated with respect to,")
         return type(self), (self.data.copy(), self.requires_grad, None, self.name)
 
@@ -332,26 +316,14 @@ class Tensor(ArrayMethods):
     def __setitem__(self, index: Array, value: Array) -> NoReturn:
         raise TypeError("Tensors are not written in place: use np.where(mask, value, t) for a changed copy, or t.data for a leaf's own array")
 
-    # Comparisons answer on the data; equality elementwise as NumPy's, so the hash is by identity.
+    # Comparisons are of the data and return plain arrays. Equality is elementwise, as NumPy's, so the hash is by identity.
 
-    def __lt__(self, other: Array) -> Array:
-        return self.data < data_of(other)
-
-    def __le__(self, other: Array) -> Array:
-        return self.data <= data_of(other)
-
-    def __gt__(self, other: Array) -> Array:
-        return self.data > data_of(other)
-
-    def __ge__(self, other: Array) -> Array:
-        return self.data >= data_of(other)
-
-    def __eq__(self, other: Array) -> Array:
-        return self.data == data_of(other)
-
-    def __ne__(self, other: Array) -> Array:
-        return self.data != data_of(other)
-
+    __lt__ = comparison(operator.lt)
+    __le__ = comparison(operator.le)
+    __gt__ = comparison(operator.gt)
+    __ge__ = comparison(operator.ge)
+    __eq__ = comparison(operator.eq)
+    __ne__ = comparison(operator.ne)
     __hash__ = object.__hash__
 
 
@@ -361,7 +333,7 @@ GRAD = repeat("grad")
 
 
 def record(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any] = NO_SETTINGS) -> Tensor:
-    """Call ``func`` on the data of ``args``; where a gradient may be asked for, remember how."""
+    """Call ``func`` on the data of ``args``, and remember how where a gradient may be asked for."""
     values, parents, requires_grad = [], [], False
     for a in args:
         if isinstance(a, Tensor):
@@ -399,7 +371,7 @@ def unary(func: Function, x: Array) -> Tensor:
 
 
 def binary(func: np.ufunc, op: Callable[[Array, Array], Array], a: Array, b: Array) -> Tensor:
-    """`record` for an operator, whose own Python form ``op`` is quicker on scalars than the ufunc."""
+    """`record` for an operator, whose form ``op`` in Python is faster on scalars than the ufunc."""
     requires_grad = False
     node_a = node_b = None
     if isinstance(a, Tensor):
@@ -422,7 +394,7 @@ def binary(func: np.ufunc, op: Callable[[Array, Array], Array], a: Array, b: Arr
 
 
 def remembered(func: Function, parents: tuple[Node | None, ...], values: tuple[Any, ...], kwargs: dict[str, Any], value: Array) -> Node | None:
-    """The node of a call that no gradient is asked of: none, but for a function whose argument is worth keeping, and for views of its result."""
+    """The node of a call that needs no gradient: None, but for a function whose argument is worth keeping, and for views of its result."""
     if func in REMEMBERED:
         parents = (None,) * len(parents)  # the argument, but not what it came from
     elif func not in VIEWS or parents[0] is None or (parents[0].func not in REMEMBERED and parents[0].func not in VIEWS):
@@ -433,7 +405,7 @@ def remembered(func: Function, parents: tuple[Node | None, ...], values: tuple[A
 
 
 def leaf_of(tensor: Tensor) -> Node:
-    """The node of a Tensor that was not computed, made now if there was none."""
+    """The node of a Tensor: one that has none yet becomes a leaf."""
     if tensor.node is None:
         tensor.node = leaf(requires_grad=False)
         tensor.node.owner = ref(tensor)
@@ -441,17 +413,15 @@ def leaf_of(tensor: Tensor) -> Node:
 
 
 def seed_of(tensor: Tensor, grad: Array = None) -> Array:
-    """The gradient that a backward pass from ``tensor`` starts with, as an array like its data: the given one, or 1 for a single number."""
+    """The gradient to start a backward pass with, as an array like the Tensor's data: ``grad``, or 1 for a single number."""
     data = tensor.data
-    if grad is None and data.ndim == 0:
-        return data.dtype.type(1)
     if grad is None:
         if data.size != 1:
             raise RuntimeError(
                 f"backward() without a gradient works on a single number, this Tensor has shape {tensor.shape}: "
                 f"reduce it first (loss.sum(), loss.mean()) or pass backward(grad)"
             )
-        return np.ones_like(data)
+        return data.dtype.type(1) if data.ndim == 0 else np.ones_like(data)
     grad = grad.data if isinstance(grad, Tensor) else grad
     if np.shape(grad) != tensor.shape:
         raise ValueError(f"backward(grad) got a gradient of shape {np.shape(grad)} for a Tensor of shape {tensor.shape}")
@@ -468,7 +438,7 @@ def lift(value: Array, node: Node | None) -> Array:
 
 
 def unshared(g: Array, mine: set[int]) -> Array:
-    """``g`` as an array that no other gradient shares memory with; ``mine`` are the ids handed out so far."""
+    """``g`` as an array that shares memory with no other gradient; ``mine`` holds the ids of those handed out before."""
     if type(g) is not np.ndarray:
         return np.asarray(g) if isinstance(g, np.generic) else g
     if g.base is not None or id(g) in mine:

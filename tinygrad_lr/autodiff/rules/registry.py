@@ -1,8 +1,8 @@
-"""The tables of rules, and all else that is special about a function: the core knows none by its name.
+"""The tables of rules, and of whatever else is special about a function: the core knows none by its name.
 
 A rule is plain NumPy: ``rule(g, y, *args, **kwargs)`` takes the gradient ``g`` of a call's result ``y`` and the
-call's own arguments, and returns the gradient of one argument. Nothing here, and no rule, knows `Tensor`: fed with
-arrays a rule returns arrays, fed with Tensors it is recorded itself and can be differentiated again.
+call's own arguments, and returns the gradient of one argument. Nothing here, and no rule, knows `Tensor`: given
+arrays a rule returns arrays; given Tensors it is itself recorded, and can be differentiated again.
 """
 
 from __future__ import annotations
@@ -21,10 +21,6 @@ Function = Callable[..., Any]
 Rule = Callable[..., Array]
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-class BatchError(TypeError, AttributeError):
-    """A batch of cotangents met what it cannot do for all of them at once; the caller then sends them one by one."""
 
 
 class SideGradient(NamedTuple):
@@ -58,39 +54,39 @@ COMPOSITES: dict[Function, Function] = {}
 """function: the same computed from functions that have rules."""
 
 QUERIES: set[Function] = set()
-"""Functions that answer about the data and are not differentiated: shape, argmax, comparisons."""
+"""Functions that only ask about the data and are not differentiated: shape, argmax, comparisons."""
 
 UFUNC_METHODS: dict[tuple[np.ufunc, str], Function] = {}
-"""(ufunc, "reduce" or "accumulate"): the function that it is; its axis is 0 unless given."""
+"""(ufunc, "reduce" or "accumulate"): the function that computes the same along axis 0, or another that is given."""
 
 REPHRASED: dict[Function, Callable[..., tuple[Function, tuple[Any, ...], dict[str, Any]]]] = {}
-"""function: its call as another one, for functions that are two in one, or may write in place."""
+"""function: its call as another one, where a function is two in one or may write in place."""
 
 VIEWS: set[Function] = set()
 """Functions that only lay elements out anew; they commute with any function of single elements."""
 
 REMEMBERED: set[Function] = set()
-"""Functions whose argument is kept even where no gradient is asked for: a loss of a sigmoid is more exact with its logits."""
+"""Functions whose argument is kept even where no gradient is needed: a loss of a sigmoid is more exact from the logits."""
 
 WRITING: set[Function] = set()
 """Functions that write into their first argument."""
 
 PUBLIC: dict[Function, Function] = {}
-"""A primitive that no user calls, to the function of theirs that is computed by it."""
+"""A primitive that no user calls: the function of theirs that it computes."""
 
 PLAIN: dict[Function, Function] = {}
-"""A dispatching function to the one behind it, for callers who know that they hold arrays."""
+"""A dispatching function: the one behind it, for callers that hold arrays for certain."""
 
 ELSEWHERE = {"scipy.special": "tinygrad_lr.autodiff.rules.special"}
-"""Other libraries whose ufuncs have rules, and the chapter that holds them; it imports the library, so it loads only when it is needed."""
+"""Another library whose ufuncs have rules: their chapter. It imports the library, so it loads only when it is needed."""
 
 # -- how calls come in -----------------------------------------------------------------------------------
 
 
 class Recorded(Protocol):
-    """What an array type implements for functions of ours to be recorded when they are called with it.
+    """What an array type implements to be recorded: a Tensor records calls, a batch of cotangents makes them row by row.
 
-    `Tensor` does, and so does a batch of cotangents. (NumPy's functions come in by NumPy's own protocols.)
+    Functions of ours call the method here; NumPy's call those of NumPy's protocols.
     """
 
     def __record_call__(self, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Array:
@@ -109,7 +105,7 @@ def dispatching(func: Callable[P, T]) -> Callable[P, T]:
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
         a: Array
         for a in (*args, *kwargs.values()) if kwargs else args:
-            if type(a) is not np.ndarray and is_recorded(a):  # arrays, by far the most, do without a call
+            if type(a) is not np.ndarray and is_recorded(a):  # arrays are by far the most: they save a call
                 return a.__record_call__(call, args, kwargs)  # type: ignore[no-any-return]  # of the kind that it was called with
         return func(*args, **kwargs)
 
@@ -142,7 +138,7 @@ def is_numpy(func: Function) -> bool:
 
 
 def name_of(func: Function) -> str:
-    """The name a user types for ``func``: np.sum, np.linalg.inv, sigmoid."""
+    """The name that a user types for ``func``: np.sum, np.linalg.inv, sigmoid."""
     name: str = getattr(func, "__name__", repr(func))
     if not is_numpy(func):
         return name
