@@ -1,7 +1,8 @@
 """A call of every function that has a rule, to check it with.
 
-Most functions take arrays and nothing else; for those a few sets of arguments are tried in turn, so that a new
-rule is checked without a line here. Functions that need settings, or matrices of a kind, have one.
+Most functions take only arrays: for those a few sets of arguments are tried in turn, so that a new rule is checked
+without a line here. Losses are called with what suits their predictions. Functions that need settings, or matrices of a
+special kind, have a line.
 """
 
 from __future__ import annotations
@@ -141,7 +142,7 @@ if hasattr(np, "cumulative_sum"):  # NumPy 2.1
 
 
 def sample(func: Function) -> Sample | None:
-    """A call of ``func`` that works and gives floating numbers; None if none of the arguments suits it."""
+    """A call of ``func`` that returns floating numbers; None if no arguments suit it."""
     if func in SAMPLES:
         return SAMPLES[func]
     if info := loss_info(func):
@@ -150,10 +151,10 @@ def sample(func: Function) -> Sample | None:
         try:
             with warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("error")
-                answers = leaves(func(*(Tensor(a, requires_grad=True) for a in arrays)))
+                results = leaves(func(*(Tensor(a, requires_grad=True) for a in arrays)))
         except Exception:  # these were the wrong arguments
             continue
-        if any(isinstance(y, Tensor) and y.size and np.isfinite(y.data).all() for y in answers):
+        if any(isinstance(y, Tensor) and y.size and np.isfinite(y.data).all() for y in results):
             return Sample(func, arrays)
     return None
 
