@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tinygrad_lr.autodiff.derivatives import hessian
-from tinygrad_lr.autodiff.rules.network import bce_with_logits
+from tinygrad_lr.autodiff.jacobian import hessian
+from tinygrad_lr.nn.losses import bce_with_logits
 from tinygrad_lr.regression.data import PRIMES, read_table
 from tinygrad_lr.regression.descent import lipschitz_constant, neuron, train, weights_of
 

@@ -1,6 +1,6 @@
 """The four equations of backpropagation beside autodiff, layer by layer.
 
-What the equations give is computed independently, in plain NumPy, from the network's weights alone. Rows of a
+The results of the equations are computed independently, in plain NumPy, from the network's weights alone. Rows of a
 batch are samples, so a delta is a matrix here, and BP3 and BP4 sum over its rows.
 """
 
@@ -27,16 +27,16 @@ from tinygrad_lr.nn.module import Module
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-ROUNDING = 1e3  # how many eps of the numbers it was computed from a quantity may be off; some 10 occur
-ROWS, COLUMNS = 8, 4  # of an array, as far as it is shown
+ROUNDING = 1e3  # by how many eps of the numbers that it was computed from a quantity may be off; about 10 occur
+ROWS, COLUMNS = 8, 4  # of an array that are shown
 
 
-# -- what the report holds -----------------------------------------------------------------------------
+# -- the contents of the report ------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One quantity, from autodiff and from its equation.
+    """One quantity, computed by autodiff and by its equation.
 
     Attributes
     ----------
@@ -45,9 +45,9 @@ class Comparison:
     equation : str
         The equation in words, with its BP number where it has one.
     autodiff, by_hand : ndarray
-        What autodiff gives, and what the equation.
+        The two results.
     allowed : float
-        How far the two may differ by rounding.
+        By how much the two may differ because of rounding.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Comparison:
 
     @property
     def difference(self) -> float:
-        """The largest absolute difference; infinite where the shapes differ, or only one of the two is a number."""
+        """The largest absolute difference; infinite if the shapes differ, or just one of the two is nan or infinite."""
         return float(np.max(differences(self.autodiff, self.by_hand), initial=0.0))
 
     @property
@@ -68,12 +68,12 @@ class Comparison:
 
     @property
     def shape(self) -> str:
-        """The shape of the arrays in words; of single numbers nothing."""
+        """The shape of the arrays as text; "" for single numbers."""
         return str(self.autodiff.shape) if self.autodiff.ndim else ""
 
     @property
     def verdict(self) -> str:
-        """How far the two differ, and where if it is more than by rounding."""
+        """By how much the two differ, and where if it is more than by rounding."""
         if self.autodiff.shape != self.by_hand.shape:
             return f"DIFFERS: shape {self.autodiff.shape}, not {self.by_hand.shape}"
         if self.agrees:
@@ -89,13 +89,13 @@ class LayerReport:
     Attributes
     ----------
     title : str
-        Its number in the equations, and the modules it consists of, each with its path in the model.
+        Its number in the equations, and its modules, each with its path in the model.
     rows : list of Comparison
         Its quantities, in the order in which they are computed. ``layer["delta"]`` is the one of that name.
     notes : list of str
-        What else is to be said.
+        Further remarks.
     covered : bool
-        Whether the equations speak of it; if not, its gradients are checked by differences.
+        Whether the equations cover it; if not, its gradients are checked by differences.
     """
 
     title: str
@@ -104,7 +104,7 @@ class LayerReport:
     covered: bool = True
 
     def __getitem__(self, name: str) -> Comparison:
-        """The quantity called ``name``: report.layers[0]["delta"]."""
+        """The quantity of that name: report.layers[0]["delta"]."""
         for row in self.rows:
             if row.name == name:
                 return row
@@ -112,7 +112,7 @@ class LayerReport:
 
     @property
     def source(self) -> str:
-        """Where the numbers beside autodiff's come from."""
+        """What the results of autodiff are compared with."""
         return "equations" if self.covered else "differences"
 
 
@@ -125,7 +125,7 @@ class BackpropReport:
     loss : float
         The loss.
     layers : list of LayerReport
-        One for each layer with its activation, first to last; then one for a loss that the equations do not know.
+        One for each layer with its activation, first to last; then one for a loss that the equations do not cover.
     sizes : str
         What m and n stand for.
     """
@@ -146,16 +146,16 @@ class BackpropReport:
 
     @property
     def disagreements(self) -> list[tuple[LayerReport, Comparison]]:
-        """What differs by more than rounding, as it is computed: forward through the layers, then back from the loss.
+        """What differs by more than rounding, in the order of computing: forward through the layers, then back from the loss.
 
-        Where a rule is wrong it shows first; all that is computed from its gradient differs after it.
+        So a wrong rule comes first, before all that is computed from its gradient.
         """
         forward = [(layer, row) for layer in self.layers for row in layer.rows if row.name in ("z", "a")]
         backward = [(layer, row) for layer in reversed(self.layers) for row in layer.rows if row.name not in ("z", "a")]
         return [(layer, row) for layer, row in forward + backward if not row.agrees]
 
     def summary(self) -> list[str]:
-        """The outcome in a few sentences."""
+        """The result in a few sentences."""
         sentences = [f"loss {self.loss:.8g}; rows are samples, {self.sizes}"]
         if not self.disagreements:
             sentences.append(f"autodiff and the equations agree: they differ nowhere by more than {self.largest_difference:.1e}")
@@ -180,7 +180,7 @@ class BackpropReport:
         def cell(*lines: str, tag: str = "td", style: str = "text-align: left") -> str:
             return f'<{tag} style="{style}">{"<br>".join(map(html.escape, lines))}</{tag}>'
 
-        side = "border-left: 1px solid rgba(128, 128, 128, 0.5); white-space: pre; font-family: monospace"  # no colours but see-through ones
+        side = "border-left: 1px solid rgba(128, 128, 128, 0.5); white-space: pre; font-family: monospace"  # only translucent colours
         parts = ["<p>" + "<br>".join(map(html.escape, self.summary())) + "</p>", "<table>"]
         for layer in self.layers:
             parts.append(f'<tr><th colspan="4" style="text-align: left; padding-top: 2em">{html.escape(layer.title)}</th></tr>')
@@ -203,8 +203,8 @@ def differences(a: Array, b: Array) -> Array:
 
 
 def numbers(array: Array) -> list[str]:
-    """An array's rows as text of equal width; the middle of a large one is left out."""
-    matrix = (flat(array) if array.ndim else array.reshape(1, 1)) + 0.0  # no -0
+    """The rows of an array as text of equal width; the middle of a large one is left out."""
+    matrix = (flat(array) if array.ndim else array.reshape(1, 1)) + 0.0  # so that -0 is 0
     m, n = matrix.shape
     rows = [*range(m)] if m <= ROWS else [*range(ROWS - 3), None, m - 2, m - 1]
     columns = [*range(n)] if n <= COLUMNS else [*range(COLUMNS - 2), None, n - 1]
@@ -220,19 +220,18 @@ def flat(a: Array) -> Array:
 
 
 def backprop_report(model: Module, loss_fn: Callable[..., Tensor], x: Tensor | ArrayLike, y: Tensor | ArrayLike) -> BackpropReport:
-    """Run one forward and one backward pass by autodiff and by the equations BP1 to BP4.
+    """Run one forward and one backward pass, by autodiff and by the equations BP1 to BP4.
 
     The model is copied first, so nothing in it changes.
 
     Parameters
     ----------
     model : Module
-        A `Sequential` (which may hold others) of Dense and activation layers, or a single layer. Layers of
-        other kinds are named, and their gradients checked by differences; the equations go on before them
-        with the dL/da that autodiff gives there.
+        A `Sequential` (which may hold others) of Dense and activation layers, or a single layer. The gradients of
+        other kinds of layers are checked by differences; before them the equations go on with the dL/da of autodiff.
     loss_fn : Module or callable
-        A loss of (prediction, target) that gives one number. For those of `tinygrad_lr.nn` dL/da is written
-        out; others are treated like layers that the equations do not cover.
+        A loss of (prediction, target) that returns one number. If it is a described `nn.Loss`, its dL/da is written out;
+        others are treated like layers that the equations do not cover.
     x : array_like of shape (samples, features)
         The inputs.
     y : array_like
@@ -241,7 +240,7 @@ def backprop_report(model: Module, loss_fn: Callable[..., Tensor], x: Tensor | A
     Returns
     -------
     BackpropReport
-        Prints as text, shows as a table in notebooks, and holds all numbers in ``layers``.
+        Prints as text, displays as a table in notebooks, and holds all numbers in ``layers``.
 
     Raises
     ------
@@ -290,13 +289,13 @@ class Passes:
 
     def __init__(self, given: list[Stage], loss_fn: Callable[..., Tensor], x: Array, y: Array) -> None:
         self.given, self.loss_fn, self.y = given, loss_fn, y
-        self.stages = [copy.deepcopy(stage) for stage in given]  # one by one, so that each use of a shared parameter has its own
+        self.stages = [copy.deepcopy(stage) for stage in given]  # one by one, so that each use of a shared parameter gets a copy of its own
         self.passed = copy.deepcopy(self.stages)
         self.entered, self.zs, self.loss = self.forward(self.passed, Tensor(x, requires_grad=True))
         self.eps = max(float(np.finfo(a.dtype).eps) for a in self.entered)
 
     def report(self) -> BackpropReport:
-        """All layers, and the loss where the equations do not know it."""
+        """All layers, and the loss if the equations do not cover it."""
         arrays = [a.numpy() for a in self.entered]
         hands = by_hand(self.stages, arrays, self.loss_fn, np.asarray(self.y), lambda n: grad(self.loss_from(n))(arrays[n], {}))
         layers = [self.uncovered(n) if stage.other else self.covered(n, hand) for n, (stage, hand) in enumerate(zip(self.stages, hands), start=1)]
@@ -330,7 +329,7 @@ class Passes:
         return LayerReport(f"layer {n}: {stage.title}", rows, self.notes(n))
 
     def compared(self, name: str, words: str, autodiff: Array, by_hand: Array, size: Array) -> Comparison:
-        """Autodiff's and the equation's, computed from numbers as large as ``size``."""
+        """Both results, computed from numbers as large as ``size``."""
         allowed = ROUNDING * self.eps * float(np.max(size, initial=0.0, where=np.isfinite(size)))
         return Comparison(name, words, autodiff, by_hand, allowed)
 
@@ -342,7 +341,7 @@ class Passes:
         return LayerReport(f"layer {n}: {self.stages[n - 1].title}", [repeated, *rows], self.notes(n) + notes, covered=False)
 
     def checked(self, k: int) -> tuple[list[Comparison], list[str]]:
-        """The gradients of the stage behind stage k, or of the loss behind the last, checked by differences; and what the check notes."""
+        """The gradients of the stage after stage k, or of the loss after the last, checked by differences; and the notes of the check."""
         found = self.stages[k].parameters() if k < len(self.stages) else {}
         values = {name: parameter.numpy() for name, parameter in found.items()}
         report = gradcheck(self.loss_from(k), self.entered[k].numpy(), values, order=1, raise_error=False)
@@ -360,7 +359,7 @@ class Passes:
     # -- by autodiff -----------------------------------------------------------------------------------
 
     def forward(self, stages: list[Stage], a: Tensor) -> tuple[list[Tensor], list[Tensor], Tensor]:
-        """What enters the stages and leaves each, their zs, and the loss."""
+        """The input and the output of each stage, their zs, and the loss."""
         passed, zs = [a], []
         for stage in stages:
             zs.append(as_tensor(stage.before(passed[-1])))
@@ -371,10 +370,10 @@ class Passes:
         return passed, zs, loss
 
     def loss_from(self, k: int) -> Callable[[Array, dict[str, Array]], Tensor]:
-        """The loss as a function of what leaves stage k, and of the parameters of the stage behind it."""
+        """The loss as a function of the output of stage k and of the parameters of the stage after it."""
 
         def loss_of(a: Array, parameters: dict[str, Array]) -> Tensor:
-            stages = copy.deepcopy(self.stages[k:])  # afresh each time, so that random layers draw the same numbers
+            stages = copy.deepcopy(self.stages[k:])  # new copies each time, so that random layers draw the same numbers
             for name, value in parameters.items():
                 parameter, value = stages[0].parameters()[name], as_tensor(value)
                 parameter.data, parameter.node = value.data, value.node
@@ -385,11 +384,11 @@ class Passes:
     # -- names and parameters --------------------------------------------------------------------------
 
     def name(self, n: int) -> str:
-        """What leaves stage n is called."""
+        """The name of the output of stage n."""
         return out(self.stages[n - 1], n) if n else "X"
 
     def notes(self, n: int) -> list[str]:
-        """What is to be said of the parameters of stage n."""
+        """Remarks on the parameters of stage n."""
         found = [f"{name} is frozen: autodiff gives no gradient" for name in self.given[n - 1].parameters(learning=False)]
         for name, parameter in self.given[n - 1].parameters().items():
             others = [str(k) for k in self.uses(parameter) if k != n]
@@ -397,7 +396,7 @@ class Passes:
         return found
 
     def sign(self, n: int, name: str) -> str:
-        """What stands between a gradient and what stage n has to say of it: += where others share the parameter."""
+        """What stands between a gradient and the contribution of stage n: += if other stages share the parameter."""
         return "=" if len(self.uses(self.given[n - 1].parameters()[name])) == 1 else "+="
 
     def uses(self, parameter: Tensor) -> list[int]:
@@ -405,7 +404,7 @@ class Passes:
         return [n for n, stage in enumerate(self.given, start=1) if any(p is parameter for p in stage.parameters().values())]
 
     def add_sums(self, layers: list[LayerReport]) -> None:
-        """To the first layer that holds a shared parameter, its whole gradient: the sum of all shares."""
+        """Add the whole gradient of a shared parameter, the sum of all shares, to the first layer that holds it."""
         tied = copy.deepcopy(self.given)
         loss = self.forward(tied, self.entered[0])[2]
         for n, stage in enumerate(self.given, start=1):
@@ -420,6 +419,6 @@ class Passes:
 
 
 def slope(loss: Tensor, by: Tensor) -> Array:
-    """dL/dt; 0 where the graph has no way from t to the loss."""
-    with np.errstate(over="ignore"):  # y/a, which is not asked for, may be beyond float32
+    """dL/dt; 0 if the loss does not depend on t."""
+    with np.errstate(over="ignore"):  # y/a, which is not needed, may overflow float32
         return gradients(loss, by)[0].numpy() if by.requires_grad else np.zeros_like(by.numpy())

@@ -1,6 +1,6 @@
 """The equations of backpropagation BP1 to BP4 in plain NumPy, for a network taken apart into its layers.
 
-Nothing here is differentiated: a network's weights go in, and z, a and delta of each layer come out. Rows of a
+Nothing here is differentiated: z, a and delta of each layer are computed from the network's weights. Rows of a
 batch are samples, so a delta is a matrix.
 """
 
@@ -24,9 +24,9 @@ from tinygrad_lr.nn.module import Module
 
 
 class Stage:
-    """A Dense layer and the activation behind it (either may be missing), or a layer of another kind.
+    """A Dense layer and the activation after it (either may be missing), or a layer of another kind.
 
-    ``w`` and ``b`` are what the equations call its parameters: by its own number, or by that of the first stage that shares them.
+    ``w`` and ``b`` are the names of its parameters in the equations, with its own number or that of the first stage that shares them.
     """
 
     w = b = ""
@@ -36,7 +36,7 @@ class Stage:
         self.title = brief(dense or activation or other) + (f" at {shown(path)}" if path else "")
 
     def before(self, a: Array) -> Array:
-        """z, from what enters."""
+        """z, from the input."""
         return self.dense(a) if self.dense else self.other(a) if self.other else a
 
     def behind(self, z: Array) -> Array:
@@ -44,19 +44,19 @@ class Stage:
         return self.activation(z) if self.activation else z
 
     def parameters(self, learning: bool = True) -> dict[str, Tensor]:
-        """The parameters that learn (or those that are frozen), by name."""
+        """The parameters that are learnt (or those that are frozen), by name."""
         layer = self.dense or self.other
         return {name: p for name, p in layer.named_parameters() if p.requires_grad == learning} if layer else {}
 
 
 def brief(part: object) -> str:
-    """A module or function in a line."""
+    """A module or function in one line."""
     text: str = getattr(part, "__name__", None) or repr(part)
     return text if "\n" not in text else f"{type(part).__name__}(...)"
 
 
 def stages_of(model: Module) -> list[Stage]:
-    """The layers of a model in the order in which data passes them, each Dense with its activation."""
+    """The layers of a model in the order of the forward pass, each Dense with its activation."""
     stages = taken_apart(model, "")
     names: dict[int, str] = {}
     for n, stage in enumerate(stages, start=1):
@@ -67,7 +67,7 @@ def stages_of(model: Module) -> list[Stage]:
 
 
 def taken_apart(model: Module, path: str) -> list[Stage]:
-    """The layers at a path."""
+    """The layers of a part of the model, given its path."""
     if isinstance(model, Sequential) and type(model).forward is Sequential.forward:
         stages: list[Stage] = []
         for name, layer in model.layers.items():
@@ -89,7 +89,7 @@ def taken_apart(model: Module, path: str) -> list[Stage]:
 
 
 class Slope(NamedTuple):
-    """dL/da or delta, how it came about in words, and the size of the numbers it was computed from: some eps of them are its rounding error."""
+    """dL/da or delta, its equation, and the size of the numbers it was computed from: its rounding error is some eps of that."""
 
     value: Array
     words: str
@@ -97,7 +97,7 @@ class Slope(NamedTuple):
 
 
 class ByHand(NamedTuple):
-    """What the equations say of one stage."""
+    """One stage, computed by the equations."""
 
     entered: Array
     z: Array
@@ -105,22 +105,22 @@ class ByHand(NamedTuple):
     delta: Slope
 
 
-def by_hand(stages: list[Stage], answers: list[Array], loss_fn: object, y: Array, slope_at: Callable[[int], Array]) -> list[ByHand]:
+def by_hand(stages: list[Stage], outputs: list[Array], loss_fn: object, y: Array, slope_at: Callable[[int], Array]) -> list[ByHand]:
     """The forward and the backward pass.
 
     Parameters
     ----------
     stages : list of Stage
         The layers.
-    answers : list of ndarray
-        What enters the network and what leaves each stage, for the layers that the equations do not cover.
+    outputs : list of ndarray
+        The input of the network and the output of each stage, for the layers that the equations do not cover.
     loss_fn, y
         The loss and its targets.
     slope_at : callable
-        Gives dL/da of stage n for layers and losses behind it that the equations do not cover.
+        Returns dL/da of stage n, where the equations do not cover the layer or the loss that follows.
     """
     hands: list[ByHand] = []
-    passed = forward(stages, answers)
+    passed = forward(stages, outputs)
     for n in range(len(stages), 0, -1):
         stage, (entered, z, a) = stages[n - 1], passed[n - 1]
         following = stages[n] if n < len(stages) else None
@@ -135,22 +135,22 @@ def by_hand(stages: list[Stage], answers: list[Array], loss_fn: object, y: Array
     return hands
 
 
-def forward(stages: list[Stage], answers: list[Array]) -> list[tuple[Array, Array, Array]]:
-    """What enters each stage, z and a."""
+def forward(stages: list[Stage], outputs: list[Array]) -> list[tuple[Array, Array, Array]]:
+    """The input, z and a of each stage."""
     passed = []
-    a = answers[0]
-    for stage, answer in zip(stages, answers[1:]):
+    a = outputs[0]
+    for stage, output in zip(stages, outputs[1:]):
         entered = z = a
         if stage.dense:
             z = entered @ stage.dense.weight.numpy().T
             z = z if stage.dense.bias is None else z + stage.dense.bias.numpy()
-        a = answer if stage.other else stage.activation.about.value(z, **stage.activation.options) if stage.activation else z
+        a = output if stage.other else stage.activation.about.value(z, **stage.activation.options) if stage.activation else z
         passed.append((entered, z, a))
     return passed
 
 
 def covers(loss_fn: object) -> TypeGuard[Loss]:
-    """Whether the equations know a loss."""
+    """Whether the equations cover a loss."""
     return isinstance(loss_fn, Loss) and bool(about(loss_fn))
 
 
@@ -161,7 +161,7 @@ def bp1(stage: Stage, n: int, z: Array, a: Array, y: Array, loss_fn: Loss) -> Sl
     info = joint or direct
     settings = info.settings([], loss_fn.options)
     left, right = info.terms(a, y, **settings)
-    if joint:  # s'(z) is in the terms, so that nothing has to be divided by it where it is 0
+    if joint:  # the terms include s'(z), so nothing is divided by it where it is 0
         words = f"dL/da{n} * s'(z{n}) = " + info.written(info.slope_of(0), [f"z{n}", f"a{n}", "y"], settings)
     else:
         words = info.written(info.slope_of(0), [out(stage, n), "y"], settings)
@@ -171,7 +171,7 @@ def bp1(stage: Stage, n: int, z: Array, a: Array, y: Array, loss_fn: Loss) -> Sl
 
 
 def bp2(following: Stage, n: int, delta: Slope) -> Slope:
-    """dL/da of stage n, from delta of the stage behind it."""
+    """dL/da of stage n, from delta of the stage after it."""
     if not following.dense:
         return delta._replace(words=f"delta{n} = delta{n + 1}")
     w = following.dense.weight.numpy()
@@ -187,5 +187,5 @@ def times_slope(stage: Stage, n: int, z: Array, a: Array, slope: Slope) -> Slope
 
 
 def out(stage: Stage, n: int) -> str:
-    """What the equations call what leaves stage n."""
+    """The name of the output of stage n in the equations."""
     return f"z{n}" if stage.dense and not stage.activation else f"a{n}"

@@ -1,4 +1,4 @@
-"""The check command: every rule, layer and loss of this library against differences."""
+"""What the check command runs: every rule, layer and loss of this library against differences."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DTYPES = ("float64", "float32")
 
 
 def check_everything(functions: Iterable[Function] | None = None) -> tuple[bool, str]:
-    """Check every rule and every layer in float64 and float32, at first and second order.
+    """Check every rule, layer and loss in float64 and float32, at first and second order.
 
     Parameters
     ----------
@@ -33,15 +33,15 @@ def check_everything(functions: Iterable[Function] | None = None) -> tuple[bool,
     Returns
     -------
     tuple of (bool, str)
-        Whether all were checked and nothing is wrong, and a table of the worst relative errors.
+        Whether everything was checked and is right, and a table of the worst relative errors.
     """
     load_all()
-    reports: dict[str, list[Report]] = {}  # in float64 and float32 by turns
+    reports: dict[str, list[Report]] = {}  # alternately in float64 and float32
     missed: list[str] = []
     for func in (*RULES, *COMPOSITES) if functions is None else functions:
         found, name = sample_of(func), public_name(func)
         mine = [gradcheck(partial(found.call, np), *(a.astype(dtype) for a in found.arrays), raise_error=False) for dtype in DTYPES] if found else []
-        reports[name] = reports.get(name, []) + mine  # with what it is computed by
+        reports[name] = reports.get(name, []) + mine  # several functions may have one public name
         missed += [] if found else [name]
     for dtype in DTYPES:
         for name, network in networks(dtype).items():
@@ -77,7 +77,7 @@ class Network(NamedTuple):
 
 
 def networks(dtype: str) -> dict[str, Network]:
-    """For every layer and loss of `tinygrad_lr.nn` a network that has it."""
+    """A network for every layer and loss of `tinygrad_lr.nn`."""
     x = np.array([[0.5, -1.2, 0.8], [1.5, 0.3, -0.7], [-0.4, 0.9, 0.2], [0.1, -0.6, 1.1]], dtype)
     t = np.array([[0.0, 1.0], [1.0, 1.0], [0.0, 0.0], [1.0, 0.0]], dtype)
     classes = np.array([1, 0, 1, 1])
@@ -103,7 +103,7 @@ def networks(dtype: str) -> dict[str, Network]:
 
 
 def overview(reports: dict[str, list[Report]], missed: list[str]) -> str:
-    """One line per function: its worst relative error in each dtype at each order, or what is the matter."""
+    """One line per function: its worst relative error in each dtype at each order, or what is wrong."""
     width = max(map(len, reports))
     orders = (1, 2)
     lines = [f"{'worst relative error':{width}}" + "".join(f"{f'{dtype}, {order}':>12}" for dtype in DTYPES for order in orders)]

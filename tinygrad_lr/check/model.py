@@ -35,13 +35,14 @@ def gradcheck_model(
     raise_error: bool = True,
     mode: str = "fast",
 ) -> Report:
-    """Check the gradient of a loss by every parameter of a model and by its input.
+    """Check the gradient of a loss with respect to every parameter of a model and to its input.
 
     Parameters
     ----------
     model : Module
-        Checked in the mode it is in. Its random state and its buffers (whatever arrays its modules hold besides
-        parameters) stand still: every evaluation calls a copy of it, which draws the same dropout mask. float32 models are differenced in float64.
+        Checked in its current mode. Its random state and its buffers (the arrays that its modules hold besides
+        parameters) do not change: every evaluation calls a copy of it, which draws the same dropout mask. Differences of
+        float32 models are taken in float64.
     loss_fn : callable
         ``loss_fn(model(x), y)`` returns the loss.
     x, y : array_like
@@ -52,9 +53,9 @@ def gradcheck_model(
     Returns
     -------
     Report
-        One row per parameter and order (several where elements are wrong), with the function the parameter
-        goes into, or the one whose rule is at fault, and the equation of backpropagation (BP1 to BP4) that
-        gives such a gradient.
+        One row per parameter and order (several if elements are wrong), with the function that the parameter is
+        passed to, or the one whose rule is at fault, and the equation of backpropagation (BP1 to BP4) for such a
+        gradient.
 
     Raises
     ------
@@ -88,7 +89,7 @@ def gradcheck_model(
 
 
 def equation(func: Function, argument: int) -> str:
-    """Which of the four equations of backpropagation a rule belongs to."""
+    """The equation of backpropagation that a rule belongs to, or ""."""
     if func is linear:
         return ("BP2", "BP4", "BP3")[argument]
     if loss_info(func):

@@ -32,7 +32,7 @@ class Part(NamedTuple):
     value : array
         What is sent: a term of the gradient of the argument.
     flows : bool
-        Whether it flows on from there; not so for a `SideGradient`.
+        Whether it flows on from there; the gradient of a `SideGradient` does not.
     k, n : int
         Which part of the argument's gradient this is, of how many.
     before : array or None
@@ -84,7 +84,7 @@ def sent_by(rule: Rule, node: Node, i: int, g: Array) -> Array:
 
 
 def behind_views(part: Part) -> Iterator[Part]:
-    """What is known of a view is known of what it is a view of."""
+    """A gradient that does not flow on, passed from a view to what it is a view of."""
     node = part.target
     while node.func in VIEWS and node.parents[0] is not None and node.requires_grad:
         (rule,) = RULES[node.func]
@@ -95,7 +95,7 @@ def behind_views(part: Part) -> Iterator[Part]:
 
 
 def numbered(parts: list[Part]) -> list[Part]:
-    """Each part with its number among those of the same gradient, how many these are, and the sum of those before it."""
+    """Each part with its number among those of the same gradient, their count, and the sum of those before it."""
     count, k = Counter(part.target for part in parts), Counter[Node]()
     sums: dict[Node, Array] = {}
     found = []
@@ -108,7 +108,7 @@ def numbered(parts: list[Part]) -> list[Part]:
 
 
 def computed_behind(root: Node) -> list[Node]:
-    """The operations behind a node, itself the first, the youngest before the others."""
+    """The operations that a node was computed by, from the youngest, itself, to the oldest."""
     seen, stack = {root}, [root]
     while stack:
         for parent in stack.pop().parents:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def product(a: Array, b: Array) -> Array:
-    """a b, of small matrices by dot, which starts sooner than matmul; on stacks it would be slow."""
+    """a b; by dot for small matrices, which has less overhead than matmul but is slow for stacks."""
     return a.dot(b) if a.ndim == 2 and a.size < 1024 else materialized(a) @ b
 
 
@@ -31,12 +31,12 @@ def linear(x: Array, w: Array, b: Array | None = None) -> Array:
 
 
 def rows(x: Array) -> Array:
-    """``x`` as a matrix of samples, whatever axes they were laid out on."""
+    """``x`` as a matrix of samples, whatever its leading axes."""
     return x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
 
 
 def linear_bias(g: Array, z: Array, x: Array, w: Array, b: Array) -> Array:
-    """Each neuron's bias counts once in every row."""
+    """Each bias is added once in every row."""
     if g.dtype is HALF:
         g = wide(g)
     return g.sum(axis=0) if x.ndim == 2 else rows(g).sum(axis=0)
@@ -50,7 +50,7 @@ RULES[linear] = (
 describe(
     Info(
         function=linear,
-        sentence="Each neuron weighs what enters by its weights, sums up and adds its bias.",
+        sentence="Each neuron multiplies its inputs by its weights, sums them up and adds its bias.",
         formula="{x} {w}^T + {b}",
         words={"x": "times the weights", "w": "times the inputs, summed over rows", "b": "summed over rows"},
     )
@@ -69,12 +69,12 @@ class Dense(Module):
     dtype : dtype
         Floating type of the parameters.
     rng : numpy.random.Generator or int, optional
-        Where the initial weights come from; an int is a seed.
+        The source of the initial weights; an int is a seed.
 
     Attributes
     ----------
     weight : Parameter of shape (n_out, n_in)
-        ``weight[j, k]`` leads from input k to neuron j. Initially uniform within +-sqrt(6 / (n_in + n_out))
+        ``weight[j, k]`` is that of input k in neuron j. Initially uniform within +-sqrt(6 / (n_in + n_out))
         (Glorot and Bengio 2010, equation 16).
     bias : Parameter of shape (n_out,), or None
         Initially 0.
@@ -96,7 +96,7 @@ class Dense(Module):
     def __init__(self, n_in: int, n_out: int, bias: bool = True, dtype: DTypeLike = np.float64, rng: np.random.Generator | int | None = None) -> None:
         if n_in < 1 or n_out < 1:
             raise ValueError(f"Dense({n_in} -> {n_out}): a layer needs at least one input and one neuron")
-        self.n_in, self.n_out = int(n_in), int(n_out)  # a NumPy number would be state
+        self.n_in, self.n_out = int(n_in), int(n_out)  # a NumPy number would be part of the state
         bound = np.sqrt(6 / (n_in + n_out))
         self.weight = Parameter(np.random.default_rng(rng).uniform(-bound, bound, (n_out, n_in)), dtype=dtype, name="weight")
         self.bias = Parameter(np.zeros(n_out), dtype=dtype, name="bias") if bias else None
@@ -164,5 +164,5 @@ class Sequential(Module):
         return iter(self.layers.values())
 
     def __getitem__(self, i: int | str) -> Any:
-        """A layer by its place or name; type checkers let it have any attribute, such as the weight of a `Dense`."""
+        """A layer by position or name. It may be of any class, so type checkers allow any attribute."""
         return self.layers[i] if isinstance(i, str) else list(self.layers.values())[i]

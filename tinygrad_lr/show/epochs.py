@@ -1,7 +1,7 @@
-"""What the page shows of training: the loss at every epoch, and at snapshots the parameters and what the network answers.
+"""What the page shows of training: the loss at every epoch, and snapshots of the parameters and of the network's output.
 
-The slider runs over the user's epochs. Snapshots are fewer, because a page should stay small: between two of them
-the page shows the earlier one and says so, it invents nothing.
+The slider runs over the user's epochs. There are fewer snapshots, to keep the page small: between two of them it shows
+the earlier one, and says so; it does not interpolate.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ History = Sequence[tuple[float, State | None] | tuple[int, float, State | None]]
 Entry = tuple[int, float, State | None]
 
 DRAWN, POINTS = 5000, 400  # that are drawn
-MOST, FEWEST, BYTES = 101, 12, 120_000  # snapshots in a page, and what they may take
+MOST, FEWEST, BYTES = 101, 12, 120_000  # number of snapshots in a page, and the bytes that they may take
 NUMBERS, COLUMNS = 32, 4  # a larger parameter, or a matrix with more columns, is shown as a heat map
 LINE, SIDE = 101, 40  # points on the curve, and along each side of the regions
 MARGIN = 0.15  # of the range of the data, shown on each side of it
 
 
 def training_of(model: Module, loss_fn: object, x: Array, y: Array, history: History) -> Data:
-    """The history for the page; the model is afterwards as it was.
+    """The history for the page; the model is left as it was.
 
     Raises
     ------
     ValueError
-        If an entry has another form, epochs do not increase, no entry has a state, or a state does not fit the model.
+        If an entry is malformed, epochs do not increase, no entry has a state, or a state does not fit the model.
     """
     entries = entries_of(history)
     taken = [(epoch, state) for epoch, _, state in entries if state is not None]
@@ -50,14 +50,14 @@ def training_of(model: Module, loss_fn: object, x: Array, y: Array, history: His
     own = {path: thing.data for path, thing in arrays_of(model).items() if isinstance(thing, Tensor)}
     frozen = substitute(model, own, still=True).eval()  # states are loaded into it, not into the model
     with no_grad(), np.errstate(all="ignore"):
-        answers = [answer_of(frozen, loss_fn, state, scene) for state in states]
+        outputs = [output_of(frozen, loss_fn, state, scene) for state in states]
     return {
         "first": entries[0][0],
         "last": entries[-1][0],
         "losses": losses_of(entries),
         "snapshots": [epoch for epoch, _ in chosen],
         "parameters": [parameter_of(path, [plain(state[path]) for state in states]) for path in states[0]],
-        "decision": decision_of(scene, answers) if scene else None,
+        "decision": decision_of(scene, outputs) if scene else None,
     }
 
 
@@ -92,7 +92,7 @@ def entries_of(history: History) -> list[Entry]:
 
 
 def losses_of(entries: Sequence[Entry]) -> Data:
-    """The losses as text, with their epochs unless every epoch has one; of many, the extremes of each short stretch."""
+    """The losses as text, with their epochs unless every epoch has one; if there are many, the extremes of each short stretch."""
     kept = extremes(np.array([loss for _, loss, _ in entries]), DRAWN)
     epochs = [entries[k][0] for k in kept]
     every = epochs == list(range(epochs[0], epochs[-1] + 1))
@@ -130,7 +130,7 @@ def evenly(n: int, most: int) -> list[int]:
 
 
 def parameter_of(path: str, values: Sequence[Array]) -> Data:
-    """A parameter at each snapshot: its numbers, or cells on one scale for all of training and what they amount to."""
+    """A parameter at each snapshot: its numbers, or cells on one scale for the whole training, and a summary."""
     rows, columns = matrix_of(values[0]).shape
     data: Data = {"path": path, "shape": list(values[0].shape), "columns": columns}
     if values[0].size <= NUMBERS and (columns <= COLUMNS or rows == 1):
@@ -141,11 +141,11 @@ def parameter_of(path: str, values: Sequence[Array]) -> Data:
     return data | {"map": cells, "short": [", ".join(f"{name} {text}" for name, text in in_short(value)) for value in values]}
 
 
-# -- what the network answers ------------------------------------------------------------------------------
+# -- the output of the network -------------------------------------------------------------------------------
 
 
 def scene_of(loss_fn: object, x: Array, y: Array) -> Data | None:
-    """Where the network is asked, and the data there, for one or two features; None for others."""
+    """The grid on which the network is evaluated, and the data, for one or two features; None for more."""
     if x.ndim != 2 or x.shape[1] not in (1, 2) or not len(x) or x.dtype.kind not in "biuf" or y.dtype.kind not in "biuf":
         return None
     x, target = x.astype(float), y.reshape(len(x), -1)[:, 0].astype(float)
@@ -164,8 +164,8 @@ def scene_of(loss_fn: object, x: Array, y: Array) -> Data | None:
     }
 
 
-def answer_of(model: Module, loss_fn: object, state: State, scene: Data | None) -> Array:
-    """What the model answers on the grid with the parameters of a state, as (points, outputs)."""
+def output_of(model: Module, loss_fn: object, state: State, scene: Data | None) -> Array:
+    """The output of the model on the grid with the parameters of a state, as (points, outputs)."""
     model.load_state_dict(state)
     if scene is None:
         return np.empty((0, 0))
@@ -174,21 +174,21 @@ def answer_of(model: Module, loss_fn: object, state: State, scene: Data | None) 
 
 
 def described(loss_fn: object) -> LossInfo | None:
-    """What is known of a loss."""
+    """The description of a loss, if it has one."""
     return next((info for info in about(loss_fn) if isinstance(info, LossInfo)), None)
 
 
-def decision_of(scene: Data, answers: Sequence[Array]) -> Data:
-    """What the network answers all over the range of its inputs, at each snapshot."""
+def decision_of(scene: Data, found: Sequence[Array]) -> Data:
+    """The output of the network over the range of its inputs, at each snapshot."""
     target, kind, features = scene["target"], scene["kind"], len(scene["ranges"])
-    outputs = answers[0].shape[-1]
+    outputs = found[0].shape[-1]
     kind = "number" if kind == "class" and outputs == 1 else kind
-    low, high = (0.0, 1.0) if kind != "number" else window(target, np.stack(answers))
+    low, high = (0.0, 1.0) if kind != "number" else window(target, np.stack(found))
     data: Data = {key: scene[key] for key in ("ranges", "points")} | {"kind": kind, "outputs": outputs, "low": low, "high": high}
     data["classes"] = outputs if kind == "class" else 2 if set(np.unique(target)) <= {0, 1} else 0
     with np.errstate(over="ignore"):
-        shares = [np.where(np.isfinite(answer), (answer - low) / (high - low), np.nan) for answer in answers]
-    if features == 1:  # beyond the window a curve leaves the picture, up to a height of it on each side
+        shares = [np.where(np.isfinite(values), (values - low) / (high - low), np.nan) for values in found]
+    if features == 1:  # beyond the window a curve leaves the picture, by at most its height on each side
         data["curves"] = [[encoded(levels(share[:, j], -1, 2, 65535), "u2") for j in range(outputs)] for share in shares]
         return data
     data["side"] = SIDE
@@ -198,11 +198,11 @@ def decision_of(scene: Data, answers: Sequence[Array]) -> Data:
     return data
 
 
-def window(target: Array, answers: Array) -> tuple[float, float]:
-    """The range of answers to show: that of the data, and of what the network answers up to as much again on each side."""
+def window(target: Array, outputs: Array) -> tuple[float, float]:
+    """The range of outputs to show: that of the data, extended to the network's outputs by at most as much again on each side."""
     bottom, top = float(target.min()), float(target.max())
     span = (top - bottom) or 1.0
-    known = np.clip(answers[np.isfinite(answers)], bottom - span, top + span)
+    known = np.clip(outputs[np.isfinite(outputs)], bottom - span, top + span)
     low, high = float(np.min(known, initial=bottom)), float(np.max(known, initial=top))
     return low, high if high > low else low + span
 

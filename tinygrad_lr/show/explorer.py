@@ -1,8 +1,8 @@
 """`explore`: a page to walk through one forward and one backward pass of a network, in a single HTML file.
 
-Python runs the network and writes down everything the page shows: nodes, numbers, and for each step a
-sentence, a formula and one entry worked out. The page (the files in ``page/``) only displays it. All texts
-travel as JSON and reach the document as text, never as markup.
+Python runs the network and writes everything that the page shows: nodes, numbers, and for each step a sentence, a
+formula and one entry worked out. The page (the files in ``page/``) only displays it. All texts are passed as JSON and
+inserted into the document as text, never as markup.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ else:
 
 SCRIPTS = ("dom.js", "layout.js", "graph.js", "cards.js", "camera.js", "panel.js", "steps.js", "plots.js", "training.js", "page.js")
 TABLE_ROWS, TABLE_COLUMNS = 20, 10  # a larger array is shown as a heat map and a histogram
-LAYERS = 50  # beyond it the equations are not computed by hand: that takes a backward pass for each layer
+LAYERS = 50  # beyond that the equations are not computed: they take a backward pass for each layer
 BARS = 24
 FRAME = 760  # pixels high in a notebook
 
@@ -67,7 +67,7 @@ def explore(
     model : Module
         The network. Neither its parameters nor their gradients are changed.
     loss_fn : callable
-        Called as ``loss_fn(model(x), y)``; must give a single number.
+        Called as ``loss_fn(model(x), y)``; must return a single number.
     x, y : array_like
         The batch to follow.
     path : str or Path
@@ -77,7 +77,7 @@ def explore(
         0, 1, 2; with an epoch in front, ``(epoch, loss, state)``, each has the number it is given. Where a state
         for each would be too much, ``model.state_dict() if epoch % 25 == 0 else None`` takes a snapshot now and
         then. With it the page has a slider through the epochs: the loss, the parameters, and for inputs of one or
-        two features what the network answers all over their range, in evaluation mode. A page holds some 100
+        two features the output of the network over their whole range, in evaluation mode. A page holds about 100
         snapshots, fewer of a large network; between two it shows the earlier one, and says so.
     lr : float
         The learning rate of the step of gradient descent that the last step of the page shows.
@@ -127,7 +127,7 @@ def data_of(model: Module, loss_fn: Callable[..., Tensor], x: Array, y: Array, h
 
 
 def walk_of(model: Module, loss_fn: Callable[..., Tensor], x: Array, y: Array, lr: float) -> Walk:
-    """The network run forward and back, to be told."""
+    """Run the network forward and back."""
     x = x if isinstance(x, Tensor) or hasattr(x, "__array_function__") else np.asarray(x)
     y = y if isinstance(y, Tensor) or hasattr(y, "__array_function__") else np.asarray(y)
     with observe():
@@ -164,7 +164,7 @@ def node_of(box: Box, walk: Walk, checks: dict[str, str]) -> Data:
 
 
 def equations_of(model: Module, loss_fn: Callable[..., Tensor], x: Array, y: Array) -> dict[str, Comparison]:
-    """Symbol to the equation of its gradient (BP1 to BP4), for networks that the equations cover."""
+    """By symbol, its gradient in the equations BP1 to BP4, for networks that these cover."""
     stages = stages_of(model) if isinstance(model, Module) else []
     covered = all(stage.other is None and stage.dense is not None for stage in stages)
     distinct = len({id(stage.dense) for stage in stages}) == len(stages)
@@ -179,7 +179,7 @@ def equations_of(model: Module, loss_fn: Callable[..., Tensor], x: Array, y: Arr
 
 
 def numbers_of(array: Array) -> Data | None:
-    """An array for the page: its numbers where they are few, else what a heat map and a histogram need."""
+    """An array for the page: its numbers if they are few, else the data of a heat map and a histogram."""
     if array is None:
         return None
     array = np.asarray(array)
@@ -193,7 +193,7 @@ def numbers_of(array: Array) -> Data | None:
 
 
 def histogram(array: Array) -> Data:
-    """How many of the finite numbers lie in each of a few equal intervals."""
+    """The number of finite elements in each of a few equal intervals."""
     finite = array[np.isfinite(array)].astype(float)
     if not finite.size:
         return {"counts": [], "low": "", "high": ""}
@@ -205,12 +205,12 @@ def histogram(array: Array) -> Data:
 
 
 class Page(OwnPath):
-    """The path of a page, which a notebook shows in a frame: its script runs, but reaches neither the notebook nor the network."""
+    """The path of a page, which a notebook shows in a frame: its script runs, but cannot reach the notebook or the network."""
 
     __slots__ = ()
 
     def _repr_html_(self) -> str | None:
-        page = self.read_bytes() if self.is_file() else b""  # self.parent is a Page, too
+        page = self.read_bytes() if self.is_file() else b""  # self.parent is a Page as well
         if not page.startswith(b"<!DOCTYPE html>"):
             return None
         settings = f'sandbox="allow-scripts" title="{html.escape(self.stem)}" style="width: 100%; height: {FRAME}px; border: 0"'
@@ -221,7 +221,7 @@ class Page(OwnPath):
 
 
 def page_of(data: Data) -> str:
-    """The template with style, script and data in it; the browser is told to run that script and to load nothing."""
+    """The template with style, script and data filled in; the browser may run that script, and load nothing."""
     page = files(__package__) / "page"
     script = "(() => {\n" + "\n".join((page / name).read_text(encoding="utf-8") for name in SCRIPTS) + "})();\n"
     parts = {
@@ -236,7 +236,7 @@ def page_of(data: Data) -> str:
 
 
 def script_safe(text: str) -> str:
-    """JSON that can stand in a script element: without ``<`` nothing in it ends the element or opens a comment.
+    """JSON for a script element: without ``<`` nothing in it ends the element or opens a comment.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""How each value and each gradient of a graph is computed: as a formula, and for one entry in numbers.
+"""How each value and each gradient of a graph is computed: as a formula, and in numbers for one entry.
 
 Formulas are plain text (``delta1 = (delta2 w2) * s'(z1)``), which the page typesets. They are claims about
 the numbers beside them, in one notation: a space is a product of matrices, ``*`` a product element by
@@ -25,8 +25,8 @@ from tinygrad_lr.show.names import memory
 from tinygrad_lr.show.picture import Box, Picture, arguments_of, constants_of, number, setting
 from tinygrad_lr.show.wording import SIGNS, rule_in_words
 
-TERMS = 4  # of a sum that is written out
-PARTS = 3  # of a gradient that is written out
+TERMS = 4  # of a sum that are written out
+PARTS = 3  # of a gradient that are written out
 EXCERPT = 8  # rows, and columns, of a large array that are shown as numbers
 
 # fmt: off
@@ -45,19 +45,19 @@ BACKWARD: dict[Function, tuple[str, ...]] = {
     np.cos:      ("-{g} * sin({0})",),
     np.matmul:   ("{g} {1}^T", "{0}^T {g}"),
 }
-"""The gradient of each argument, from the gradient g of the answer y; other operations are told in words."""
+"""The gradient of each argument, from the gradient g of the result y; other operations are described in words."""
 # fmt: on
 
 
 class Formulas:
-    """What the values of a picture are called, and how they come about.
+    """The names of the values of a picture, and how they are computed.
 
     Parameters
     ----------
     picture : Picture
         The graph.
     equations : mapping
-        Symbols (z1, z2, ...) to what the equations BP1 to BP4 say of them, where these cover the network.
+        By symbol (z1, z2, ...), its gradient in the equations BP1 to BP4, if these cover the network.
     """
 
     def __init__(self, picture: Picture, equations: Mapping[str, Comparison]) -> None:
@@ -69,7 +69,7 @@ class Formulas:
         self.computed = [box for box in self.values if self.op_of(box) is not None]
         self.loss = self.computed[-1]
         self.tags = {(edge.tail, edge.head): edge.tag for edge in picture.edges if edge.kind == "backward"}
-        self.partly: dict[str, str] = {}  # the id of a value whose gradient flows on only in part, to what that part is called
+        self.partly: dict[str, str] = {}  # by the id of a value whose gradient flows on only in part, the name of that part
 
     def box(self, node: Node) -> Box:
         """The box of a value that was computed or is a leaf."""
@@ -85,11 +85,11 @@ class Formulas:
         return self.boxes.get("op" + box.id[1:]) if box.id.startswith("v") else None
 
     def label(self, box: Box) -> str:
-        """What formulas call a value."""
+        """The name of a value in formulas."""
         return box.symbol or box.name or box.id
 
     def operand(self, box: Box) -> str:
-        """A label as a part of a formula: an expression that stands for a name, in parentheses."""
+        """A label as a part of a formula: in parentheses if it is an expression."""
         label = self.label(box)
         return f"({label})" if " " in label else label
 
@@ -98,7 +98,7 @@ class Formulas:
         return "delta" + label[1:] if box.symbol.startswith("z") else f"dL/d({label})" if " " in label else f"dL/d{label}"
 
     def flowing_label(self, box: Box) -> str:
-        """What formulas call the gradient that goes on from a value."""
+        """The name of the gradient that flows on from a value."""
         return f"({self.partly[box.id]})" if box.id in self.partly else self.gradient_label(box)
 
     def arguments(self, node: Node) -> list[tuple[str, Box | None]]:
@@ -158,7 +158,7 @@ class Formulas:
     # -- backward -----------------------------------------------------------------------------------------------
 
     def backward_formula(self, part: Part) -> tuple[str, str]:
-        """The number (BP1 to BP4, or none) of the equation for a part, and its right side."""
+        """The number (BP1 to BP4, or "") of the equation of a part, and its right side."""
         source, target, node, tag = self.box(part.source), self.box(part.target), part.source, self.tag(part)
         assert node.func is not None
         if part.flows and target.symbol.startswith("z") and target.symbol in self.equations:
@@ -188,11 +188,11 @@ class Formulas:
 
     def backward_entry(self, part: Part, name: str) -> str:
         """The largest entry of a part, in numbers."""
-        node, g, answer = part.source, part.arrived, part.value
-        if not is_matrix(answer):
+        node, g, value = part.source, part.arrived, part.value
+        if not is_matrix(value):
             return ""
-        args, at = arguments_of(node), largest(answer)
-        head, tail = entry(name, at), f" = {number(np.asarray(answer)[at])}"
+        args, at = arguments_of(node), largest(value)
+        head, tail = entry(name, at), f" = {number(np.asarray(value)[at])}"
         if node.func is linear and np.ndim(g) == 2:
             if part.i == 2:
                 return f"{head} = {summed(g[:, at[0]])}{tail}"
@@ -205,7 +205,7 @@ class Formulas:
         return head + tail
 
     def loss_entry(self, part: Part, loss: LossInfo, at: tuple[int, ...]) -> str:
-        """An entry of the gradient that a loss sends, in numbers, where its formula holds for entries."""
+        """An entry of the gradient that a loss sends, in numbers; "" if its formula is not one of single entries."""
         node = part.source
         values = [np.asarray(value) for value in arguments_of(node)]
         if any(value.shape != np.shape(part.value) for value in values) or loss.remark(part.i, values[part.i]):
@@ -226,14 +226,14 @@ def plain_name(func: Function) -> str:
 
 
 def sum_of(terms: list[str]) -> str:
-    """The right sides of all parts of a gradient, as one.
+    """The sum of the right sides of all parts of a gradient.
 
     Examples
     --------
     >>> sum_of(["delta2^T a1", "delta1^T X"]), sum_of(["dL/dv3 times the sign", "-dL/dv2"])
     ('delta2^T a1 + delta1^T X', '(dL/dv3 times the sign) + (-dL/dv2)')
     """
-    apart = (", ", " times ", " over ")  # words, which would be read as going on to the next term
+    apart = (", ", " times ", " over ")  # words, which would seem to go on with the next term
     held = [f"({term})" if any(word in term for word in apart) or (k and term.startswith("-")) else term for k, term in enumerate(terms)]
     if len(held) > PARTS + 1:
         return " + ".join(held[:PARTS]) + f" + ... ({len(held)} parts)"
@@ -244,7 +244,7 @@ def sum_of(terms: list[str]) -> str:
 
 
 def entry(name: str, at: tuple[int, ...]) -> str:
-    """The name of an entry, counted from 1 as in books.
+    """The name of an entry, with indices from 1 as in books.
 
     Examples
     --------
@@ -258,24 +258,24 @@ def entry(name: str, at: tuple[int, ...]) -> str:
 
 
 def is_matrix(array: Array) -> bool:
-    """Whether there is something in it that can be written with at most two indices."""
+    """Whether it has elements, with at most two indices."""
     return array is not None and np.size(array) > 0 and np.ndim(array) <= 2
 
 
 def largest(array: Array) -> tuple[int, ...]:
-    """Where the number farthest from 0 stands."""
+    """The indices of the number farthest from 0."""
     array = np.asarray(array)
     return tuple(int(i) for i in np.unravel_index(np.argmax(np.abs(np.nan_to_num(array))), array.shape))
 
 
 def signed(value: Array) -> str:
-    """A number behind an operator: a negative one in parentheses."""
+    """A number after an operator: in parentheses if it is negative."""
     text = number(value)
     return f"({text})" if text.startswith("-") else text
 
 
 def products(a: Array, b: Array) -> str:
-    """a1 · b1 + a2 · b2 + ..., not more than a few terms of it."""
+    """a1 · b1 + a2 · b2 + ..., at most a few terms of it."""
     return shortened([f"{signed(u)} · {signed(v)}" for u, v in zip(a[:TERMS], b[:TERMS])], len(a))
 
 
@@ -292,7 +292,7 @@ def shortened(terms: list[str], n: int) -> str:
 
 
 def excerpt(array: Array) -> Data | None:
-    """The first rows and columns of an array and the last, as text, with their places; an array of one axis is a row.
+    """The first rows and columns of an array and the last, as text, with their indices; an array of one axis is a row.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The equations of backpropagation as drawings write them: what they call the values of a network, and what each step back does.
+"""The equations of backpropagation in drawings: the symbols of a network's values, and what each step of the backward pass does.
 
 BP1: delta^L = dL/da^L s'(z^L), from the loss through the last activation. BP2: delta^l = (w^{l+1})^T delta^{l+1}
 s'(z^l), from layer to layer. BP3: dL/db^l = delta^l. BP4: dL/dw^l = delta^l (a^{l-1})^T. Samples are rows,
@@ -24,26 +24,26 @@ from tinygrad_lr.show.wording import rule_in_words
 
 
 class Notation:
-    """What the equations call values, and which equation each step of the backward pass is.
+    """The symbols of values in the equations, and the equation of each step of the backward pass.
 
-    A layer that is used again and again has one number: all its answers are z1, and what tells them apart is
-    found with the other names. A model that is a stack of layers has the numbers of `backprop_report`.
+    A layer that is used repeatedly has one number: all its results are z1, and they are told apart later, with the
+    other names. A model that is a stack of layers has the numbers of `backprop_report`.
 
     Parameters
     ----------
     nodes : sequence of Node
-        The graph, in the order of computing.
+        The graph, in the order of computation.
     roots : sequence of Node
-        What was asked for.
+        The outputs.
     models : sequence of Module
-        Those that were called.
+        Those that were called by the user.
 
     Attributes
     ----------
     symbol : dict
-        A node's id to its symbol, such as z1.
+        By the id of a node, its symbol, such as z1.
     labels, operands : mapping
-        A node's id to what the picture calls its answer and its arguments; set once names are settled.
+        By the id of a node, the names of its result and its arguments in the picture; set once names are settled.
     """
 
     def __init__(self, nodes: Sequence[Node], roots: Sequence[Node], models: Sequence[Module]) -> None:
@@ -52,10 +52,10 @@ class Notation:
         self.labels: Mapping[int, str] = {}
         self.operands: Mapping[int, Mapping[int, str]] = {}
         self.from_layers: set[int] = set()  # values that come from a layer, through activations
-        self.to_layers: dict[int, list[Node]] = {}  # values to the layers they are the input of
-        self.to_loss: set[int] = set()  # values that are a loss's prediction
-        self.reaches: set[int] = set()  # nodes that the gradient gets to
-        self.ways: Counter[int] = Counter()  # on how many ways it gets there
+        self.to_layers: dict[int, list[Node]] = {}  # by the id of a value, the layers that it is the input of
+        self.to_loss: set[int] = set()  # predictions of a loss
+        self.reaches: set[int] = set()  # nodes that a gradient reaches
+        self.ways: Counter[int] = Counter()  # along how many paths it gets there
         self.model, self.numbers = stack_among(models)
         self.name_values()
         self.follow_gradients()
@@ -84,7 +84,7 @@ class Notation:
             self.symbol[id(root)] = "L"
 
     def name_layer(self, node: Node, number: int) -> None:
-        """z, w and b of a layer; within a stack also a of what enters it, whatever layer that comes from."""
+        """z, w and b of a layer; within a stack also a for its input, from whatever layer that comes."""
         self.from_layers.add(id(node))
         self.symbol[id(node)] = f"z{number}"
         for parent, letter in zip(node.parents[1:], "wb"):
@@ -96,25 +96,25 @@ class Notation:
 
     @staticmethod
     def weights_of(node: Node) -> int:
-        """What tells a layer from another: its weights, or only this use of them where they are on no record."""
+        """What identifies a layer: its weights, or just this call if they are not known."""
         arguments = arguments_of(node)
         return id(node.parents[1] or (arguments[1] if arguments else node))
 
     def name(self, node: Node) -> str:
-        """What a value is called."""
+        """The name of a value."""
         return self.labels[id(node)]
 
     def operand(self, node: Node, i: int, unknown: str = "x") -> str:
-        """What the argument ``i`` of a call is called, where a formula goes on behind it."""
+        """The name of argument ``i`` of a call, as a part of a formula."""
         words = self.operands[id(node)].get(i, unknown)
         return f"({words})" if " " in words else words
 
     def delta(self, node: Node) -> str:
-        """The name of the gradient by a layer's z, or by any other value."""
+        """The name of the gradient with respect to a layer's z, or to any other value."""
         words = self.name(node)
         return "δ" + words[1:] if self.symbol.get(id(node), "").startswith("z") else f"∂L/∂{f'({words})' if ' ' in words else words}"
 
-    # -- the way back -------------------------------------------------------------------------------------
+    # -- the backward pass ----------------------------------------------------------------------------------
 
     def follow_gradients(self) -> None:
         self.reaches.update(id(node) for node in self.nodes if id(node) in self.roots and node.requires_grad)
@@ -143,7 +143,7 @@ class Notation:
         return id(node) in self.reaches
 
     def passing(self, node: Node) -> Iterator[tuple[int, Node]]:
-        """(i, parent) for each argument that has a rule and wants a gradient."""
+        """(i, parent) for each argument that has a rule and requires a gradient."""
         for i, (parent, rule) in enumerate(zip(node.parents, RULES[node.func])):  # type: ignore[index]
             if parent is not None and rule is not None and parent.requires_grad:
                 yield i, parent
@@ -151,7 +151,7 @@ class Notation:
     def rules(self, node: Node) -> Iterator[tuple[Node, Literal["backward", "aside"], str, str]]:
         """(parent, kind of edge, equation, words) for each argument that gets a gradient.
 
-        Where it gets gradients on several ways, the equation of each says += instead of =.
+        If it gets gradients along several paths, the equation of each has += in place of =.
         """
         for i, parent in self.passing(node):
             if not isinstance(rule_at(node, i), SideGradient):
@@ -161,7 +161,7 @@ class Notation:
                 yield parent, "aside", "", f"{self.delta(parent)}, not passed on"
 
     def equation(self, node: Node, i: int, parent: Node) -> tuple[str, str]:
-        """Which equation sends the gradient of ``node`` to its argument ``i``, and what it says here."""
+        """The number of the equation that sends the gradient of ``node`` to its argument ``i``, and the equation."""
         func = node.func
         assert func is not None
         if (loss := loss_info(func)) and i == 0:
@@ -185,11 +185,11 @@ class Notation:
         return "", rule_in_words(func, i)
 
     def through_weights(self, layer: Node) -> str:
-        """What comes back through a layer to its input."""
+        """The gradient that a layer sends to its input."""
         return f"{self.operand(layer, 1)}ᵀ {self.delta(layer)}"
 
     def from_loss(self, loss: LossInfo, node: Node, prediction: Node) -> tuple[str, str]:
-        """BP1, or the part of it that the loss has: all where the loss takes z, dL/da where it takes a."""
+        """BP1, or the part of it that belongs to the loss: the whole if the loss takes z, dL/da if it takes a."""
         names = [self.operand(node, i, name) for i, name in zip(range(len(node.parents)), loss.parameters)]
         error = loss.written(loss.slope_of(0).replace("/", " / "), names, node.kwargs)
         share = f" / {loss.count(shape_of(prediction))}" if node.kwargs.get("reduction", "mean") == "mean" else ""
@@ -199,7 +199,7 @@ class Notation:
 
 
 def stack_among(models: Sequence[Module]) -> tuple[Module | None, dict[int, list[int]]]:
-    """The model that is a stack of layers, where there is one and no other with layers; and for the weights of each the numbers of its uses."""
+    """The only model with layers, if there is just one, and by the weights of each layer the numbers of its uses."""
     stages = {id(model): stages_of(model) for model in models}
     stacks = [model for model in models if any(stage.dense for stage in stages[id(model)])]
     if len(stacks) != 1:
@@ -212,7 +212,7 @@ def stack_among(models: Sequence[Module]) -> tuple[Module | None, dict[int, list
 
 
 def shape_of(node: Node) -> tuple[int, ...]:
-    """The shape of a node's answer."""
+    """The shape of the result of a node."""
     return node.freed[0] if node.freed else tuple(node.value.shape)
 
 

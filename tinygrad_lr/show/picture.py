@@ -1,8 +1,7 @@
 """The computation graph as plain data to be drawn: boxes, edges and clusters.
 
-A `Picture` is what every drawing starts from, on paper (`dot`) or on a page. Boxes stand in the order of
-computing, and everything is numbered along that order, so the same program gives the same picture. A walk
-never recurses: depth costs nothing.
+Every drawing starts from a `Picture`, on paper (`dot`) or on the page. Boxes are in the order of computation, and
+numbered in that order, so the same program has the same picture. Nothing here recurses: depth costs nothing.
 """
 
 from __future__ import annotations
@@ -36,22 +35,22 @@ class Box:
     Attributes
     ----------
     id : str
-        "op3" for an operation, "v3" for its answer or for an input, "c3_1" for a constant that is argument 1
+        "op3" for an operation, "v3" for its result or for an input, "c3_1" for a constant that is argument 1
         of operation 3; "m2" for a closed module, "more" for what was left out.
     kind : str
-        What it is; "output" is a value that was asked for.
+        What it is; "output" is a value that the picture was asked for.
     name : str
         A parameter's path, the user's variable for a value, or how it was computed; an operation's function; a module's path.
     symbol : str
-        What the equations of backpropagation call it: w1, b1, z1, a1, L; with names settled, z1[t=3] where there are several.
+        Its symbol in the equations of backpropagation: w1, b1, z1, a1, L; z1[t=3] if there are several.
     detail : str
         An operation's settings; a module's repr.
     derived : bool
-        Whether the name is only what it was computed by.
+        Whether the name only says how it was computed.
     holds : str
-        What was closed into this box.
+        A summary of what was closed into this box.
     shape, dtype : tuple and str
-        Of the numbers, or of an operation's answer; None and "" where that is not known.
+        Of the numbers, or of an operation's result; None and "" if they are not known.
     value, grad : array or None
         The numbers themselves, and the gradient that `backward` left.
     cluster : str or None
@@ -59,7 +58,7 @@ class Box:
     line : Line or None
         The line of the user's code that made it.
     node : Node or None
-        The graph's own record of it.
+        The node of the graph.
     """
 
     id: str
@@ -79,23 +78,23 @@ class Box:
 
     @property
     def label(self) -> str:
-        """What formulas call it."""
+        """Its name in formulas."""
         return self.symbol or self.name
 
 
 @dataclass(slots=True)
 class Edge:
-    """A way from box to box.
+    """A connection of two boxes.
 
     Attributes
     ----------
     tail, head : str
-        The ids of the boxes: from operation to answer or from argument to operation when forward, the other
-        way round when backward.
+        The ids of the boxes: from operation to result or from argument to operation if forward, the other way
+        round if backward.
     kind : str
         "forward"; "backward" for a gradient; "aside" for one that is computed but does not flow on.
     tag : str
-        Which of the equations of backpropagation this is, "BP1" to "BP4", or "".
+        The equation of backpropagation, "BP1" to "BP4", or "".
     text : str
         The rule, as a formula or in words.
     """
@@ -109,7 +108,7 @@ class Edge:
 
 @dataclass(slots=True)
 class Cluster:
-    """A call of a module: ``level`` 0 is one that the user called, 1 a part of it and so on."""
+    """A call of a module: ``level`` 0 is one that the user called, 1 a part of that, and so on."""
 
     id: str
     path: str
@@ -121,7 +120,7 @@ class Cluster:
 
 @dataclass(slots=True)
 class Picture:
-    """Boxes and forward edges in the order of computing, backward edges in the order of the backward pass."""
+    """Boxes and forward edges in the order of computation, backward edges in the order of the backward pass."""
 
     boxes: list[Box]
     edges: list[Edge]
@@ -142,11 +141,11 @@ def picture_of(outputs: Sequence[Tensor], model: Module | None = None, inputs: M
     Parameters
     ----------
     outputs : sequence of Tensor
-        The values that were asked for.
+        The values to draw.
     model : Module, optional
-        Whose parameters are to be called by their paths; modules that were observed are known anyway.
+        A module whose parameters are to be named by their paths; modules that were observed are known anyway.
     inputs : mapping, optional
-        What to call the plain arrays that went in.
+        Plain arrays among the inputs, by name.
     """
     nodes = in_order(t.node for t in outputs if t.node is not None)
     houses = Houses(nodes, model)
@@ -184,28 +183,28 @@ def picture_of(outputs: Sequence[Tensor], model: Module | None = None, inputs: M
 
 
 def forward_edges(nodes: Sequence[Node], values: Mapping[int, Box], arguments: Mapping[int, Mapping[int, Box]]) -> list[Edge]:
-    """From arguments to operations to answers, in the order of computing."""
+    """From arguments to operations to results, in the order of computation."""
     edges = []
     for node in nodes:
         if node.func is not None:
-            answer, operands = values[id(node)].id, arguments[id(node)]
-            edges += [Edge(operands[i].id, "op" + answer[1:], "forward") for i in sorted(operands)] + [Edge("op" + answer[1:], answer, "forward")]
+            result, operands = values[id(node)].id, arguments[id(node)]
+            edges += [Edge(operands[i].id, "op" + result[1:], "forward") for i in sorted(operands)] + [Edge("op" + result[1:], result, "forward")]
     return edges
 
 
 def backward_edges(nodes: Sequence[Node], values: Mapping[int, Box], notation: Notation) -> list[Edge]:
-    """From answers to operations to arguments, in the order of the backward pass."""
+    """From results to operations to arguments, in the order of the backward pass."""
     edges = []
     for node in reversed(nodes):
         if node.func is not None and notation.reached(node):
-            answer = values[id(node)].id
-            rules = [Edge("op" + answer[1:], values[id(parent)].id, kind, tag, text) for parent, kind, tag, text in notation.rules(node)]
-            edges += [Edge(answer, "op" + answer[1:], "backward"), *rules] if rules else []
+            result = values[id(node)].id
+            rules = [Edge("op" + result[1:], values[id(parent)].id, kind, tag, text) for parent, kind, tag, text in notation.rules(node)]
+            edges += [Edge(result, "op" + result[1:], "backward"), *rules] if rules else []
     return edges
 
 
 def in_order(roots: Iterable[Node]) -> list[Node]:
-    """All nodes behind ``roots`` in the order of computing, each leaf just before its first use."""
+    """All nodes behind ``roots`` in the order of computation, each leaf just before its first use."""
     stack = list(roots)
     seen = {id(node): node for node in stack}
     while stack:
@@ -226,7 +225,7 @@ def in_order(roots: Iterable[Node]) -> list[Node]:
 
 
 def value_box(node: Node, k: int, houses: Houses, tensor: Tensor | None, used: Array) -> Box:
-    """The box of a node's numbers; a leaf's are those that were ``used``, and only where these were freed the ones it holds now."""
+    """The box of a node's numbers; those of a leaf are the ones that were ``used`` or, if these were freed, the ones it holds now."""
     holder = tensor if tensor is not None else owner_of(node)
     value = node.value if node.func is not None else used
     if value is None and isinstance(node, Observed):
@@ -250,7 +249,7 @@ def value_box(node: Node, k: int, houses: Houses, tensor: Tensor | None, used: A
 
 
 def constant_box(array: Array, k: int, i: int, known: str | None, node: Node, houses: Houses) -> Box:
-    """The box of a plain array that is argument ``i`` of operation ``k``; one that was handed to the outermost module is an input."""
+    """The box of a plain array that is argument ``i`` of operation ``k``; one that was passed to the outermost module is an input."""
     shape, dtype = shape_and_type(array)
     given = known is not None or (isinstance(node, Observed) and bool(node.modules) and not node.inside[i])
     name, cluster = known or houses.frozen.get(id(array), ""), None if given else houses.around(node, i)
@@ -258,7 +257,7 @@ def constant_box(array: Array, k: int, i: int, known: str | None, node: Node, ho
 
 
 def owner_of(node: Node) -> Tensor | None:
-    """The Tensor that a leaf's numbers are in, while it lives."""
+    """The Tensor that holds the numbers of a leaf, if it still exists."""
     reference = getattr(node, "owner", None)
     return None if reference is None else reference()
 
@@ -279,16 +278,16 @@ def title_of(module: Module) -> str:
 
 
 class Houses:
-    """Which cluster each node lies in, and the paths of parameters. Each call of a module is a cluster, so that one called in a loop ties no knot."""
+    """The cluster of each node, and the paths of parameters. Each call of a module is a cluster, so that a loop makes no cycle."""
 
     def __init__(self, nodes: Sequence[Node], model: Module | None) -> None:
         self.clusters: list[Cluster] = []
-        self.cluster: dict[tuple[int, int], str] = {}  # a call to its cluster
-        self.first: dict[int, str] = {}  # a module's id to the cluster of its first call
+        self.cluster: dict[tuple[int, int], str] = {}  # the cluster of a call
+        self.first: dict[int, str] = {}  # by the id of a module, the cluster of its first call
         self.times: Counter[int] = Counter()  # how often a module was called
-        self.paths: dict[int, str] = {}  # a parameter's node to its path
-        self.frozen: dict[int, str] = {}  # the numbers of a parameter without gradients to its path
-        self.owner: dict[int, str] = {}  # a parameter's node to its cluster
+        self.paths: dict[int, str] = {}  # the path of a parameter, by the id of its node
+        self.frozen: dict[int, str] = {}  # that of a parameter without gradients, by the id of its numbers
+        self.owner: dict[int, str] = {}  # the cluster of a parameter, by the id of its node
         observed = [node for node in nodes if isinstance(node, Observed)]
         self.roots = roots = {id(model): model} if model is not None else {}
         roots.update((id(node.modules[0]), node.modules[0]) for node in observed if node.modules)
@@ -309,7 +308,7 @@ class Houses:
                 self.settle(root, used)
 
     def enter(self, node: Observed) -> None:
-        """Make the clusters of nested calls, outermost first, where there are none yet."""
+        """Make the clusters of nested calls that have none yet, outermost first."""
         parent = None
         for level, (call, module) in enumerate(zip(node.calls, node.modules)):
             if call not in self.cluster:
@@ -317,7 +316,7 @@ class Houses:
             parent = self.cluster[call]
 
     def new_cluster(self, module: Module, level: int, parent: str | None) -> str:
-        """Make one."""
+        """A new cluster for a call of a module."""
         self.times[id(module)] += 1
         title = title_of(module) + (f", call {self.times[id(module)]}" if self.times[id(module)] > 1 else "")
         cluster = Cluster(f"cluster{len(self.clusters)}", self.names.get(id(module), ""), title, level, parent, module)
@@ -326,7 +325,7 @@ class Houses:
         return cluster.id
 
     def settle(self, root: Module, used: set[int]) -> None:
-        """Put parameters into the clusters of the modules that hold them, at their first call."""
+        """Put parameters into the clusters of the first calls of the modules that hold them."""
         around: dict[str, list[Module]] = {}
         for path, module in root.named_modules():
             outer = max((p for p in around if p == "" or path.startswith(p + ".")), key=len, default=None)
@@ -344,7 +343,7 @@ class Houses:
         return self.cluster[node.calls[-1]] if isinstance(node, Observed) and node.modules else None
 
     def around(self, node: Node, i: int) -> str | None:
-        """The cluster of the constant that is argument ``i``: outside the modules that it was handed to."""
+        """The cluster of the constant that is argument ``i``: outside the modules that it was passed to."""
         if not isinstance(node, Observed) or not node.inside[i]:
             return None
         return self.cluster[node.calls[node.inside[i] - 1]]
@@ -354,7 +353,7 @@ class Houses:
 
 
 def reduced(picture: Picture, depth: int | None = None, max_nodes: int | None = None) -> Picture:
-    """The picture with modules below level ``depth`` closed, and more of it closed until ``max_nodes`` boxes are left."""
+    """The picture with modules below level ``depth`` closed, and more of them until at most ``max_nodes`` boxes are left."""
     whole, note = len(picture.boxes), ""
     smaller = picture if depth is None else closed(picture, depth)
     if max_nodes is None or len(smaller.boxes) <= max_nodes:
@@ -404,14 +403,14 @@ def closed(picture: Picture, depth: int) -> Picture:
 
 
 def without_the_middle(picture: Picture, most: int) -> Picture:
-    """The picture with its first and last boxes, and one box for all between them."""
+    """The picture with its first and last boxes, and one box in place of all those between."""
     first = (most - 1) // 2
     last = most - 1 - first
     middle = picture.boxes[first : len(picture.boxes) - last]
     more = Box("more", "more", f"{len(middle):,} boxes left out", holds=counted(sum(box.kind == "op" for box in middle), "operation"))
     boxes = [*picture.boxes[:first], more, *picture.boxes[len(picture.boxes) - last :]]
     kept = {box.cluster for box in boxes}
-    for cluster in reversed(picture.clusters):  # parts stand after what they are part of
+    for cluster in reversed(picture.clusters):  # parts come after what they are parts of
         if cluster.id in kept:
             kept.add(cluster.parent)
     clusters = [cluster for cluster in picture.clusters if cluster.id in kept]
@@ -419,7 +418,7 @@ def without_the_middle(picture: Picture, most: int) -> Picture:
 
 
 def moved(edges: Iterable[Edge], home: Mapping[str, str]) -> list[Edge]:
-    """The edges between boxes that others have moved into; several between the same two become one."""
+    """The edges after boxes have moved into others; several between the same two become one."""
     merged: dict[tuple[str, str, str], Edge] = {}
     for edge in edges:
         tail, head = home.get(edge.tail, edge.tail), home.get(edge.head, edge.head)
@@ -443,7 +442,7 @@ def counted(n: int, noun: str) -> str:
 
 
 def table_of(array: Array, rows: int = 8, columns: int = 6) -> list[list[str]] | None:
-    """The numbers of a small array as rows of text; None where there are too many, or no place to compute them."""
+    """The numbers of a small array as rows of text; None if there are too many, or they are not NumPy's."""
     if not isinstance(array, np.ndarray | np.generic | float | int) or np.ndim(array) > 2 or np.size(array) == 0:
         return None
     matrix = np.atleast_2d(array)

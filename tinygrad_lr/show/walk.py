@@ -1,7 +1,7 @@
-"""A pass through the graph as steps to be told: forward operation by operation, then the gradients back, then the new weights.
+"""The steps of one pass through the graph: forward operation by operation, then the gradients back, then the new weights.
 
-Each step has a sentence, a formula and, where it helps, an entry worked out in numbers. A gradient that arrives
-on several ways is told part by part, each with the sum so far.
+Each step has a sentence, a formula and, where it helps, an entry worked out in numbers. A gradient with several parts
+has a step for each, with the sum so far.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ class Walk(Formulas):
     picture : Picture
         The graph.
     grads : mapping
-        A node's id to the gradient of the loss by it.
+        The gradient of the loss with respect to each node, by the node's id.
     equations : mapping
-        Symbols (z1, z2, ...) to what the equations BP1 to BP4 say of them, where these cover the network.
+        By symbol (z1, z2, ...), its gradient in the equations BP1 to BP4, if these cover the network.
     lr : float
         The learning rate for the last step.
 
     Attributes
     ----------
     told : dict
-        The id of a value to the equation that told how its gradient came about, once `steps` has run.
+        By the id of a value, the equation of its whole gradient; filled by `steps`.
     """
 
     def __init__(self, picture: Picture, grads: Mapping[int, Array], equations: Mapping[str, Comparison], lr: float) -> None:
@@ -52,7 +52,7 @@ class Walk(Formulas):
         self.parts = parts_of(self.loss.node) if self.loss.node is not None else []
         self.told: dict[str, str] = {}
 
-    # -- the graph as the page has it: an operation and its answer are one node -----------------------------
+    # -- the graph of the page, where an operation and its result are one node -------------------------------
 
     def edges(self) -> list[list[str]]:
         """[from, to] for each argument of each operation, once."""
@@ -139,11 +139,11 @@ class Walk(Formulas):
             slope = known.written(known.slope_of(0), [text for text, _ in self.arguments(node)], node.kwargs, self.operand(source))
             return f"Times the slope of {plain_name(known.function)} at {name}, which is {slope}, it becomes the error of this layer."
         if tag == "BP2":
-            return f"The error flows back through the weights to {name}, the answer of the layer before."
+            return f"The error flows back through the weights to {name}, the output of the layer before."
         return f"The gradient of {self.label(source)} goes back to {name}."
 
     def operands(self, part: Part) -> list[Data]:
-        """What a part is computed from: the gradient behind it, and values."""
+        """What a part is computed from: the gradient that arrived, and values."""
         node, source = part.source, self.box(part.source)
         boxes = [box for _, box in self.arguments(node)]
         behind = self.gradient(source)
@@ -196,7 +196,7 @@ class Walk(Formulas):
     def steps(self) -> list[Data]:
         """From the inputs to the loss and back."""
         start = "So far only the inputs and the parameters are known. Each step computes one thing more."
-        turn = "The forward pass is done. Now the way back: how does the loss change with each number?"
+        turn = "The forward pass is done. Now the backward pass: how does the loss change with each number?"
         given = [self.value(box) for box in self.values if box.kind == "input"]
         return [
             step("start", "", [], start, "", shown=[given[:INPUTS]]),
@@ -208,7 +208,7 @@ class Walk(Formulas):
 
 
 def figure(kind: str, node: str = "", name: str = "", numbers: Data | None = None, sign: str = "") -> Data:
-    """Numbers beside a step: those of a node, or its own; ``kind`` is "value" or "gradient", ``sign`` stands before them."""
+    """Numbers beside a step, those of a node or its own; ``kind`` is "value" or "gradient", and ``sign`` stands before them."""
     return {"kind": kind, "node": node, "name": name, "numbers": numbers, "sign": sign}
 
 
@@ -227,8 +227,8 @@ def step(
 ) -> Data:
     """One step for the page.
 
-    ``node`` gets a value or a gradient from the nodes ``sources``, and is ``done`` when it is complete; ``total`` is
-    the sum of a gradient's parts; ``shown`` are the figures, in groups.
+    ``node`` gets a value or a gradient from the nodes ``sources``, and is ``done`` once that is complete; ``total`` is the
+    sum of the parts of a gradient; ``shown`` are the figures, in groups.
     """
     texts = {"sentence": sentence, "formula": formula, "tag": tag, "worked": worked, "total": total, "totalWorked": total_worked}
     return {"phase": phase, "node": node, "from": sources, **texts, "shown": [list(group) for group in shown], "done": done}
