@@ -525,7 +525,7 @@ def test_nothing_takes_anything(jobs, redirections):
 
 
 @on_posix
-@pytest.mark.parametrize("module", ["typing", "numpy", "numpy.linalg", "argparse", "tinygrad_lr.cli", "tinygrad_lr.nn", "tinygrad_lr.show.fit"])
+@pytest.mark.parametrize("module", ["typing", "numpy", "numpy.linalg", "argparse", "tinygrad_lr.cli", "tinygrad_lr.nn.module", "tinygrad_lr.show.fit"])
 def test_interrupted_while_it_loads(tmp_path, module):
     """Ctrl-C comes while the module is imported; by default Python would print a traceback."""
     (tmp_path / "sitecustomize.py").write_text(
