@@ -42,8 +42,8 @@ def check_operand(x: object) -> None:
     """Refuse what calculates by rules of its own."""
     if type(x).__module__.startswith("scipy.sparse"):
         raise TypeError(
-            f"a {type(x).__name__} of shape {getattr(x, 'shape', ())} beside a Tensor: sparse matrices have no rules. Write x.toarray(), or keep a constant one in a "
-            f"function with its own rule: tg.primitive(lambda w: X @ w, lambda g, y, w: X.T @ g)"
+            f"a {type(x).__name__} of shape {getattr(x, 'shape', ())} beside a Tensor: sparse matrices have no rules. Write x.toarray(), "
+            f"or keep a constant one in a function with its own rule: tg.primitive(lambda w: X @ w, lambda g, y, w: X.T @ g)"
         )
     if not isinstance(x, np.ndarray):
         return
