@@ -242,3 +242,24 @@ def test_a_cast_that_the_rule_allows():
     t = tensor([1.0])
     assert t.astype(np.float64, copy=False) is t
     assert t.astype(np.float64) is not t
+
+
+# -- functions with rules of the user's own ------------------------------------------------------------
+
+
+def test_settings_reach_a_primitive_with_and_without_gradients():
+    scaled = tg.primitive(lambda x, *, factor=1.0: x * factor, lambda g, y, x, *, factor=1.0: g * factor)
+    assert scaled(2.0, factor=3.0) == 6
+    assert scaled(tg.Tensor(2.0), factor=3.0).item() == 6
+    assert tg.grad(lambda x: scaled(x, factor=3.0))(2.0) == 3
+
+
+def test_a_structure_of_integers_alone_has_nothing_to_differentiate():
+    first = tg.primitive(lambda p, x: p["n"] * x, lambda g, y, p, x: {"n": 0 * p["n"]}, lambda g, y, p, x: g * p["n"])
+    assert tg.grad(lambda x: first({"n": tg.Tensor(3)}, x))(2.0) == 3
+
+
+def test_a_gradient_of_a_wrong_shape_inside_a_structure_is_shown():
+    wrong = tg.primitive(lambda p: np.sum(p["w"]), lambda g, y, p: {"w": np.ones((3, 2))})
+    with pytest.raises(ValueError, match=r"gave a gradient of shape \(3, 2\) at \['w'\], but the argument has shape \(2,\) there: return the same structure$"):
+        tg.grad(lambda p: wrong(p))({"w": np.ones(2)})

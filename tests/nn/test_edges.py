@@ -134,3 +134,56 @@ def test_what_users_call_their_modules_says_nothing_about_the_layers_in_them(tmp
     np.testing.assert_array_equal(found.layer.weight.data, layer.weight.data)
     with pytest.raises(ValueError, match=r"does not fit Renamed: layer 'layer' is Dense in the file and Tanh in the model$"):
         nn.load(path, into=Renamed(nn.Tanh()))
+
+
+# -- losses: axes and layouts --------------------------------------------------------------------------
+
+
+def test_classes_along_the_last_of_several_axes():
+    z, y = np.random.default_rng(0).normal(size=(2, 3, 4)), np.array([[0, 3, 1], [2, 0, 3]])
+    flat = nn.CrossEntropyLoss()(z.reshape(6, 4), y.reshape(6))
+    assert nn.CrossEntropyLoss()(z, y).item() == pytest.approx(flat.item(), rel=1e-14)
+    y[1, 1] = 4
+    with pytest.raises(ValueError, match=r"^CrossEntropyLoss got class 4 for logits of 4 classes: expected 0 to 3$"):
+        nn.CrossEntropyLoss()(z, y)
+    with pytest.raises(ValueError, match=r"^CrossEntropyLoss got logits of shape \(2, 3, 4\) and classes of shape \(2,\): expected"):
+        nn.CrossEntropyLoss()(z, y[:, 0])
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [
+        lambda a: np.reshape(a, (3, 2), order="F"),
+        lambda a: np.ravel(a, order="F"),
+        lambda a: np.transpose(a, axes=(1, 0)),
+        lambda a: np.squeeze(np.expand_dims(a, axis=0), axis=0).T,
+    ],
+    ids=["reshape", "ravel", "transpose", "squeeze"],
+)
+def test_logits_are_laid_out_as_their_activations_by_named_settings_too(layout):
+    """The loss takes the logits behind the sigmoid, each of which must stay with its target."""
+    z, y = np.arange(6.0).reshape(2, 3) - 2.5, np.array([[0.0, 1.0, 1.0], [1.0, 0.0, 0.0]])
+    tracked = tg.Tensor(z, requires_grad=True)
+    for logits in (tracked, tg.Tensor(z)):
+        loss = nn.BCELoss(reduction="none")(layout(tg.sigmoid(logits)), layout(y))
+        np.testing.assert_allclose(loss.data, layout(np.logaddexp(0, z) - y * z), rtol=1e-13)
+    np.sum(nn.BCELoss(reduction="sum")(layout(tg.sigmoid(tracked)), layout(y))).backward()
+    np.testing.assert_allclose(tracked.grad, 1 / (1 + np.exp(-z)) - y, rtol=1e-13)
+
+
+def test_bce_of_probabilities_laid_out_anew_that_no_sigmoid_made():
+    p = tg.Tensor([[0.25, 0.5]], requires_grad=True)
+    loss = nn.BCELoss(reduction="sum")(p.reshape(-1), [1.0, 0.0])
+    assert loss.item() == pytest.approx(np.log(4) + np.log(2))
+    loss.backward()
+    np.testing.assert_allclose(p.grad, [[-4, 2]])
+
+
+# -- modules held twice --------------------------------------------------------------------------------
+
+
+def test_what_stands_behind_a_module_held_twice_is_listed_too():
+    shared, last = nn.Tanh(), nn.Dense(1, 1)
+    model = nn.Sequential(shared, nn.Sequential(shared, last), shared, nn.Sigmoid())
+    assert [path for path, _ in model.named_modules()] == ["", "0", "1", "1.1", "3"]
+    assert [path for path, _ in model.named_parameters()] == ["1.1.weight", "1.1.bias"]
