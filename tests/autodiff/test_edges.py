@@ -127,3 +127,139 @@ def test_a_list_of_ones_own_type_keeps_it():
     np.testing.assert_array_equal(found[1], [4, 6])
     assert given[0] == 1.0
     assert len(found) == 2
+
+
+# -- what a Tensor is and says -------------------------------------------------------------------------
+
+
+def test_data_of_the_asked_type_is_not_copied():
+    a = np.ones(3, np.float32)
+    assert tg.Tensor(a, dtype=np.float32).data is a
+    assert tg.Tensor(a, dtype=np.float64).dtype == np.float64
+
+
+def test_a_name_stays_when_gradients_are_asked_for():
+    """Also on the answer of a sigmoid, whose logits are kept and then are not."""
+    for t in (tg.Tensor([0.5], name="p"), tg.sigmoid(tg.Tensor([0.0]))):
+        t.name = "p"
+        t.requires_grad = True
+        assert (t.name, t.requires_grad, t.is_leaf) == ("p", True, True)
+        t.requires_grad = False
+        assert (t.name, t.requires_grad, t.is_leaf) == ("p", False, True)
+
+
+def test_whether_gradients_are_required_is_a_boolean():
+    named = tg.Tensor([1.0], name="x")
+    assert named.requires_grad is False
+    assert (named * 2).requires_grad is False
+    assert tensor([1.0]).requires_grad is True
+    assert (tensor([1.0]) * named).requires_grad is True
+
+
+@pytest.mark.parametrize("cut, words", [(int, "an int"), (float, "a float"), (np.asarray, "an array"), (lambda t: t.as_integer_ratio(), "a fraction")])
+def test_the_refusal_to_leave_the_graph_says_what_was_tried(cut, words):
+    with pytest.raises(TypeError, match=rf"^turning a tracked Tensor into {words} would silently cut it out of its graph"):
+        cut(tensor(2.0))
+    assert cut(tg.Tensor(2.0)) == cut(np.float64(2.0))
+
+
+def test_an_array_of_another_type():
+    assert np.asarray(tg.Tensor([1.5]), dtype=np.float32).dtype == np.float32
+    assert np.array(tg.Tensor([1.5]), dtype=int).tolist() == [1]
+
+
+def test_a_missing_attribute():
+    t = tg.Tensor([1.0])
+    with pytest.raises(AttributeError, match=r"^'Tensor' object has no attribute 'sume'") as caught:
+        t.sume()
+    assert caught.value.name == "sume"  # for "Did you mean: 'sum'?"
+    assert caught.value.obj is t
+
+
+@pytest.mark.parametrize("t", [tg.Tensor(1.5), tg.Tensor([1.5]), tensor(1.5)])
+def test_a_single_number_takes_a_format(t):
+    assert f"{t:.3f}" == "1.500"
+    assert f"{t:>8.2f}" == "    1.50"
+    assert f"{t}" == repr(t)
+
+
+def test_many_numbers_take_no_format():
+    t = tg.Tensor([1.5, 2.5])
+    assert f"{t:.3f}" == f"{t}" == repr(t) == "Tensor([1.5, 2.5])"
+
+
+def test_a_long_tensor_is_shown_in_part():
+    assert "..." not in repr(tg.Tensor(np.zeros(100)))
+    assert "..." in repr(tg.Tensor(np.zeros(101)))
+
+
+def test_where_of_a_condition_alone():
+    for t in (tg.Tensor([0.0, 2.0, 3.0]), tensor([0.0, 2.0, 3.0])):
+        (places,) = np.where(t)
+        assert places.tolist() == [1, 2]
+
+
+def test_an_index_in_a_tensor():
+    t = tensor([1.0, 2.0, 3.0])
+    where = tg.Tensor(np.array([2, 0]))
+    for index in (where, (where,)):
+        y = t[index]
+        np.testing.assert_array_equal(y.data, [3, 1])
+        np.testing.assert_array_equal(tg.gradients(np.sum(y * np.array([1.0, 2.0])), t)[0].data, [2, 0, 1])
+
+
+# -- refusals, each with the name of the function ------------------------------------------------------
+
+REFUSED = {
+    "in place at places": (lambda t: np.add.at(t, [0], 1.0), r"^np\.add\.at would write into a Tensor, and Tensors are never written in place"),
+    "in place": (lambda t: np.copyto(t, 1.0), r"^np\.copyto would write into a Tensor, and Tensors are never written in place"),
+    "out of a ufunc": (lambda t: np.exp(np.ones(2), out=t), r"^np\.exp\(out=\.\.\.\) into a Tensor: Tensors are never written in place$"),
+    "out of a function": (
+        lambda t: np.sum(np.ones((2, 2)), axis=0, out=tg.Tensor(t.data)),
+        r"^np\.sum\(out=\.\.\.\) into a Tensor: Tensors are never written in place$",
+    ),
+    "settings of a ufunc": (
+        lambda t: np.multiply(t, 2.0, dtype=np.float32, casting="unsafe"),
+        r"^np\.multiply\(dtype, casting=\.\.\.\) is not supported on a tracked Tensor: use t\.astype\(dtype\)$",
+    ),
+    "a partial call": (lambda t: np.exp(t, where=[True, False]), r"^np\.exp\(where=\.\.\.\) on a tracked Tensor: there is no rule for a partial call"),
+    "a cast": (lambda t: t.astype(np.float32, casting="safe"), r"^float64 cannot be cast to float32 under the rule 'safe'$"),
+    "a cast to integers": (lambda t: t.astype(int), r"^a tracked Tensor has no gradient as int64: use t\.numpy\(\)\.astype\(\.\.\.\)$"),
+}
+
+
+@pytest.mark.parametrize("call, message", REFUSED.values(), ids=REFUSED.keys())
+def test_refusals_name_the_function(call, message):
+    t = tensor([1.0, 2.0])
+    with pytest.raises(TypeError, match=message):
+        call(t)
+    np.testing.assert_array_equal(t.data, [1, 2])
+
+
+def test_a_cast_that_the_rule_allows():
+    assert tg.Tensor(np.ones(1, np.float32)).astype(np.float64, casting="safe").dtype == np.float64
+    assert tensor([1.0]).astype(np.float32, casting="same_kind").dtype == np.float32
+    t = tensor([1.0])
+    assert t.astype(np.float64, copy=False) is t
+    assert t.astype(np.float64) is not t
+
+
+# -- functions with rules of the user's own ------------------------------------------------------------
+
+
+def test_settings_reach_a_primitive_with_and_without_gradients():
+    scaled = tg.primitive(lambda x, *, factor=1.0: x * factor, lambda g, y, x, *, factor=1.0: g * factor)
+    assert scaled(2.0, factor=3.0) == 6
+    assert scaled(tg.Tensor(2.0), factor=3.0).item() == 6
+    assert tg.grad(lambda x: scaled(x, factor=3.0))(2.0) == 3
+
+
+def test_a_structure_of_integers_alone_has_nothing_to_differentiate():
+    first = tg.primitive(lambda p, x: p["n"] * x, lambda g, y, p, x: {"n": 0 * p["n"]}, lambda g, y, p, x: g * p["n"])
+    assert tg.grad(lambda x: first({"n": tg.Tensor(3)}, x))(2.0) == 3
+
+
+def test_a_gradient_of_a_wrong_shape_inside_a_structure_is_shown():
+    wrong = tg.primitive(lambda p: np.sum(p["w"]), lambda g, y, p: {"w": np.ones((3, 2))})
+    with pytest.raises(ValueError, match=r"gave a gradient of shape \(3, 2\) at \['w'\], but the argument has shape \(2,\) there: return the same structure$"):
+        tg.grad(lambda p: wrong(p))({"w": np.ones(2)})
