@@ -16,20 +16,7 @@ import numpy as np
 from tinygrad_lr.autodiff.node import NO_SETTINGS
 from tinygrad_lr.autodiff.operands import check_operand
 from tinygrad_lr.autodiff.record import recorder
-from tinygrad_lr.autodiff.rules.registry import (
-    COMPOSITES,
-    QUERIES,
-    REPHRASED,
-    RULES,
-    UFUNC_METHODS,
-    VIEWS,
-    WRITING,
-    Array,
-    Each,
-    Function,
-    has_rules,
-    name_of,
-)
+from tinygrad_lr.autodiff.rules.registry import COMPOSITES, QUERIES, REPHRASED, RULES, UFUNC_METHODS, VIEWS, WRITING, Array, Each, Function, has_rules, name_of
 from tinygrad_lr.autodiff.trees import Tree, tree_map
 
 
