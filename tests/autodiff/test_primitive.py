@@ -194,7 +194,7 @@ def test_a_gradient_of_another_shape(rule, shape):
     with pytest.raises(ValueError) as caught:
         tg.grad(fn, (0, 1))(X, X)
     assert str(caught.value) == (
-        f"the rule of sums for argument 1 gave a gradient of shape {shape}, but the argument has shape (3,): sum over the axes along which it was broadcast"
+        f"the rule of sums for argument 1 returned a gradient of shape {shape}, but the argument has shape (3,): sum over the axes along which it was broadcast"
     )
 
 
@@ -304,11 +304,11 @@ def test_types_in_a_structure_stay():
 @pytest.mark.parametrize(
     "gradient, message",
     [
-        ({"w": X}, r"^the rule of <lambda> for argument 0 gave nothing at \['b'\]\[0\], but the argument has shape \(\) there: return the same structure$"),
-        ([X, 1.0], r"gave nothing at \['w'\], but the argument has shape \(3,\) there"),
-        (1.0, r"gave nothing at \['w'\]"),
-        ({"w": 1.0, "b": [1.0]}, r"gave a gradient of shape \(\) at \['w'\], but the argument has shape \(3,\) there"),
-        ({"w": X, "b": [None]}, r"gave nothing at \['b'\]\[0\]"),
+        ({"w": X}, r"^the rule of <lambda> for argument 0 returned nothing at \['b'\]\[0\], but the argument has shape \(\) there: return the same structure$"),
+        ([X, 1.0], r"returned nothing at \['w'\], but the argument has shape \(3,\) there"),
+        (1.0, r"returned nothing at \['w'\]"),
+        ({"w": 1.0, "b": [1.0]}, r"returned a gradient of shape \(\) at \['w'\], but the argument has shape \(3,\) there"),
+        ({"w": X, "b": [None]}, r"returned nothing at \['b'\]\[0\]"),
     ],
 )
 def test_a_gradient_of_another_structure(gradient, message):

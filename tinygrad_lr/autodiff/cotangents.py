@@ -172,21 +172,9 @@ def nth(x: Array, i: int) -> Array:
     return type(x)([nth(part, i) for part in x]) if type(x) in (list, tuple) else x
 
 
-def where(condition: Array, *choices: Array) -> CotangentBatch:
-    return CotangentBatch(np.where(*lined_up(condition, *choices))) if choices else row_by_row(np.where, (condition,), {})
-
-
 def broadcast_to(g: CotangentBatch, shape: tuple[int, ...], subok: bool = False) -> CotangentBatch:
     rows, _ = lined_up(g, np.broadcast_to(0, shape))
     return CotangentBatch(np.broadcast_to(rows, (len(rows), *shape)))
-
-
-def expand_dims(g: CotangentBatch, axis: Array) -> CotangentBatch:
-    return g.reshape(np.expand_dims(stand_in(g), axis).shape)
-
-
-def reshape(g: CotangentBatch, shape: Array, order: str = "C") -> CotangentBatch:
-    return g.reshape(shape) if order == "C" else row_by_row(np.reshape, (g, shape, order), {})
 
 
 def transpose(g: CotangentBatch, axes: Array = None) -> CotangentBatch:
@@ -195,10 +183,10 @@ def transpose(g: CotangentBatch, axes: Array = None) -> CotangentBatch:
 
 
 AT_ONCE: dict[Function, Callable[..., CotangentBatch]] = {
-    np.where: where,
+    np.where: lambda *args: CotangentBatch(np.where(*lined_up(*args))) if len(args) > 1 else row_by_row(np.where, args, {}),
     np.broadcast_to: broadcast_to,
-    np.expand_dims: expand_dims,
-    np.reshape: reshape,
+    np.expand_dims: lambda g, axis: g.reshape(np.expand_dims(stand_in(g), axis).shape),
+    np.reshape: lambda g, shape, order="C": g.reshape(shape) if order == "C" else row_by_row(np.reshape, (g, shape, order), {}),
     np.swapaxes: CotangentBatch.swapaxes,
     np.transpose: transpose,
     np.sum: CotangentBatch.sum,

@@ -11,7 +11,7 @@ import math
 import operator
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
-from typing import NamedTuple, NoReturn, ParamSpec, TypeGuard, TypeVar, overload
+from typing import NamedTuple, ParamSpec, TypeGuard, TypeVar, overload
 
 import numpy as np
 
@@ -149,7 +149,11 @@ def differentiated(fn: Function, args: tuple[Tree, ...], kwargs: dict[str, Tree]
         raise ValueError(f"argnums {indices} names an argument twice")
     given = [leaf for i in places for leaf in held(args[i])]
     if not all(map(is_floating, given)):
-        refuse_argument([found for i in places for found in located(args[i], f"argument {i}")])
+        place, dtype = next((at, dtype_of(x)) for i in places for at, x in located(args[i], f"argument {i}") if x is not None and not is_floating(x))
+        raise TypeError(
+            f"only floating Tensors can require gradients, got dtype {dtype}: "
+            f"write the numbers as floats in {place}, or do not differentiate with respect to it"
+        )
     inner = recorder.get() is not None  # under no_grad, outer derivatives take this one as a constant
     with recording():
         arguments = {i: tree_map(variable, args[i] if inner else tree_map(cut, args[i])) for i in places}
@@ -187,14 +191,6 @@ def is_floating(x: Array) -> bool:
 
 def is_tracked(x: object) -> TypeGuard[Tensor]:
     return isinstance(x, Tensor) and x.requires_grad
-
-
-def refuse_argument(arguments: list[tuple[str, Array]]) -> NoReturn:
-    """Say which of the arguments is not floating."""
-    place, dtype = next((place, dtype_of(x)) for place, x in arguments if x is not None and not is_floating(x))
-    raise TypeError(
-        f"only floating Tensors can require gradients, got dtype {dtype}: write the numbers as floats in {place}, or do not differentiate with respect to it"
-    )
 
 
 def variable(x: Array) -> Tensor | None:
@@ -420,10 +416,8 @@ def hvp(fn: Function, xs: Tree, vs: Tree) -> Tree:
 
     Parameters
     ----------
-    fn : callable
-        A function written with NumPy that returns a single number.
-    xs, vs : tuple, or a single argument
-        The arguments of ``fn``, and a direction of the same structure and shapes.
+    fn, xs, vs
+        As for `jvp`; ``fn`` returns a single number.
 
     Returns
     -------

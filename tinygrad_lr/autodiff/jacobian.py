@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import ParamSpec
 
 import numpy as np
+import numpy.typing as npt
 
 from tinygrad_lr.autodiff.backward import pull_back
 from tinygrad_lr.autodiff.cotangents import BatchError, CotangentBatch
@@ -74,23 +75,8 @@ def jacobian(fn: Callable[P, Tree], argnums: int | Sequence[int] = 0) -> Callabl
 def hessian(fn: Callable[P, Array], argnums: int | Sequence[int] = 0) -> Callable[P, Tree]:
     """A function that returns the Hessian of ``fn``: the Jacobian of its gradient.
 
-    Parameters
-    ----------
-    fn : callable
-        A function written with NumPy that returns a single number.
-    argnums : int or tuple of int
-        The positional arguments to differentiate with respect to.
-
-    Returns
-    -------
-    callable
-        Called as ``fn`` is. For an array argument x it returns an array of shape ``x.shape + x.shape``;
-        otherwise the argument's structure twice over.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `grad`.
+    Parameters and errors are those of `grad`. For an array argument x it returns an array of shape
+    ``x.shape + x.shape``; otherwise the argument's structure twice over.
 
     Examples
     --------
@@ -110,7 +96,7 @@ def gradients_of_all(y: Array, call: Differentiated) -> list[Tensor]:
         except Exception as error:
             if not isinstance(error, BatchError) and not isinstance(error.__cause__, BatchError):  # NumPy puts its own errors around ours
                 raise
-    rows = [list(call.gradients([y], [cotangent])) for cotangent in unit_cotangents(y)]
+    rows = [list(call.gradients([y], [*unit_cotangents(y, [i])])) for i in range(math.prod(np.shape(y)))]
     return [stacked([row[k] for row in rows], np.shape(y), x) for k, x in enumerate(call.variables)]
 
 
@@ -123,27 +109,21 @@ def in_batches(y: Tensor, variables: list[Tensor]) -> list[Array]:
     found: list[list[Array]] = [[] for _ in variables]
     nodes = list(map(leaf_of, variables))
     for picked in np.array_split(np.arange(y.size), math.ceil(y.size / BATCH)):
-        units = np.equal.outer(picked, np.arange(y.size)).astype(y.dtype).reshape(len(picked), *y.shape)
-        kept = pull_back({leaf_of(y): CotangentBatch(units)}, keep=nodes)
+        kept = pull_back({leaf_of(y): CotangentBatch(unit_cotangents(y, picked))}, keep=nodes)
         for rows, x, node in zip(found, variables, nodes):
             g = kept[node] if node in kept else np.zeros_like(x.data)
             rows.append(g.rows if isinstance(g, CotangentBatch) else np.broadcast_to(g, (len(picked), *x.shape)))
     return [np.concatenate(rows) for rows in found]
 
 
-def unit_cotangents(y: Array) -> Iterator[Array]:
-    """For each number in ``y`` the cotangent that picks it."""
-    shape, dtype = np.shape(y), dtype_of(y)
-    for i in range(math.prod(shape)):
-        unit = np.zeros(math.prod(shape), dtype)
-        unit[i] = 1
-        yield unit.reshape(shape)
+def unit_cotangents(y: Array, picked: Sequence[int] | npt.NDArray[np.int_]) -> Array:
+    """For each of the ``picked`` numbers in ``y`` the cotangent that is 1 there and 0 elsewhere, one under the other."""
+    shape = np.shape(y)
+    return np.equal.outer(picked, np.arange(math.prod(shape))).astype(dtype_of(y)).reshape(len(picked), *shape)
 
 
 def stacked(rows: list[Tensor], y_shape: tuple[int, ...], x: Tensor) -> Tensor:
     """Gradients of single numbers as one block of the Jacobian."""
     if not rows:
         return Tensor(np.zeros(y_shape + x.shape, dtype=x.dtype))
-    if any(row.requires_grad for row in rows):
-        return as_tensor(np.reshape(np.stack(rows), y_shape + x.shape))
-    return Tensor(np.stack([row.data for row in rows]).reshape(y_shape + x.shape))
+    return as_tensor(np.reshape(np.stack(rows), y_shape + x.shape))

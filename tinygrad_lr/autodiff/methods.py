@@ -1,6 +1,6 @@
 """ndarray's methods, each the NumPy function of its name with the same arguments; NumPy's protocols do the rest.
 
-Two have no function in NumPy (``x[index]``, and before NumPy 2.1 ``x.astype``): theirs are ours.
+For two of them NumPy has no function: ``x[index]``, and before NumPy 2.1 ``x.astype``. Theirs stand among the rules.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ def method(func: Function) -> Callable[..., Tensor]:
     return of_array
 
 
+def attribute(func: Callable[[Array], Array]) -> Any:
+    """``func`` of an array as an attribute of it."""
+    return property(func)
+
+
 MAY_HOLD_TENSORS = (tuple, NumPyProtocols)
-
-
-def of_data(name: str) -> Any:
-    """An attribute that an array has from its data."""
-    return property(attrgetter(f"data.{name}"))
 
 
 class ArrayMethods(NumPyProtocols):
@@ -50,31 +50,15 @@ class ArrayMethods(NumPyProtocols):
 
     __slots__ = ()
 
-    shape: tuple[int, ...] = of_data("shape")
-    ndim: int = of_data("ndim")
-    size: int = of_data("size")
-    dtype: np.dtype[Any] = of_data("dtype")
-    nbytes: int = of_data("nbytes")
-
-    @property
-    def T(self) -> Tensor:
-        """The axes in reverse order."""
-        return call(np.transpose, self)
-
-    @property
-    def mT(self) -> Tensor:
-        """The last two axes swapped: each matrix transposed."""
-        return call(np.swapaxes, self, -1, -2)
-
-    @property
-    def real(self) -> Tensor:
-        """The real part: of real numbers, themselves."""
-        return call(np.real, self)
-
-    @property
-    def imag(self) -> Tensor:
-        """The imaginary part: of real numbers, zeros."""
-        return call(np.imag, self)
+    shape: tuple[int, ...] = attribute(attrgetter("data.shape"))
+    ndim: int = attribute(attrgetter("data.ndim"))
+    size: int = attribute(attrgetter("data.size"))
+    dtype: np.dtype[Any] = attribute(attrgetter("data.dtype"))
+    nbytes: int = attribute(attrgetter("data.nbytes"))
+    T: Tensor = attribute(np.transpose)
+    mT: Tensor = attribute(lambda x: np.swapaxes(x, -1, -2))  # noqa: N815 - as NumPy calls it
+    real: Tensor = attribute(np.real)
+    imag: Tensor = attribute(np.imag)
 
     # -- reductions, running sums and products ---------------------------------------------------------
 

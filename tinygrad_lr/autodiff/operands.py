@@ -38,7 +38,7 @@ def operand(x: Array) -> Array:
     return dense
 
 
-def check_operand(x: object) -> None:
+def check_operand(x: Array) -> None:
     """Refuse what calculates by rules of its own."""
     if type(x).__module__.startswith("scipy.sparse"):
         raise TypeError(

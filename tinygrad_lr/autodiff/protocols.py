@@ -1,43 +1,29 @@
 """NumPy's protocols: what happens where one of NumPy's functions meets a Tensor, and what is refused.
 
-A call that needs no gradient is made on the data; the others must have a rule. All that is special about a function is
-read from the tables in `rules.registry`. Whatever would write into a Tensor, or cut it out of its graph, is refused with
-the way to write it instead.
+A call that needs no gradient is made on the data; any other must have a rule. Whatever is special about a function is
+read from the tables in `rules.registry`. What would write into a Tensor is refused, with the way to write it instead.
 """
 
 from __future__ import annotations
 
 import functools
 import inspect
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import numpy as np
 
-from tinygrad_lr.autodiff.node import NO_SETTINGS
 from tinygrad_lr.autodiff.operands import check_operand
 from tinygrad_lr.autodiff.record import recorder
-from tinygrad_lr.autodiff.rules.registry import (
-    COMPOSITES,
-    QUERIES,
-    REPHRASED,
-    RULES,
-    UFUNC_METHODS,
-    VIEWS,
-    WRITING,
-    Array,
-    Each,
-    Function,
-    has_rules,
-    name_of,
-)
+from tinygrad_lr.autodiff.rules.registry import COMPOSITES, QUERIES, REPHRASED, RULES, UFUNC_METHODS, VIEWS, WRITING, Array, Each, Function, has_rules, name_of
 from tinygrad_lr.autodiff.trees import Tree, tree_map
 
 
 class NumPyProtocols:
-    """What lets functions take the array type that inherits this, NumPy's and those of ours.
+    """What lets an array type that inherits this be passed to functions, NumPy's and our own.
 
-    The type has ``data`` and ``requires_grad``, and says how a call is made that a gradient may be asked of
-    (`__record__`), and how a plain result becomes one of it (`__wrap__`).
+    The type has ``data`` and ``requires_grad``. Its ``__record__(func, args, kwargs)`` makes a call that may need a
+    gradient, and its ``__wrap__(data)`` makes an array of the type from the result of a call that needs none.
     """
 
     __slots__ = ()
@@ -45,11 +31,8 @@ class NumPyProtocols:
     data: Array
     requires_grad: bool
 
-    def __record__(self, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any] = NO_SETTINGS) -> Array:
-        raise NotImplementedError
-
-    def __wrap__(self, data: Array) -> Array:
-        raise NotImplementedError
+    __record__: Function
+    __wrap__: Function
 
     def __record_call__(self, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Array:
         if kwargs:
@@ -64,7 +47,7 @@ class NumPyProtocols:
             refuse_tensor_as_target(name_of(ufunc) + ".at", inputs[0])
         if ufunc in QUERIES or not any(map(tracked, inputs)):
             result = getattr(ufunc, method)(*map(data_of, inputs), **data_of(kwargs))
-            return result if "out" in kwargs else self.wrapped(result)
+            return result if "out" in kwargs else wrapped(result, self.__wrap__)
         if kwargs:
             refuse_out(ufunc, kwargs.get("out"))
         if method == "outer" and ufunc.nin == 2 and ufunc.signature is None:
@@ -86,7 +69,7 @@ class NumPyProtocols:
         if func in REPHRASED:
             func, args, kwargs = REPHRASED[func](*args, **kwargs)
         if func in VIEWS and args and isinstance(args[0], NumPyProtocols):
-            return self.__record__(func, args, kwargs)  # also where untracked: the value may be among those to remember
+            return self.__record__(func, args, kwargs)  # also where untracked, because a view of a remembered result is remembered
         if func in WRITING and args:
             refuse_tensor_as_target(name_of(func), args[0])
         out = out_of(func, args, kwargs) if kwargs or len(args) > 1 else None
@@ -94,7 +77,7 @@ class NumPyProtocols:
             refuse_tensor_as_out(func, out)
             kwargs.pop("overwrite_input", None)
             result = func(*map(data_of, args), **data_of(kwargs))
-            return result if out is not None else self.wrapped(result)
+            return result if out is not None else wrapped(result, self.__wrap__)
         refuse_out(func, out)
         if func in COMPOSITES:
             for value in kwargs.values():
@@ -107,11 +90,12 @@ class NumPyProtocols:
             raise TypeError(f"{name_of(func)} turned a tracked Tensor into {result.dtype}, which has no gradient: use t.numpy() for that")
         return result
 
-    def wrapped(self, result: Tree) -> Tree:
-        """Floating results of untracked calls as Tensors; others (masks, indices, shapes) as they are."""
-        if isinstance(result, list | tuple):
-            return tree_map(self.wrapped, result)
-        return self.__wrap__(result) if hasattr(result, "dtype") and np.issubdtype(result.dtype, np.floating) else result
+
+def wrapped(result: Tree, wrap: Callable[[Array], Array]) -> Tree:
+    """Floating results of untracked calls as Tensors; others (masks, indices, shapes) as they are."""
+    if isinstance(result, list | tuple):
+        return tree_map(lambda part: wrapped(part, wrap), result)
+    return wrap(result) if hasattr(result, "dtype") and np.issubdtype(result.dtype, np.floating) else result
 
 
 def tracked(x: Tree) -> bool:
@@ -156,7 +140,7 @@ def positional(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
 def check_rules(func: Function, args: tuple[Any, ...]) -> None:
     """Refuse what ``func`` has no rule for: arrays of Python objects, and a tracked Tensor where none is expected."""
     for arg in args:
-        if type(arg) is np.ndarray and arg.dtype.hasobject:  # what else calculates by rules of its own is refused when the call is made
+        if type(arg) is np.ndarray and arg.dtype.hasobject:  # `record` refuses whatever else calculates by rules of its own
             check_operand(arg)
     rules = RULES[func]
     if isinstance(rules, Each):
@@ -183,10 +167,10 @@ def function_of(ufunc: np.ufunc, method: str, kwargs: dict[str, Any]) -> Functio
 def places_of(func: Function) -> dict[str, int]:
     """The positions of a function's arguments by name."""
     try:
-        names = [name for name, p in inspect.signature(func).parameters.items() if p.kind is not p.KEYWORD_ONLY]
+        parameters = inspect.signature(func).parameters.values()
     except ValueError:  # some of NumPy's functions have no signature
-        names = []
-    return {name: i for i, name in enumerate(names)}
+        return {}
+    return {p.name: i for i, p in enumerate(parameters) if p.kind is not p.KEYWORD_ONLY}
 
 
 def out_of(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Array:

@@ -99,7 +99,6 @@ WHILE_SUSPENDED = (
     "and yield its result, or make it a context manager with contextlib.contextmanager"
 )
 
-
 GENERATORS = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 ON_PURPOSE = ("contextlib", "_pytest.fixtures")  # what runs generators so that a setting holds until they go on
 

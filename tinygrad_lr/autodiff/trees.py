@@ -9,8 +9,8 @@ from typing import Any
 Tree = Any  # nested tuples, lists and dicts of arrays, or an array alone
 
 
-def leaves(tree: Any) -> list[Any]:
-    """What a nested structure holds, in order; a structure that is none is its own leaf.
+def leaves(tree: Tree) -> list[Tree]:
+    """What a nested structure holds, in order; anything else is its own leaf.
 
     Examples
     --------
@@ -24,7 +24,7 @@ def leaves(tree: Any) -> list[Any]:
     return [tree]
 
 
-def tree_map(fn: Callable[[Any], Any], tree: Any) -> Any:
+def tree_map(fn: Callable[[Tree], Tree], tree: Tree) -> Tree:
     """The same structure with ``fn`` of each leaf; named tuples, and subclasses of dict and list, keep their type.
 
     Examples
@@ -42,19 +42,19 @@ def tree_map(fn: Callable[[Any], Any], tree: Any) -> Any:
     return fn(tree)
 
 
-def refilled(tree: Any, contents: Any) -> Any:
-    """``contents``, a plain dict or list, in the type of ``tree``: a copy of it, so that a defaultdict keeps its factory."""
+def refilled(tree: Tree, contents: Tree) -> Tree:
+    """``contents``, a plain dict or list, in the type of ``tree``: a copy of it, so a defaultdict keeps its factory."""
     if type(tree) is type(contents):
         return contents
     again = copy.copy(tree)
-    if isinstance(tree, dict):  # by dict's own method: a Counter's adds
+    if isinstance(tree, dict):  # a Counter's own method would add
         dict.update(again, contents)
     else:
         list.__setitem__(again, slice(None), contents)
     return again
 
 
-def filled(tree: Any, values: Iterator[Any]) -> Any:
+def filled(tree: Tree, values: Iterator[Tree]) -> Tree:
     """The same structure with its leaves replaced by the next of ``values``; None stays.
 
     Examples
@@ -65,7 +65,7 @@ def filled(tree: Any, values: Iterator[Any]) -> Any:
     return tree_map(lambda leaf: None if leaf is None else next(values), tree)
 
 
-def located(tree: Any, place: str) -> list[tuple[str, Any]]:
+def located(tree: Tree, place: str) -> list[tuple[str, Tree]]:
     """Each leaf and where it is, as one would write it.
 
     Examples
@@ -77,8 +77,8 @@ def located(tree: Any, place: str) -> list[tuple[str, Any]]:
     return [(place, tree)] if inside is None else [leaf for where, value in inside for leaf in located(value, where)]
 
 
-def structure(tree: Any) -> Any:
-    """A copy of the structure that shares the leaves: what is done to the one does not change the other.
+def structure(tree: Tree) -> Tree:
+    """A copy of the structure that shares the leaves: changes to one are not seen in the other.
 
     Examples
     --------
@@ -90,8 +90,8 @@ def structure(tree: Any) -> Any:
     return tree_map(lambda leaf: leaf, tree)
 
 
-def parts(tree: Any, place: str) -> list[tuple[str, Any]] | None:
-    """What a structure holds one level down, and where; None if it is no structure.
+def parts(tree: Tree, place: str) -> list[tuple[str, Tree]] | None:
+    """What a structure holds one level down, and where; None for what is no structure.
 
     Examples
     --------

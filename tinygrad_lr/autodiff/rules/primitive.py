@@ -45,11 +45,11 @@ def primitive(func: Callable[P, T], *rules: Rule | SideGradient | None) -> Calla
         A function of arrays in plain NumPy, or a NumPy function that has no rule yet.
     *rules : callable or None
         One rule per positional argument: ``rule(g, y, *args, **kwargs)`` gets the gradient ``g`` of
-        the answer (in the answer's shape), the answer ``y`` and the arguments of the call, and
+        the result (in the result's shape), the result ``y`` and the arguments of the call, and
         returns the gradient of that argument, in the argument's shape. None: no gradient flows there.
         Written with NumPy functions only, a rule can be differentiated again.
         An argument may be a nested tuple, list or dict with Tensors in it, as the parameters of an ODE;
-        its rule returns the gradient in the same structure, with anything in place of what is no Tensor.
+        its rule returns the gradient in the same structure, with anything where there is no Tensor.
 
     Returns
     -------
@@ -94,7 +94,7 @@ def primitive(func: Callable[P, T], *rules: Rule | SideGradient | None) -> Calla
         call: Function = func
     else:
         call = taking_structures(func, rules)
-    RULES[call] = tuple(rule and guarded(rule, i, call) for i, rule in enumerate(rules))
+    RULES[call] = tuple(guarded(rule, i, call) for i, rule in enumerate(rules))
     return call
 
 
@@ -113,7 +113,7 @@ def refuse_built_in(func: Function) -> None:
 
 
 def giving_array(func: Function) -> Function:
-    """``func`` as the graph calls it: it cannot write into its arguments, and what it returns must be one array, number or list."""
+    """``func`` as the graph calls it: it cannot write into its arguments, and must return one array, number or list."""
     whose = f"the primitive {name_of(func)}"
 
     @functools.wraps(func)
@@ -141,15 +141,15 @@ def without_writing(whose: str, func: Function, args: tuple[Any, ...], kwargs: d
 
 
 def data_of_constant(whose: str, result: Any) -> Array:
-    """The array in a Tensor that was made of plain arrays; one that depends on a Tensor from outside would be cut off here."""
+    """The data of a Tensor made from plain arrays; one that depends on a Tensor from outside would be cut off here."""
     if result.requires_grad:
         raise TypeError(f"{whose} returned a Tensor that depends on a tracked Tensor from outside: make that an argument with a rule, or use t.numpy()")
     return result.data
 
 
-def guarded(rule: Rule | SideGradient, i: int, func: Function) -> Rule | SideGradient:
-    """``rule``, which can neither write into what others hold nor hand on a gradient of another shape than its argument."""
-    if isinstance(rule, SideGradient):
+def guarded(rule: Rule | SideGradient | None, i: int, func: Function) -> Rule | SideGradient | None:
+    """``rule``, kept from writing into what others hold and from returning a gradient of another shape than its argument."""
+    if rule is None or isinstance(rule, SideGradient):
         return rule
     whose = f"the rule of {name_of(func)} for argument {i}"
 
@@ -158,14 +158,14 @@ def guarded(rule: Rule | SideGradient, i: int, func: Function) -> Rule | SideGra
         own = g.copy() if isinstance(g, np.ndarray) else g  # siblings hold g as well
         gradient = without_writing(whose, functools.partial(rule, own), (y, *args), kwargs)
         if gradient is None:
-            raise TypeError(f"{whose} returned None: return an array of zeros, or give None in place of the rule where no gradient flows")
+            raise TypeError(f"{whose} returned None: return an array of zeros, or pass None in place of the rule where no gradient flows")
         if is_recorded(gradient) and not is_recorded(g):
             gradient = data_of_constant(whose, gradient)
         if isinstance(gradient, np.ndarray) or not hasattr(gradient, "dtype"):
             gradient = np.array(gradient)  # a copy: the rule may return the same memory the next time
         if np.shape(gradient) != np.shape(args[i]):
             raise ValueError(
-                f"{whose} gave a gradient of shape {np.shape(gradient)}, "
+                f"{whose} returned a gradient of shape {np.shape(gradient)}, "
                 f"but the argument has shape {np.shape(args[i])}: sum over the axes along which it was broadcast"
             )
         return gradient
@@ -230,7 +230,7 @@ def taking_structures(func: Function, rules: tuple[Rule | SideGradient | None, .
         def flat(*flats: Any, layouts: tuple[Any, ...], **kwargs: Any) -> Array:
             return PLAIN[call](*map(restored, layouts, flats), **kwargs)
 
-        RULES[flat] = tuple(rule and guarded(rule if isinstance(rule, SideGradient) else flat_rule(rule, i, func), i, flat) for i, rule in enumerate(rules))
+        RULES[flat] = tuple(guarded(flat_rule(rule, i, func), i, flat) for i, rule in enumerate(rules))
         return flat
 
     PLAIN[call] = giving_array(func)
@@ -265,8 +265,10 @@ def restored(layout: Any, flat: Array) -> Any:
     return tree_map(lambda x: flat[x.start : x.stop].reshape(x.shape).astype(x.dtype) if isinstance(x, Slot) else x, layout)
 
 
-def flat_rule(rule: Rule, i: int, func: Function) -> Rule:
+def flat_rule(rule: Rule | SideGradient | None, i: int, func: Function) -> Rule | SideGradient | None:
     """A rule of structures as one of flat arrays."""
+    if rule is None or isinstance(rule, SideGradient):
+        return rule
     whose = f"the rule of {name_of(func)} for argument {i}"
 
     def call(g: Array, y: Array, *flats: Array, layouts: tuple[Any, ...], **kwargs: Any) -> Array:
@@ -282,7 +284,7 @@ def raveled(gradient: Any, layout: Any, whose: str) -> Array:
     for place, slot, g in at_slots(gradient, layout, ""):
         if g is None or np.shape(g) != slot.shape:
             given = "nothing" if g is None else f"a gradient of shape {np.shape(g)}"
-            raise ValueError(f"{whose} gave {given} at {place}, but the argument has shape {slot.shape} there: return the same structure")
+            raise ValueError(f"{whose} returned {given} at {place}, but the argument has shape {slot.shape} there: return the same structure")
         rows.append(np.ravel(g))
     return np.concatenate(rows) if rows else np.zeros(0)
 

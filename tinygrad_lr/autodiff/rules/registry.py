@@ -12,7 +12,7 @@ import itertools
 import sys
 from collections.abc import Callable, Iterator
 from importlib import import_module
-from typing import Any, NamedTuple, ParamSpec, Protocol, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -83,18 +83,11 @@ ELSEWHERE = {"scipy.special": "tinygrad_lr.autodiff.rules.special"}
 # -- how calls come in -----------------------------------------------------------------------------------
 
 
-class Recorded(Protocol):
-    """What an array type implements to be recorded: a Tensor records calls, a batch of cotangents makes them row by row.
-
-    Functions of ours call the method here; NumPy's call those of NumPy's protocols.
-    """
-
-    def __record_call__(self, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Array:
-        """``func(*args, **kwargs)``, where this array is among the arguments."""
-
-
 def is_recorded(x: object) -> bool:
-    """Whether ``x`` is `Recorded`."""
+    """Whether ``x`` is of a type that makes calls in its own way: Tensors record them, batches of cotangents go row by row.
+
+    Such a type implements NumPy's protocols, and for functions of our own ``__record_call__(func, args, kwargs)``.
+    """
     return type(x) is not np.ndarray and hasattr(x, "__record_call__")
 
 
