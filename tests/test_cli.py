@@ -516,7 +516,7 @@ def test_nothing_takes_anything(jobs, redirections):
 
 
 @on_posix
-@pytest.mark.parametrize("module", ["typing", "numpy", "numpy.linalg", "argparse", "tinygrad_lr.cli", "tinygrad_lr.nn", "tinygrad_lr.show.fit"])
+@pytest.mark.parametrize("module", ["typing", "numpy", "numpy.linalg", "argparse", "tinygrad_lr.cli", "tinygrad_lr.nn.losses", "tinygrad_lr.show.fit"])
 def test_interrupted_while_it_loads(tmp_path, module):
     """Ctrl-C comes as the module is imported; Python's own way would be a traceback from somewhere in there."""
     (tmp_path / "sitecustomize.py").write_text(
