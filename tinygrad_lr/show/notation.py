@@ -192,7 +192,7 @@ class Notation:
         """BP1, or the part of it that belongs to the loss: the whole if the loss takes z, dL/da if it takes a."""
         names = [self.operand(node, i, name) for i, name in zip(range(len(node.parents)), loss.parameters)]
         error = loss.written(loss.slope_of(0).replace("/", " / "), names, node.kwargs)
-        share = f" / {loss.count(shape_of(prediction))}" if node.kwargs.get("reduction", "mean") == "mean" else ""
+        share = f" / {loss.count(shape_of(prediction))}" if loss.reduction(arguments_of(node), node.kwargs) == "mean" else ""
         flowing = "" if id(node) in self.roots else f" · {self.delta(node)}"
         at_the_end = loss.prediction != "number" or id(prediction) in self.from_layers or activation_info(prediction.func)
         return "BP1" if at_the_end else "", f"{self.delta(prediction)} = {error}{share}{flowing}"
