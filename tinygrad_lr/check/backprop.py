@@ -232,10 +232,8 @@ def backprop_report(model: Module, loss_fn: Callable[..., Tensor], x: Tensor | A
     loss_fn : Module or callable
         A loss of (prediction, target) that returns one number. If it is a described `nn.Loss`, its dL/da is written out;
         others are treated like layers that the equations do not cover.
-    x : array_like of shape (samples, features)
-        The inputs.
-    y : array_like
-        The targets.
+    x, y : array_like
+        The inputs, of shape (samples, features), and the targets.
 
     Returns
     -------
@@ -261,11 +259,10 @@ def backprop_report(model: Module, loss_fn: Callable[..., Tensor], x: Tensor | A
 
     Examples
     --------
-    >>> import numpy as np
+    >>> import numpy as np, tinygrad_lr as tg
     >>> from tinygrad_lr import nn
-    >>> from tinygrad_lr.check.backprop import backprop_report
     >>> model = nn.Sequential(nn.Dense(1, 1, rng=0), nn.Sigmoid())
-    >>> report = backprop_report(model, nn.BCELoss(), np.array([[2.0], [3.0]]), np.array([[0.0], [1.0]]))
+    >>> report = tg.backprop_report(model, nn.BCELoss(), np.array([[2.0], [3.0]]), np.array([[0.0], [1.0]]))
     >>> print(report.layers[0]["delta"].equation)
     BP1: delta1 = dL/da1 * s'(z1) = (a1 - y)/m
     >>> report.largest_difference < 1e-12

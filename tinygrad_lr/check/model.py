@@ -35,27 +35,23 @@ def gradcheck_model(
     raise_error: bool = True,
     mode: str = "fast",
 ) -> Report:
-    """Check the gradient of a loss with respect to every parameter of a model and to its input.
+    """Check the gradient of a loss with respect to every parameter of a model and its input.
 
     Parameters
     ----------
     model : Module
-        Checked in its current mode. Its random state and its buffers (the arrays that its modules hold besides
-        parameters) do not change: every evaluation calls a copy of it, which draws the same dropout mask. Differences of
-        float32 models are taken in float64.
-    loss_fn : callable
-        ``loss_fn(model(x), y)`` returns the loss.
-    x, y : array_like
-        A batch. The input is checked as well if it is floating.
+        Checked in its current mode; float32 is differenced in float64. Its random state and its buffers do not change:
+        every evaluation calls a copy of it, which draws the same dropout mask.
+    loss_fn, x, y : callable and array_like
+        ``loss_fn(model(x), y)`` is the loss of a batch; a floating ``x`` is checked as well.
     order, rtol, atol, rng, raise_error, mode
         As for `tinygrad_lr.gradcheck`.
 
     Returns
     -------
     Report
-        One row per parameter and order (several if elements are wrong), with the function that the parameter is
-        passed to, or the one whose rule is at fault, and the equation of backpropagation (BP1 to BP4) for such a
-        gradient.
+        One row per parameter and order (several if elements are wrong), with the function that the parameter is passed
+        to, or the one whose rule is at fault, and its equation of backpropagation (BP1 to BP4).
 
     Raises
     ------
@@ -67,8 +63,7 @@ def gradcheck_model(
     >>> import numpy as np, tinygrad_lr as tg
     >>> from tinygrad_lr import nn
     >>> model = nn.Sequential(nn.Dense(2, 3, rng=0), nn.Tanh(), nn.Dense(3, 1, rng=1), nn.Sigmoid())
-    >>> x, y = np.array([[0.5, -1.0], [2.0, 0.3]]), np.array([[0.0], [1.0]])
-    >>> report = tg.gradcheck_model(model, nn.BCELoss(), x, y)
+    >>> report = tg.gradcheck_model(model, nn.BCELoss(), np.eye(2), np.array([[0.0], [1.0]]))
     >>> report.ok, [f"{row.path} {row.op} {row.equation}" for row in report.rows[:3]]
     (True, ['0.weight linear BP4', '0.bias linear BP3', '2.weight linear BP4'])
     """
@@ -81,8 +76,8 @@ def gradcheck_model(
         return loss_fn(substitute(model, dict(zip(named, arrays)), still=True)(arrays[-1] if moves else x), y)
 
     inputs = tuple(p.data for p in named.values()) + ((x,) if moves else ())
-    options = Options.of(rtol, atol, rng, mode, order)._replace(equation=equation)
-    report = report_on(CheckedFunction(loss, inputs, [*map(shown, named), "input"]), None, order, options)
+    function = CheckedFunction(loss, inputs, [*map(shown, named), "input"])
+    report = report_on(function, None, order, Options.of(rtol, atol, rng, mode, order)._replace(equation=equation))
     if raise_error and not report:
         raise GradientError(report)
     return report

@@ -133,6 +133,10 @@ class LossInfo(Info):
     response: Callable[[Array], Array] | None = None
     remarks: Mapping[str, Callable[[Array], str]] = field(default_factory=dict)
 
+    def reduction(self, values: Sequence[object], settings: Mapping[str, object]) -> str:
+        """What a call does with the losses of the elements: "mean", "sum" or "none"."""
+        return str(self.arguments(values, settings).get("reduction", "none"))
+
     def count(self, shape: tuple[int, ...]) -> str:
         """The number of losses of a prediction of this shape, as formulas write it: m is the number of rows.
 

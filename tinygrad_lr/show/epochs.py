@@ -13,7 +13,7 @@ import numpy as np
 from tinygrad_lr.autodiff.record import no_grad
 from tinygrad_lr.autodiff.rules.registry import Array
 from tinygrad_lr.autodiff.tensor import Tensor
-from tinygrad_lr.nn.descriptions import LossInfo, about
+from tinygrad_lr.check.equations import covers
 from tinygrad_lr.nn.functional import substitute
 from tinygrad_lr.nn.module import Module, arrays_of
 from tinygrad_lr.show.cells import Data, averaged, encoded, largest_of, matrix_of, signed_cells
@@ -154,13 +154,12 @@ def scene_of(loss_fn: object, x: Array, y: Array) -> Data | None:
     low, high = x.min(axis=0), x.max(axis=0)
     pad = MARGIN * np.where(high > low, high - low, 1.0)
     axes = [np.linspace(a, b, LINE if x.shape[1] == 1 else SIDE) for a, b in zip(low - pad, high + pad)]
-    loss = described(loss_fn)
     return {
         "grid": np.stack([axis.ravel() for axis in np.meshgrid(*axes)], axis=1),
         "ranges": [[float(axis[0]), float(axis[-1])] for axis in axes],
         "points": [[*map(float, x[k]), float(target[k])] for k in evenly(len(x), POINTS)],
         "target": target,
-        "kind": loss.prediction if loss else "number",
+        "kind": loss_fn.about[0].prediction if covers(loss_fn) else "number",
     }
 
 
@@ -169,13 +168,9 @@ def output_of(model: Module, loss_fn: object, state: State, scene: Data | None) 
     model.load_state_dict(state)
     if scene is None:
         return np.empty((0, 0))
-    found, loss = plain(model(scene["grid"])), described(loss_fn)
-    return np.asarray(loss.response(found) if loss and loss.response else found).reshape(len(scene["grid"]), -1)
-
-
-def described(loss_fn: object) -> LossInfo | None:
-    """The description of a loss, if it has one."""
-    return next((info for info in about(loss_fn) if isinstance(info, LossInfo)), None)
+    found = plain(model(scene["grid"]))
+    response = loss_fn.about[0].response if covers(loss_fn) else None
+    return np.asarray(response(found) if response else found).reshape(len(scene["grid"]), -1)
 
 
 def decision_of(scene: Data, found: Sequence[Array]) -> Data:

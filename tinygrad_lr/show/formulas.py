@@ -18,7 +18,7 @@ from tinygrad_lr.autodiff.rules.registry import Array, Function
 from tinygrad_lr.autodiff.rules.shapes import getitem
 from tinygrad_lr.check.backprop import Comparison
 from tinygrad_lr.check.parts import Part
-from tinygrad_lr.nn.descriptions import Info, LossInfo, activation_info, loss_info
+from tinygrad_lr.nn.descriptions import LossInfo, activation_info, loss_info
 from tinygrad_lr.nn.layers import linear
 from tinygrad_lr.show.cells import Data, matrix_of
 from tinygrad_lr.show.names import memory
@@ -123,7 +123,7 @@ class Formulas:
         if func is linear:
             right = f"{args[0]} {args[1]}^T" + "".join(f" + {bias}" for bias in args[2:])
         elif info := loss_info(func):
-            total = {"mean": "mean of ", "sum": "sum of ", "none": ""}[reduction_of(info, node)]
+            total = {"mean": "mean of ", "sum": "sum of ", "none": ""}[info.reduction(arguments_of(node), node.kwargs)]
             right = total + info.written(info.formula, args, node.kwargs)
         elif func in SIGNS and len(args) == 2:
             right = f"{args[0]} {SIGNS[func]} {args[1]}"
@@ -182,7 +182,7 @@ class Formulas:
     def loss_slope(self, part: Part, loss: LossInfo, args: list[str]) -> str:
         """The gradient that a loss sends to an argument, in formula."""
         node, values = part.source, arguments_of(part.source)
-        share = f"/{loss.count(np.shape(values[0]))}" if reduction_of(loss, node) == "mean" else ""
+        share = f"/{loss.count(np.shape(values[0]))}" if loss.reduction(values, node.kwargs) == "mean" else ""
         before = "" if node is self.loss.node else f"{self.flowing_label(self.box(node))} * "
         return before + loss.written(loss.slope_of(part.i), args, node.kwargs) + share + loss.remark(part.i, values[part.i])
 
@@ -212,13 +212,8 @@ class Formulas:
             return ""
         product = re.sub(r"(?<=[\w)}]) (?=[\w({])", " · ", loss.slope_of(part.i))
         written = loss.written(product, [signed(value[at]) for value in values], node.kwargs)
-        share = f" / {values[0].size}" if reduction_of(loss, node) == "mean" else ""
+        share = f" / {values[0].size}" if loss.reduction(values, node.kwargs) == "mean" else ""
         return re.sub(r"\(\((-[^()]*)\)(?= [-+])", r"(\1", written) + share
-
-
-def reduction_of(info: Info, node: Node) -> str:
-    """What a loss does with the losses of the elements: "mean", "sum" or "none"."""
-    return str(info.arguments(arguments_of(node), node.kwargs).get("reduction", "none"))
 
 
 def plain_name(func: Function) -> str:

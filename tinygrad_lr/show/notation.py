@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 from tinygrad_lr.autodiff.node import Node
-from tinygrad_lr.autodiff.rules import RULES, SideGradient
+from tinygrad_lr.autodiff.rules import RULES
 from tinygrad_lr.autodiff.rules.registry import VIEWS
 from tinygrad_lr.check.equations import stages_of
 from tinygrad_lr.nn.descriptions import LossInfo, activation_info, loss_info
@@ -122,8 +122,8 @@ class Notation:
             if node.func is None:
                 continue
             if id(node) in self.reaches:
-                for i, parent in self.passing(node):
-                    if not isinstance(rule_at(node, i), SideGradient):
+                for _, parent, flows in self.passing(node):
+                    if flows:
                         self.reaches.add(id(parent))
                         self.ways[id(parent)] += 1
             source = node.parents[0] if node.parents else None
@@ -142,19 +142,19 @@ class Notation:
     def reached(self, node: Node) -> bool:
         return id(node) in self.reaches
 
-    def passing(self, node: Node) -> Iterator[tuple[int, Node]]:
-        """(i, parent) for each argument that has a rule and requires a gradient."""
+    def passing(self, node: Node) -> Iterator[tuple[int, Node, bool]]:
+        """(i, parent, whether the gradient flows on) for each argument that has a rule and requires a gradient."""
         for i, (parent, rule) in enumerate(zip(node.parents, RULES[node.func])):  # type: ignore[index]
             if parent is not None and rule is not None and parent.requires_grad:
-                yield i, parent
+                yield i, parent, not isinstance(rule, SideGradient)
 
     def rules(self, node: Node) -> Iterator[tuple[Node, Literal["backward", "aside"], str, str]]:
         """(parent, kind of edge, equation, words) for each argument that gets a gradient.
 
         If it gets gradients along several paths, the equation of each has += in place of =.
         """
-        for i, parent in self.passing(node):
-            if not isinstance(rule_at(node, i), SideGradient):
+        for i, parent, flows in self.passing(node):
+            if flows:
                 tag, words = self.equation(node, i, parent)
                 yield parent, "backward", tag, words.replace(" = ", " += ", 1) if self.ways[id(parent)] > 1 else words
             elif parent.grad is not None:
@@ -192,7 +192,7 @@ class Notation:
         """BP1, or the part of it that belongs to the loss: the whole if the loss takes z, dL/da if it takes a."""
         names = [self.operand(node, i, name) for i, name in zip(range(len(node.parents)), loss.parameters)]
         error = loss.written(loss.slope_of(0).replace("/", " / "), names, node.kwargs)
-        share = f" / {loss.count(shape_of(prediction))}" if node.kwargs.get("reduction", "mean") == "mean" else ""
+        share = f" / {loss.count(shape_of(prediction))}" if loss.reduction(arguments_of(node), node.kwargs) == "mean" else ""
         flowing = "" if id(node) in self.roots else f" · {self.delta(node)}"
         at_the_end = loss.prediction != "number" or id(prediction) in self.from_layers or activation_info(prediction.func)
         return "BP1" if at_the_end else "", f"{self.delta(prediction)} = {error}{share}{flowing}"
@@ -214,11 +214,3 @@ def stack_among(models: Sequence[Module]) -> tuple[Module | None, dict[int, list
 def shape_of(node: Node) -> tuple[int, ...]:
     """The shape of the result of a node."""
     return node.freed[0] if node.freed else tuple(node.value.shape)
-
-
-def rule_at(node: Node, i: int) -> object:
-    """The rule of argument ``i``."""
-    for k, rule in enumerate(RULES[node.func]):  # type: ignore[index]
-        if k == i:
-            return rule
-    return None
