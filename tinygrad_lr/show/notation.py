@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 from tinygrad_lr.autodiff.node import Node
-from tinygrad_lr.autodiff.rules import RULES
+from tinygrad_lr.autodiff.rules import RULES, SideGradient
 from tinygrad_lr.autodiff.rules.registry import VIEWS
 from tinygrad_lr.check.equations import stages_of
 from tinygrad_lr.nn.descriptions import LossInfo, activation_info, loss_info
