@@ -9,16 +9,18 @@ are for the rare cases.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from functools import partial
 from heapq import heapify, heappop, heappush
 
 from tinygrad_lr.autodiff.node import Node
 from tinygrad_lr.autodiff.rules.registry import RULES, VIEWS, Array, SideGradient, name_of
 
 Lift = Callable[[Array, Node | None], Array]
+Bypassed = tuple[Node, Callable[[], Array] | None]  # a node that no gradient flows to, and what computes its side gradient
 
 
 def pull_back(seeds: dict[Node, Array], keep: Collection[Node] | None = (), lift: Lift | None = None, free: bool = False) -> dict[Node, Array]:
-    """Send the gradients of results back through the graph.
+    """Send the gradients of results back through the graph: those of leaves, and of nodes to keep, are returned.
 
     Parameters
     ----------
@@ -27,15 +29,10 @@ def pull_back(seeds: dict[Node, Array], keep: Collection[Node] | None = (), lift
     keep : collection of Node, or None
         The nodes, besides leaves, whose gradient is wanted; None for all.
     lift : callable, optional
-        Turns a saved value and its node into the Tensor it was. With it the rules are recorded
-        themselves, and so are differentiable again; without it they run on bare arrays.
+        Turns a saved value and its node into the Tensor it was. With it the rules are themselves recorded,
+        so gradients can be differentiated again; without it they run on bare arrays.
     free : bool
-        Whether to let go of each node's saved arrays once its rules have run.
-
-    Returns
-    -------
-    dict
-        Node to gradient, for the leaves and kept nodes that a gradient reached.
+        Whether to free each node's saved arrays once its rules have run.
 
     Raises
     ------
@@ -44,8 +41,7 @@ def pull_back(seeds: dict[Node, Array], keep: Collection[Node] | None = (), lift
     """
     gradients = dict(seeds)  # what has arrived so far; at the end only leaves are left in it
     kept: dict[Node, Array] = {}
-    side: list[tuple[Node, Array]] = []
-    bypassed: list[Node] = []
+    bypassed: list[Bypassed] = []
     youngest_first = [(node.age, node) for node in seeds if node.func is not None]
     heapify(youngest_first)
     while youngest_first:
@@ -62,9 +58,7 @@ def pull_back(seeds: dict[Node, Array], keep: Collection[Node] | None = (), lift
             if parent is None or not parent.requires_grad:
                 continue
             if rule is None or isinstance(rule, SideGradient):
-                bypassed.append(parent)
-                if rule is not None and is_wanted(parent, keep):
-                    side.append((parent, rule.rule(g, y, *values, **kwargs)))
+                bypassed.append((parent, rule and partial(rule.rule, g, y, *values, **kwargs)))
                 continue
             gradient = rule(g, y, *values, **kwargs) if kwargs else rule(g, y, *values)
             if gradient.dtype is not value.dtype:
@@ -75,12 +69,11 @@ def pull_back(seeds: dict[Node, Array], keep: Collection[Node] | None = (), lift
                 gradients[parent] = gradient
                 if parent.func is not None:
                     heappush(youngest_first, (parent.age, parent))
-        if free:  # let go of the saved arrays, but not of how the value was made
+        if free:  # the saved arrays, but not how the value was made
             node.freed = (y.shape, y.dtype)
             node.value = node.values = None
     gradients.update(kept)
-    for node, g in side:
-        add_side_gradient(gradients, node, g, keep, lift)
+    add_side_gradients(gradients, bypassed, keep, lift)
     if free:
         free_behind(bypassed)
     return gradients
@@ -99,6 +92,21 @@ def conformed(gradient: Array, value: Array, node: Node, parent: Node) -> Array:
 # -- what gradients bypass -----------------------------------------------------------------------------
 
 
+def add_side_gradients(gradients: dict[Node, Array], bypassed: list[Bypassed], keep: Collection[Node] | None, lift: Lift | None) -> None:
+    """Add each side gradient to its node, and to those that it is only a view of, as far as they are wanted."""
+    for node, side in bypassed:
+        g = side() if side is not None and is_wanted(node, keep) else None
+        while g is not None:
+            if keep is None or node in keep:
+                gradients[node] = gradients[node] + g if node in gradients else g
+            if node.func not in VIEWS:
+                break
+            values = node.values if lift is None else tuple(map(lift, node.values, node.parents))
+            (rule,) = RULES[node.func]
+            g = rule(g, None, *values, **node.kwargs)  # type: ignore[operator, misc]  # views have a rule
+            node = node.parents[0]  # type: ignore[assignment]
+
+
 def is_wanted(node: Node, keep: Collection[Node] | None) -> bool:
     """Whether a side gradient is wanted: that of the node, or of one that it is only a view of."""
     while keep is not None and node not in keep:
@@ -108,21 +116,9 @@ def is_wanted(node: Node, keep: Collection[Node] | None) -> bool:
     return True
 
 
-def add_side_gradient(gradients: dict[Node, Array], node: Node, g: Array, keep: Collection[Node] | None, lift: Lift | None) -> None:
-    """Add a side gradient to its node, and to those that it is only a view of, as far as they are wanted."""
-    while is_wanted(node, keep):
-        if keep is None or node in keep:
-            gradients[node] = gradients[node] + g if node in gradients else g
-        if node.func not in VIEWS:
-            return
-        values = node.values if lift is None else tuple(map(lift, node.values, node.parents))
-        (rule,) = RULES[node.func]
-        g = rule(g, None, *values, **node.kwargs)  # type: ignore[operator, misc]  # views have a rule
-        node = node.parents[0]  # type: ignore[assignment]
-
-
-def free_behind(nodes: list[Node]) -> None:
+def free_behind(bypassed: list[Bypassed]) -> None:
     """Free the nodes that a pass has bypassed, and what is behind them."""
+    nodes = [node for node, _ in bypassed]
     while nodes:
         node = nodes.pop()
         if node.func is None or node.freed is not None:

@@ -26,12 +26,10 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def gradients(
-    outputs: Tensor | Sequence[Tensor],
-    inputs: Tensor | Sequence[Tensor],
-    grad_outputs: Tree = None,
-    create_graph: bool = False,
-) -> tuple[Tensor, ...]:
+Tensors = Tensor | Sequence[Tensor]
+
+
+def gradients(outputs: Tensors, inputs: Tensors, grad_outputs: Tree = None, create_graph: bool = False) -> tuple[Tensor, ...]:
     """Gradients of (the sum of) outputs with respect to inputs, without touching any ``.grad``.
 
     Parameters
@@ -39,12 +37,12 @@ def gradients(
     outputs : Tensor or sequence of Tensor
         What to differentiate. An output that holds more than one number needs its entry in ``grad_outputs``.
     inputs : Tensor or sequence of Tensor
-        What to differentiate with respect to: leaves, or Tensors computed on the way.
+        What to differentiate with respect to: leaves, or Tensors computed in between.
     grad_outputs : array_like or sequence of array_like, optional
         For each output the gradient to start with, in its shape; 1 for a single number. Tensors stay
         in the graph when ``create_graph`` is set.
     create_graph : bool
-        Whether the gradients are to be differentiable themselves. The graph is kept either way.
+        Whether the gradients can be differentiated again. The graph is kept either way.
 
     Returns
     -------
@@ -92,7 +90,7 @@ def gradients(
     return tuple(g if isinstance(g, Tensor) else Tensor(unshared(g, mine)) for g in found)
 
 
-def listed(tensors: Tensor | Sequence[Tensor], what: str) -> list[Tensor]:
+def listed(tensors: Tensors, what: str) -> list[Tensor]:
     """One Tensor or several, as a list."""
     found = [tensors] if isinstance(tensors, Tensor) else list(tensors)
     for i, t in enumerate(found):
