@@ -261,7 +261,7 @@ def test_a_structure_of_integers_alone_has_nothing_to_differentiate():
 
 def test_a_gradient_of_a_wrong_shape_inside_a_structure_is_shown():
     wrong = tg.primitive(lambda p: np.sum(p["w"]), lambda g, y, p: {"w": np.ones((3, 2))})
-    with pytest.raises(ValueError, match=r"gave a gradient of shape \(3, 2\) at \['w'\], but the argument has shape \(2,\) there: return the same structure$"):
+    with pytest.raises(ValueError, match=r" a gradient of shape \(3, 2\) at \['w'\], but the argument has shape \(2,\) there: return the same structure$"):
         tg.grad(lambda p: wrong(p))({"w": np.ones(2)})
 
 
