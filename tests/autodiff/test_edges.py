@@ -295,3 +295,26 @@ def test_whole_division_is_recorded_by_its_name(divide):
     assert not y.is_leaf
     assert "made by np.floor_divide" in repr(y)
     assert tg.grad(lambda t: np.sum(divide(t) * t))(np.array([5.0, 3.0])).tolist() == divide(np.array([5.0, 3.0])).tolist()
+
+
+# -- functions of ours, and NumPy's defaults -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("fn", [lambda t: tg.sigmoid(z=t), lambda t: tg.softplus(z=t), lambda t: tg.relu(z=t), lambda t: tg.softmax(z=t, axis=0)])
+def test_our_functions_take_their_argument_by_name(fn):
+    y = fn(tensor(np.array([1.0, 2.0])))
+    assert y.requires_grad
+    np.testing.assert_array_equal(y.data, fn(np.array([1.0, 2.0])))
+
+
+@pytest.mark.parametrize("make", [np.linspace, np.logspace, np.geomspace], ids=lambda make: make.__name__)
+def test_ranges_have_as_many_points_as_numpys_by_default(make):
+    start, stop = tensor(1.0), tensor(2.0)
+    y = make(start, stop)
+    np.testing.assert_allclose(y.data, make(1.0, 2.0), rtol=1e-14)
+    weights = np.random.default_rng(0).normal(size=y.shape)
+    got = [g.item() for g in tg.gradients(np.sum(y * weights), [start, stop])]
+    step = 1e-6
+    value = lambda a, b: np.sum(make(a, b) * weights)
+    want = [(value(1 + step, 2.0) - value(1 - step, 2.0)) / (2 * step), (value(1.0, 2 + step) - value(1.0, 2 - step)) / (2 * step)]
+    np.testing.assert_allclose(got, want, rtol=1e-6)

@@ -209,3 +209,11 @@ def test_a_bias_may_be_taken_away_and_not_be_made_an_array():
     layer.bias = None
     assert [path for path, _ in layer.named_parameters()] == ["weight"]
     np.testing.assert_allclose(layer(np.ones((1, 2))).data, [[layer.weight.data.sum()]])
+
+
+def test_the_gradient_of_an_activation_comes_through_named_settings():
+    z, y = np.arange(6.0).reshape(2, 3) - 2.5, np.array([[0.0, 1.0, 1.0], [1.0, 0.0, 0.0]])
+    a = tg.sigmoid(tg.Tensor(z, requires_grad=True))
+    for layout in (lambda a: np.reshape(a, (3, 2), order="F"), lambda a: np.transpose(a, axes=(1, 0))):
+        (found,) = tg.gradients(nn.BCELoss(reduction="sum")(layout(a), layout(y)), a)
+        np.testing.assert_allclose(found.data, (a.data - y) / (a.data * (1 - a.data)), rtol=1e-13)
