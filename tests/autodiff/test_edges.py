@@ -261,5 +261,60 @@ def test_a_structure_of_integers_alone_has_nothing_to_differentiate():
 
 def test_a_gradient_of_a_wrong_shape_inside_a_structure_is_shown():
     wrong = tg.primitive(lambda p: np.sum(p["w"]), lambda g, y, p: {"w": np.ones((3, 2))})
-    with pytest.raises(ValueError, match=r"gave a gradient of shape \(3, 2\) at \['w'\], but the argument has shape \(2,\) there: return the same structure$"):
+    with pytest.raises(ValueError, match=r" a gradient of shape \(3, 2\) at \['w'\], but the argument has shape \(2,\) there: return the same structure$"):
         tg.grad(lambda p: wrong(p))({"w": np.ones(2)})
+
+
+def test_settings_reach_a_primitive_of_a_structure():
+    scaled = tg.primitive(
+        lambda p, *, factor=1.0, shift=0.0: p["w"] * factor + shift,
+        lambda g, y, p, *, factor=1.0, shift=0.0: {"w": g * factor * (y - shift) / (p["w"] * factor)},
+    )
+    p = {"w": np.array([1.0, 2.0])}
+    assert tg.grad(lambda p: np.sum(scaled(p, factor=3.0, shift=7.0)))(p)["w"].tolist() == [3, 3]
+    np.testing.assert_array_equal(scaled({"w": tg.Tensor(p["w"])}, factor=3.0, shift=7.0).data, [10, 13])
+
+
+# -- arguments by name, and operators ------------------------------------------------------------------
+
+
+def test_settings_beside_a_tensor_given_by_name_count():
+    x, mask = np.arange(6.0).reshape(2, 3), np.array([[True, False, True], [True, True, True]])
+    t = tensor(x)
+    for call in (lambda a: np.mean(a=a, where=mask), lambda a: np.sum(a=a, axis=0, keepdims=True), lambda a: np.var(a=a, axis=1, ddof=1, where=mask)):
+        y = call(t)
+        np.testing.assert_allclose(y.data, call(x), strict=True)
+    slope = tg.grad(lambda a: np.mean(a=a, where=mask))(x)
+    np.testing.assert_allclose(slope, mask / 5)
+
+
+@pytest.mark.parametrize("divide", [lambda t: t // 2.0, lambda t: 7.0 // t], ids=["divided", "divisor"])
+def test_whole_division_is_recorded_by_its_name(divide):
+    y = divide(tensor([5.0, 3.0]))
+    assert y.requires_grad
+    assert not y.is_leaf
+    assert "made by np.floor_divide" in repr(y)
+    assert tg.grad(lambda t: np.sum(divide(t) * t))(np.array([5.0, 3.0])).tolist() == divide(np.array([5.0, 3.0])).tolist()
+
+
+# -- functions of ours, and NumPy's defaults -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("fn", [lambda t: tg.sigmoid(z=t), lambda t: tg.softplus(z=t), lambda t: tg.relu(z=t), lambda t: tg.softmax(z=t, axis=0)])
+def test_our_functions_take_their_argument_by_name(fn):
+    y = fn(tensor(np.array([1.0, 2.0])))
+    assert y.requires_grad
+    np.testing.assert_array_equal(y.data, fn(np.array([1.0, 2.0])))
+
+
+@pytest.mark.parametrize("make", [np.linspace, np.logspace, np.geomspace], ids=lambda make: make.__name__)
+def test_ranges_have_as_many_points_as_numpys_by_default(make):
+    start, stop = tensor(1.0), tensor(2.0)
+    y = make(start, stop)
+    np.testing.assert_allclose(y.data, make(1.0, 2.0), rtol=1e-14)
+    weights = np.random.default_rng(0).normal(size=y.shape)
+    got = [g.item() for g in tg.gradients(np.sum(y * weights), [start, stop])]
+    step = 1e-6
+    value = lambda a, b: np.sum(make(a, b) * weights)
+    want = [(value(1 + step, 2.0) - value(1 - step, 2.0)) / (2 * step), (value(1.0, 2 + step) - value(1.0, 2 - step)) / (2 * step)]
+    np.testing.assert_allclose(got, want, rtol=1e-6)

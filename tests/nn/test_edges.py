@@ -187,3 +187,33 @@ def test_what_stands_behind_a_module_held_twice_is_listed_too():
     model = nn.Sequential(shared, nn.Sequential(shared, last), shared, nn.Sigmoid())
     assert [path for path, _ in model.named_modules()] == ["", "0", "1", "1.1", "3"]
     assert [path for path, _ in model.named_parameters()] == ["1.1.weight", "1.1.bias"]
+
+
+def test_integers_may_be_predicted_beside_fractions():
+    assert nn.MSELoss()(np.array([1, 2]), np.array([0.5, 1.75])).item() == pytest.approx((0.25 + 0.0625) / 2)
+
+
+def test_training_is_a_boolean():
+    model = nn.Sequential(nn.Tanh())
+    assert model.training is True
+    assert model.eval() is model
+    assert [module.training for module in model] == [False]
+    assert model.train().training is True
+    assert model[0].training is True
+
+
+def test_a_bias_may_be_taken_away_and_not_be_made_an_array():
+    layer = nn.Dense(2, 1, rng=0)
+    with pytest.raises(TypeError, match=r"^Dense\.bias is a Parameter, and would no longer be learnt"):
+        layer.bias = np.zeros(1)
+    layer.bias = None
+    assert [path for path, _ in layer.named_parameters()] == ["weight"]
+    np.testing.assert_allclose(layer(np.ones((1, 2))).data, [[layer.weight.data.sum()]])
+
+
+def test_the_gradient_of_an_activation_comes_through_named_settings():
+    z, y = np.arange(6.0).reshape(2, 3) - 2.5, np.array([[0.0, 1.0, 1.0], [1.0, 0.0, 0.0]])
+    a = tg.sigmoid(tg.Tensor(z, requires_grad=True))
+    for layout in (lambda a: np.reshape(a, (3, 2), order="F"), lambda a: np.transpose(a, axes=(1, 0))):
+        (found,) = tg.gradients(nn.BCELoss(reduction="sum")(layout(a), layout(y)), a)
+        np.testing.assert_allclose(found.data, (a.data - y) / (a.data * (1 - a.data)), rtol=1e-13)

@@ -570,3 +570,29 @@ def test_lstsq_leaves_out_what_is_below_its_cutoff():
     close(gradient(lambda b: np.sum(np.linalg.lstsq(a, b, rcond=0.5)[0]), b), [0.25, 0, 0])
     close(gradient(lambda b: np.sum(np.linalg.lstsq(a, b, rcond=0.2)[0]), b), [0.25, 1, 0])
     close(gradient(lambda a: np.linalg.lstsq(a, b, rcond=0.2)[1][0], a), gradient(lambda a: np.sum((b - a @ np.linalg.pinv(a) @ b) ** 2), a))
+
+
+# -- stacks of matrices that are not square ------------------------------------------------------------
+
+OF_STACKS = {
+    "qr": lambda a: np.linalg.qr(a).R ** 2,
+    "r": lambda a: np.linalg.qr(a, mode="r") ** 2,
+    "svd": lambda a: np.linalg.svd(a, full_matrices=False).S ** 3,
+    "vectors of svd": lambda a: np.linalg.svd(a, full_matrices=False).U ** 2,
+    "svdvals": lambda a: np.linalg.svd(a, compute_uv=False) ** 3,
+    "pinv": np.linalg.pinv,
+    "nuclear norm": lambda a: np.linalg.norm(a, "nuc", axis=(-2, -1)),
+    "cond": np.linalg.cond,
+}
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 5), (2, 5, 3), (5, 3, 4), (2, 2, 3, 4)], ids=str)
+@pytest.mark.parametrize("name", OF_STACKS)
+def test_each_matrix_of_a_stack_has_its_own_gradient(name, shape):
+    """Whatever the number of matrices, which must not be taken for a number of rows or columns."""
+    fn, stack = OF_STACKS[name], np.random.default_rng(1).normal(size=shape)
+    first, direction = gradient(lambda a: np.sum(fn(a)), stack), np.random.default_rng(2).normal(size=shape)
+    second = tg.hvp(lambda a: np.sum(fn(a)), stack, direction)
+    for i in np.ndindex(shape[:-2]):
+        np.testing.assert_allclose(first[i], gradient(lambda a: np.sum(fn(a)), stack[i]), rtol=1e-8, atol=1e-10)
+        np.testing.assert_allclose(second[i], tg.hvp(lambda a: np.sum(fn(a)), stack[i], direction[i]), rtol=1e-7, atol=1e-8)

@@ -332,3 +332,10 @@ def test_what_logsumexp_refuses():
         tg.logsumexp(np.zeros(2), b=[1.0, -1.0])
     with pytest.raises(TypeError, match="turning a tracked Tensor into an array"):
         tg.logsumexp(np.zeros(2), b=tg.Tensor([1.0, 1.0], requires_grad=True))
+
+
+@pytest.mark.parametrize("func, y0", [(special.xlogy, 0.0), (special.xlog1py, -1.0)])
+def test_xlogy_at_0_between_the_ends_of_probabilities(func, y0):
+    """At x = 0 the derivative with respect to x is the logarithm, negative ones included."""
+    np.testing.assert_allclose(tg.grad(func, (0, 1))(0.0, y0 + 0.5), (np.log(0.5), 0.0), rtol=1e-15)
+    np.testing.assert_allclose(tg.grad(func, (0, 1))(0.0, y0 + 1e-3), (np.log(1e-3), 0.0), rtol=1e-12)
