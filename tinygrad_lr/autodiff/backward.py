@@ -9,14 +9,12 @@ are for the rare cases.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from functools import partial
-from heapq import heapify, heappop, heappush
+from heapq import heappop, heappush
 
 from tinygrad_lr.autodiff.node import Node
 from tinygrad_lr.autodiff.rules.registry import RULES, VIEWS, Array, SideGradient, name_of
 
 Lift = Callable[[Array, Node | None], Array]
-Bypassed = tuple[Node, Callable[[], Array] | None]  # a node that no gradient flows to, and what computes its side gradient
 
 
 def pull_back(seeds: dict[Node, Array], keep: Collection[Node] | None = (), lift: Lift | None = None, free: bool = False) -> dict[Node, Array]:
@@ -41,9 +39,12 @@ def pull_back(seeds: dict[Node, Array], keep: Collection[Node] | None = (), lift
     """
     gradients = dict(seeds)  # what has arrived so far; at the end only leaves are left in it
     kept: dict[Node, Array] = {}
-    bypassed: list[Bypassed] = []
-    youngest_first = [(node.age, node) for node in seeds if node.func is not None]
-    heapify(youngest_first)
+    bypassed: list[Node] = []
+    side: list[tuple[Node, Array]] = []
+    youngest_first: list[tuple[int, Node]] = []
+    for node in seeds:
+        if node.func is not None:
+            heappush(youngest_first, (node.age, node))
     while youngest_first:
         _, node = heappop(youngest_first)
         g = gradients.pop(node)
@@ -58,7 +59,9 @@ def pull_back(seeds: dict[Node, Array], keep: Collection[Node] | None = (), lift
             if parent is None or not parent.requires_grad:
                 continue
             if rule is None or isinstance(rule, SideGradient):
-                bypassed.append((parent, rule and partial(rule.rule, g, y, *values, **kwargs)))
+                bypassed.append(parent)
+                if rule is not None and is_wanted(parent, keep):
+                    side.append((parent, rule.rule(g, y, *values, **kwargs)))
                 continue
             gradient = rule(g, y, *values, **kwargs) if kwargs else rule(g, y, *values)
             if gradient.dtype is not value.dtype:
@@ -73,8 +76,9 @@ def pull_back(seeds: dict[Node, Array], keep: Collection[Node] | None = (), lift
             node.freed = (y.shape, y.dtype)
             node.value = node.values = None
     gradients.update(kept)
-    add_side_gradients(gradients, bypassed, keep, lift)
-    if free:
+    if side:
+        add_side_gradients(gradients, side, keep, lift)
+    if free and bypassed:
         free_behind(bypassed)
     return gradients
 
@@ -92,11 +96,10 @@ def conformed(gradient: Array, value: Array, node: Node, parent: Node) -> Array:
 # -- what gradients bypass -----------------------------------------------------------------------------
 
 
-def add_side_gradients(gradients: dict[Node, Array], bypassed: list[Bypassed], keep: Collection[Node] | None, lift: Lift | None) -> None:
+def add_side_gradients(gradients: dict[Node, Array], side: list[tuple[Node, Array]], keep: Collection[Node] | None, lift: Lift | None) -> None:
     """Add each side gradient to its node, and to those that it is only a view of, as far as they are wanted."""
-    for node, side in bypassed:
-        g = side() if side is not None and is_wanted(node, keep) else None
-        while g is not None:
+    for node, g in side:
+        while is_wanted(node, keep):
             if keep is None or node in keep:
                 gradients[node] = gradients[node] + g if node in gradients else g
             if node.func not in VIEWS:
@@ -116,13 +119,14 @@ def is_wanted(node: Node, keep: Collection[Node] | None) -> bool:
     return True
 
 
-def free_behind(bypassed: list[Bypassed]) -> None:
+def free_behind(nodes: list[Node]) -> None:
     """Free the nodes that a pass has bypassed, and what is behind them."""
-    nodes = [node for node, _ in bypassed]
     while nodes:
         node = nodes.pop()
         if node.func is None or node.freed is not None:
             continue
         node.freed = (node.value.shape, node.value.dtype)
         node.value = node.values = None
-        nodes += [parent for parent in node.parents if parent is not None and parent.requires_grad]
+        for parent in node.parents:
+            if parent is not None and parent.requires_grad:
+                nodes.append(parent)

@@ -415,13 +415,15 @@ def leaf_of(tensor: Tensor) -> Node:
 def seed_of(tensor: Tensor, grad: Array = None) -> Array:
     """The gradient to start a backward pass with, as an array like the Tensor's data: ``grad``, or 1 for a single number."""
     data = tensor.data
+    if grad is None and data.ndim == 0:
+        return data.dtype.type(1)
     if grad is None:
         if data.size != 1:
             raise RuntimeError(
                 f"backward() without a gradient works on a single number, this Tensor has shape {tensor.shape}: "
                 f"reduce it first (loss.sum(), loss.mean()) or pass backward(grad)"
             )
-        return data.dtype.type(1) if data.ndim == 0 else np.ones_like(data)
+        return np.ones_like(data)
     grad = grad.data if isinstance(grad, Tensor) else grad
     if np.shape(grad) != tensor.shape:
         raise ValueError(f"backward(grad) got a gradient of shape {np.shape(grad)} for a Tensor of shape {tensor.shape}")
