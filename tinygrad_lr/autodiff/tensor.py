@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from tinygrad_lr.autodiff.backward import pull_back
 from tinygrad_lr.autodiff.methods import ArrayMethods
-from tinygrad_lr.autodiff.node import NO_SETTINGS, Node, leaf, node_of
+from tinygrad_lr.autodiff.node import NO_SETTINGS, Node, node_of
 from tinygrad_lr.autodiff.operands import HARMLESS, MEANT, NUMBERS, check_operand, operand
 from tinygrad_lr.autodiff.protocols import data_of, tracked
 from tinygrad_lr.autodiff.record import recorder
@@ -185,7 +185,7 @@ class Tensor(ArrayMethods):
             if node.grad is not None and node.func is None:
                 g = node.grad + g
             found.append(unshared(g, mine))
-        exhaust(map(setattr, kept, GRAD, found))  # all or none: Ctrl-C comes between two instructions of Python, and this is a single one
+        exhaust(map(setattr, kept, repeat("grad"), found))  # all or none: Ctrl-C comes between two instructions of Python, and this is a single one
 
     def zero_grad(self) -> None:
         """Forget the accumulated gradient."""
@@ -329,7 +329,6 @@ class Tensor(ArrayMethods):
 
 new_tensor: Callable[[type[Tensor]], Tensor] = Tensor.__new__
 exhaust = deque[Any](maxlen=0).extend
-GRAD = repeat("grad")
 
 
 def record(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any] = NO_SETTINGS) -> Tensor:
@@ -407,7 +406,8 @@ def remembered(func: Function, parents: tuple[Node | None, ...], values: tuple[A
 def leaf_of(tensor: Tensor) -> Node:
     """The node of a Tensor: one that has none yet becomes a leaf."""
     if tensor.node is None:
-        tensor.node = leaf(requires_grad=False)
+        tensor.node = node_of(None, (), (), NO_SETTINGS, None)
+        tensor.node.requires_grad = False
         tensor.node.owner = ref(tensor)
     return tensor.node
 
