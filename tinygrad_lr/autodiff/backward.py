@@ -46,10 +46,8 @@ def pull_back(seeds: dict[Node, Array], keep: Collection[Node] | None = (), lift
         if keep is None or node in keep:
             kept[node] = g
         values, y, kwargs = node.values, node.value, node.kwargs
-        if values is None:
-            raise RuntimeError("this graph was freed by an earlier backward(); call the first one as backward(retain_graph=True), or compute the loss again")
-        if lift is not None:
-            values, y = tuple(map(lift, values, node.parents)), lift(y, node)
+        if values is None or lift is not None:
+            values, y = lifted(node, lift)
         for parent, value, rule in zip(node.parents, values, RULES[node.func]):  # type: ignore[index]  # None is for leaves, which have no turn
             if parent is None or not parent.requires_grad:
                 continue
@@ -78,6 +76,13 @@ def pull_back(seeds: dict[Node, Array], keep: Collection[Node] | None = (), lift
     return gradients
 
 
+def lifted(node: Node, lift: Lift | None) -> tuple[tuple[Array, ...], Array]:
+    """The arguments and the result that a node has saved, as the Tensors that they were."""
+    if node.values is None or lift is None:
+        raise RuntimeError("this graph was freed by an earlier backward(); call the first one as backward(retain_graph=True), or compute the loss again")
+    return tuple(map(lift, node.values, node.parents)), lift(node.value, node)
+
+
 def conformed(gradient: Array, value: Array, node: Node, parent: Node) -> Array:
     """A gradient of another dtype in the dtype of the value that it belongs to."""
     if gradient.dtype.kind == "c":
@@ -99,7 +104,7 @@ def add_side_gradients(gradients: dict[Node, Array], side: list[tuple[Node, Arra
                 gradients[node] = gradients[node] + g if node in gradients else g
             if node.func not in VIEWS:
                 break
-            values = node.values if lift is None else tuple(map(lift, node.values, node.parents))
+            values = node.values if lift is None else lifted(node, lift)[0]
             (rule,) = RULES[node.func]
             g = rule(g, None, *values, **node.kwargs)  # type: ignore[operator, misc]  # views have a rule
             node = node.parents[0]  # type: ignore[assignment]
