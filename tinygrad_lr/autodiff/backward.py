@@ -1,9 +1,8 @@
 """The backward pass: from the gradients of results to the gradients of all that they were computed from.
 
-It visits nodes from the youngest to the oldest. A value is always younger than what it was made from, so when a
-node's turn comes its gradient is complete, and each rule runs once. Gradients live in a local dict during the
-pass, never on nodes, and nothing recurses: depth costs nothing. `pull_back` is all of it; the functions below it
-are for the rare cases.
+Nodes have their turn from the youngest to the oldest. A value is always younger than what it was made from, so when a
+node's turn comes its gradient is complete, and each rule runs once. Gradients live in a local dict, never on nodes, and
+nothing recurses: depth costs nothing. `pull_back` is all of it; the functions below it are for the rare cases.
 """
 
 from __future__ import annotations

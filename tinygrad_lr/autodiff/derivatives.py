@@ -11,20 +11,16 @@ import math
 import operator
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
-from typing import NamedTuple, ParamSpec, TypeGuard, TypeVar, overload
+from typing import NamedTuple, TypeGuard, overload
 
 import numpy as np
 
 from tinygrad_lr.autodiff.backward import pull_back
 from tinygrad_lr.autodiff.node import Node, node_of
 from tinygrad_lr.autodiff.record import recorder, recording
-from tinygrad_lr.autodiff.rules.registry import Array, Function
+from tinygrad_lr.autodiff.rules.registry import Array, Function, P, T
 from tinygrad_lr.autodiff.tensor import Tensor, lift, seed_of, unshared
 from tinygrad_lr.autodiff.trees import Tree, filled, leaves, located, parts, structure, tree_map
-
-P = ParamSpec("P")
-T = TypeVar("T")
-
 
 Tensors = Tensor | Sequence[Tensor]
 
