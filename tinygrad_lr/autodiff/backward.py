@@ -1,26 +1,23 @@
 """The backward pass: from the gradients of results to the gradients of all that they were computed from.
 
-It visits nodes from the youngest to the oldest. A value is always younger than what it was made from, so when a
-node's turn comes its gradient is complete, and each rule runs once. Gradients live in a local dict during the
-pass, never on nodes, and nothing recurses: depth costs nothing. `pull_back` is all of it; the functions below it
-are for the rare cases.
+Nodes have their turn from the youngest to the oldest. A value is always younger than what it was made from, so when a
+node's turn comes its gradient is complete, and each rule runs once. Gradients live in a local dict, never on nodes, and
+nothing recurses: depth costs nothing. `pull_back` is all of it; the functions below it are for the rare cases.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from functools import partial
-from heapq import heapify, heappop, heappush
+from heapq import heappop, heappush
 
 from tinygrad_lr.autodiff.node import Node
 from tinygrad_lr.autodiff.rules.registry import RULES, VIEWS, Array, SideGradient, name_of
 
 Lift = Callable[[Array, Node | None], Array]
-Bypassed = tuple[Node, Callable[[], Array] | None]  # a node that no gradient flows to, and what computes its side gradient
 
 
 def pull_back(seeds: dict[Node, Array], keep: Collection[Node] | None = (), lift: Lift | None = None, free: bool = False) -> dict[Node, Array]:
-    """Send the gradients of results back through the graph: those of leaves, and of nodes to keep, are returned.
+    """Send the gradients of results back through the graph, and return those of leaves and of nodes to keep.
 
     Parameters
     ----------
@@ -32,33 +29,31 @@ def pull_back(seeds: dict[Node, Array], keep: Collection[Node] | None = (), lift
         Turns a saved value and its node into the Tensor it was. With it the rules are themselves recorded,
         so gradients can be differentiated again; without it they run on bare arrays.
     free : bool
-        Whether to free each node's saved arrays once its rules have run.
-
-    Raises
-    ------
-    RuntimeError
-        If an earlier pass freed part of the graph.
+        Whether to free each node's saved arrays once its rules have run. A later pass then ends in a RuntimeError.
     """
     gradients = dict(seeds)  # what has arrived so far; at the end only leaves are left in it
     kept: dict[Node, Array] = {}
-    bypassed: list[Bypassed] = []
-    youngest_first = [(node.age, node) for node in seeds if node.func is not None]
-    heapify(youngest_first)
+    bypassed: list[Node] = []
+    side: list[tuple[Node, Array]] = []
+    youngest_first: list[tuple[int, Node]] = []
+    for node in seeds:
+        if node.func is not None:
+            heappush(youngest_first, (node.age, node))
     while youngest_first:
         _, node = heappop(youngest_first)
         g = gradients.pop(node)
         if keep is None or node in keep:
             kept[node] = g
         values, y, kwargs = node.values, node.value, node.kwargs
-        if values is None:
-            raise RuntimeError("this graph was freed by an earlier backward(); call the first one as backward(retain_graph=True), or compute the loss again")
-        if lift is not None:
-            values, y = tuple(map(lift, values, node.parents)), lift(y, node)
+        if values is None or lift is not None:
+            values, y = lifted(node, lift)
         for parent, value, rule in zip(node.parents, values, RULES[node.func]):  # type: ignore[index]  # None is for leaves, which have no turn
             if parent is None or not parent.requires_grad:
                 continue
             if rule is None or isinstance(rule, SideGradient):
-                bypassed.append((parent, rule and partial(rule.rule, g, y, *values, **kwargs)))
+                bypassed.append(parent)
+                if rule is not None and is_wanted(parent, keep):
+                    side.append((parent, rule.rule(g, y, *values, **kwargs)))
                 continue
             gradient = rule(g, y, *values, **kwargs) if kwargs else rule(g, y, *values)
             if gradient.dtype is not value.dtype:
@@ -73,10 +68,18 @@ def pull_back(seeds: dict[Node, Array], keep: Collection[Node] | None = (), lift
             node.freed = (y.shape, y.dtype)
             node.value = node.values = None
     gradients.update(kept)
-    add_side_gradients(gradients, bypassed, keep, lift)
-    if free:
+    if side:
+        add_side_gradients(gradients, side, keep, lift)
+    if free and bypassed:
         free_behind(bypassed)
     return gradients
+
+
+def lifted(node: Node, lift: Lift | None) -> tuple[tuple[Array, ...], Array]:
+    """The arguments and the result that a node has saved, as the Tensors that they were."""
+    if node.values is None or lift is None:
+        raise RuntimeError("this graph was freed by an earlier backward(); call the first one as backward(retain_graph=True), or compute the loss again")
+    return tuple(map(lift, node.values, node.parents)), lift(node.value, node)
 
 
 def conformed(gradient: Array, value: Array, node: Node, parent: Node) -> Array:
@@ -92,16 +95,15 @@ def conformed(gradient: Array, value: Array, node: Node, parent: Node) -> Array:
 # -- what gradients bypass -----------------------------------------------------------------------------
 
 
-def add_side_gradients(gradients: dict[Node, Array], bypassed: list[Bypassed], keep: Collection[Node] | None, lift: Lift | None) -> None:
+def add_side_gradients(gradients: dict[Node, Array], side: list[tuple[Node, Array]], keep: Collection[Node] | None, lift: Lift | None) -> None:
     """Add each side gradient to its node, and to those that it is only a view of, as far as they are wanted."""
-    for node, side in bypassed:
-        g = side() if side is not None and is_wanted(node, keep) else None
-        while g is not None:
+    for node, g in side:
+        while is_wanted(node, keep):
             if keep is None or node in keep:
                 gradients[node] = gradients[node] + g if node in gradients else g
             if node.func not in VIEWS:
                 break
-            values = node.values if lift is None else tuple(map(lift, node.values, node.parents))
+            values = node.values if lift is None else lifted(node, lift)[0]
             (rule,) = RULES[node.func]
             g = rule(g, None, *values, **node.kwargs)  # type: ignore[operator, misc]  # views have a rule
             node = node.parents[0]  # type: ignore[assignment]
@@ -116,13 +118,14 @@ def is_wanted(node: Node, keep: Collection[Node] | None) -> bool:
     return True
 
 
-def free_behind(bypassed: list[Bypassed]) -> None:
+def free_behind(nodes: list[Node]) -> None:
     """Free the nodes that a pass has bypassed, and what is behind them."""
-    nodes = [node for node, _ in bypassed]
     while nodes:
         node = nodes.pop()
         if node.func is None or node.freed is not None:
             continue
         node.freed = (node.value.shape, node.value.dtype)
         node.value = node.values = None
-        nodes += [parent for parent in node.parents if parent is not None and parent.requires_grad]
+        for parent in node.parents:
+            if parent is not None and parent.requires_grad:
+                nodes.append(parent)

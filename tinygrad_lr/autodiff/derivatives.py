@@ -11,20 +11,16 @@ import math
 import operator
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
-from typing import NamedTuple, ParamSpec, TypeGuard, TypeVar, overload
+from typing import NamedTuple, TypeGuard, overload
 
 import numpy as np
 
 from tinygrad_lr.autodiff.backward import pull_back
 from tinygrad_lr.autodiff.node import Node, node_of
 from tinygrad_lr.autodiff.record import recorder, recording
-from tinygrad_lr.autodiff.rules.registry import Array, Function
+from tinygrad_lr.autodiff.rules.registry import Array, Function, P, T
 from tinygrad_lr.autodiff.tensor import Tensor, lift, seed_of, unshared
 from tinygrad_lr.autodiff.trees import Tree, filled, leaves, located, parts, structure, tree_map
-
-P = ParamSpec("P")
-T = TypeVar("T")
-
 
 Tensors = Tensor | Sequence[Tensor]
 
@@ -207,22 +203,19 @@ def cut(x: Array) -> Array:
 
 def reaches_beyond(results: list[Array], variables: list[Tensor]) -> bool:
     """Whether results depend on the variables of an outer derivative, or in its function on anything tracked besides their own."""
-    own = {x.node for x in variables}
     inside = nested.get()
     if not inside and not in_progress:
         return False
-    stack = [y.node for y in results if isinstance(y, Tensor) and y.node is not None]
-    seen = set(stack)
+    stack = [y.node for y in results if isinstance(y, Tensor)]
+    seen = {x.node for x in variables}
     while stack:
         node = stack.pop()
-        if node in own or not node.requires_grad:
+        if node is None or node in seen or not node.requires_grad:
             continue
         if node in in_progress or (inside and node.func is None):
             return True
-        for parent in node.parents:
-            if parent is not None and parent not in seen:
-                seen.add(parent)
-                stack.append(parent)
+        seen.add(node)
+        stack.extend(node.parents)
     return False
 
 

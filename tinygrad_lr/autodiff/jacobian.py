@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Sequence
-from typing import ParamSpec
 
 import numpy as np
 import numpy.typing as npt
@@ -17,11 +16,9 @@ import numpy.typing as npt
 from tinygrad_lr.autodiff.backward import pull_back
 from tinygrad_lr.autodiff.cotangents import BatchError, CotangentBatch
 from tinygrad_lr.autodiff.derivatives import Differentiated, as_tensor, check_numbers, differentiated, dtype_of, grad, is_tracked, selected
-from tinygrad_lr.autodiff.rules.registry import Array
+from tinygrad_lr.autodiff.rules.registry import Array, P
 from tinygrad_lr.autodiff.tensor import Tensor, leaf_of
 from tinygrad_lr.autodiff.trees import Tree, filled, tree_map
-
-P = ParamSpec("P")
 
 
 def jacobian(fn: Callable[P, Tree], argnums: int | Sequence[int] = 0) -> Callable[P, Tree]:

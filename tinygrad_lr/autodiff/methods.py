@@ -37,9 +37,9 @@ def method(func: Function) -> Callable[..., Tensor]:
     return of_array
 
 
-def attribute(func: Callable[[Array], Array]) -> Any:
+def attribute(func: Callable[[Array], Array], doc: str) -> Any:
     """``func`` of an array as an attribute of it."""
-    return property(func)
+    return property(func, doc=doc)
 
 
 MAY_HOLD_TENSORS = (tuple, NumPyProtocols)
@@ -50,15 +50,15 @@ class ArrayMethods(NumPyProtocols):
 
     __slots__ = ()
 
-    shape: tuple[int, ...] = attribute(attrgetter("data.shape"))
-    ndim: int = attribute(attrgetter("data.ndim"))
-    size: int = attribute(attrgetter("data.size"))
-    dtype: np.dtype[Any] = attribute(attrgetter("data.dtype"))
-    nbytes: int = attribute(attrgetter("data.nbytes"))
-    T: Tensor = attribute(np.transpose)
-    mT: Tensor = attribute(lambda x: np.swapaxes(x, -1, -2))  # noqa: N815 - as NumPy calls it
-    real: Tensor = attribute(np.real)
-    imag: Tensor = attribute(np.imag)
+    shape: tuple[int, ...] = attribute(attrgetter("data.shape"), "The length of each axis.")
+    ndim: int = attribute(attrgetter("data.ndim"), "How many axes there are.")
+    size: int = attribute(attrgetter("data.size"), "How many numbers there are.")
+    dtype: np.dtype[Any] = attribute(attrgetter("data.dtype"), "The type of the numbers.")
+    nbytes: int = attribute(attrgetter("data.nbytes"), "How many bytes they take.")
+    T: Tensor = attribute(np.transpose, "The axes in reverse order.")
+    mT: Tensor = attribute(lambda x: np.swapaxes(x, -1, -2), "The last two axes swapped: each matrix transposed.")  # noqa: N815 - as NumPy calls it
+    real: Tensor = attribute(np.real, "The real part: of real numbers, themselves.")
+    imag: Tensor = attribute(np.imag, "The imaginary part: of real numbers, zeros.")
 
     # -- reductions, running sums and products ---------------------------------------------------------
 

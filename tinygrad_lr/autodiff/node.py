@@ -50,10 +50,3 @@ def node_of(func: Function | None, parents: tuple[Node | None, ...], values: tup
     node.requires_grad = True
     node.grad = node.name = node.freed = None
     return node
-
-
-def leaf(requires_grad: bool) -> Node:
-    """A node that nothing was computed for: an input or a parameter."""
-    node = node_of(None, (), (), NO_SETTINGS, None)
-    node.requires_grad = requires_grad
-    return node

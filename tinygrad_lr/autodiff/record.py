@@ -24,7 +24,7 @@ recorder: ContextVar[Maker | None] = ContextVar("recorder", default=node_of)
 """What makes a node of a tracked call; None where nothing is recorded."""
 
 outer: ContextVar[tuple[Maker | None, ...]] = ContextVar("outer", default=())
-"""What recorded before each `recording` that is entered, the innermost last."""
+"""What each `recording` that is entered found, the innermost last."""
 
 
 class recording:  # noqa: N801 - it is called like a function

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from tinygrad_lr.autodiff.backward import pull_back
 from tinygrad_lr.autodiff.methods import ArrayMethods
-from tinygrad_lr.autodiff.node import NO_SETTINGS, Node, leaf, node_of
+from tinygrad_lr.autodiff.node import NO_SETTINGS, Node, node_of
 from tinygrad_lr.autodiff.operands import HARMLESS, MEANT, NUMBERS, check_operand, operand
 from tinygrad_lr.autodiff.protocols import data_of, tracked
 from tinygrad_lr.autodiff.record import recorder
@@ -185,7 +185,7 @@ class Tensor(ArrayMethods):
             if node.grad is not None and node.func is None:
                 g = node.grad + g
             found.append(unshared(g, mine))
-        exhaust(map(setattr, kept, GRAD, found))  # all or none: Ctrl-C comes between two instructions of Python, and this is a single one
+        exhaust(map(setattr, kept, repeat("grad"), found))  # all or none: Ctrl-C comes between two instructions of Python, and this is a single one
 
     def zero_grad(self) -> None:
         """Forget the accumulated gradient."""
@@ -329,7 +329,6 @@ class Tensor(ArrayMethods):
 
 new_tensor: Callable[[type[Tensor]], Tensor] = Tensor.__new__
 exhaust = deque[Any](maxlen=0).extend
-GRAD = repeat("grad")
 
 
 def record(func: Function, args: tuple[Any, ...], kwargs: dict[str, Any] = NO_SETTINGS) -> Tensor:
@@ -407,7 +406,8 @@ def remembered(func: Function, parents: tuple[Node | None, ...], values: tuple[A
 def leaf_of(tensor: Tensor) -> Node:
     """The node of a Tensor: one that has none yet becomes a leaf."""
     if tensor.node is None:
-        tensor.node = leaf(requires_grad=False)
+        tensor.node = node_of(None, (), (), NO_SETTINGS, None)
+        tensor.node.requires_grad = False
         tensor.node.owner = ref(tensor)
     return tensor.node
 
@@ -415,13 +415,15 @@ def leaf_of(tensor: Tensor) -> Node:
 def seed_of(tensor: Tensor, grad: Array = None) -> Array:
     """The gradient to start a backward pass with, as an array like the Tensor's data: ``grad``, or 1 for a single number."""
     data = tensor.data
+    if grad is None and data.ndim == 0:
+        return data.dtype.type(1)
     if grad is None:
         if data.size != 1:
             raise RuntimeError(
                 f"backward() without a gradient works on a single number, this Tensor has shape {tensor.shape}: "
                 f"reduce it first (loss.sum(), loss.mean()) or pass backward(grad)"
             )
-        return data.dtype.type(1) if data.ndim == 0 else np.ones_like(data)
+        return np.ones_like(data)
     grad = grad.data if isinstance(grad, Tensor) else grad
     if np.shape(grad) != tensor.shape:
         raise ValueError(f"backward(grad) got a gradient of shape {np.shape(grad)} for a Tensor of shape {tensor.shape}")

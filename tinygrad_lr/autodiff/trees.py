@@ -78,15 +78,7 @@ def located(tree: Tree, place: str) -> list[tuple[str, Tree]]:
 
 
 def structure(tree: Tree) -> Tree:
-    """A copy of the structure that shares the leaves: changes to one are not seen in the other.
-
-    Examples
-    --------
-    >>> tree = {"w": [1.0, 2.0]}
-    >>> structure(tree)["w"].append(3.0)
-    >>> tree
-    {'w': [1.0, 2.0]}
-    """
+    """A copy of the structure that shares the leaves: changes to one are not seen in the other."""
     return tree_map(lambda leaf: leaf, tree)
 
 

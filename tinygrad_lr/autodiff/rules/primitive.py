@@ -11,7 +11,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -22,8 +22,10 @@ from tinygrad_lr.autodiff.rules.registry import (
     RULES,
     Array,
     Function,
+    P,
     Rule,
     SideGradient,
+    T,
     dispatching,
     has_rules,
     is_numpy,
@@ -31,9 +33,6 @@ from tinygrad_lr.autodiff.rules.registry import (
     name_of,
 )
 from tinygrad_lr.autodiff.trees import leaves, parts, tree_map
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 def primitive(func: Callable[P, T], *rules: Rule | SideGradient | None) -> Callable[P, T]:
