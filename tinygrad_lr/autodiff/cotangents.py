@@ -9,11 +9,13 @@ others are called row by row, so that every rule works.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
-import numpy.typing as npt
 from numpy.lib.mixins import NDArrayOperatorsMixin
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 from tinygrad_lr.autodiff.rules.registry import PLAIN, Array, Function, name_of
 

@@ -9,15 +9,18 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from tinygrad_lr.autodiff.backward import pull_back
 from tinygrad_lr.autodiff.cotangents import BatchError, CotangentBatch
 from tinygrad_lr.autodiff.derivatives import Differentiated, as_tensor, check_numbers, differentiated, dtype_of, grad, is_tracked, selected
 from tinygrad_lr.autodiff.rules.registry import Array, P
 from tinygrad_lr.autodiff.tensor import Tensor, leaf_of
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 from tinygrad_lr.autodiff.trees import Tree, filled, tree_map
 
 

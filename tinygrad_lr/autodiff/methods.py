@@ -10,7 +10,6 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from tinygrad_lr.autodiff.protocols import NumPyProtocols, data_of
 from tinygrad_lr.autodiff.rules.elementwise import astype
@@ -18,6 +17,8 @@ from tinygrad_lr.autodiff.rules.registry import Array, Function, name_of
 from tinygrad_lr.autodiff.rules.shapes import getitem
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from tinygrad_lr.autodiff.tensor import Tensor
 
 

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from weakref import ref
 
 import numpy as np
-import numpy.typing as npt
 
 from tinygrad_lr.autodiff.backward import pull_back
 from tinygrad_lr.autodiff.methods import ArrayMethods
@@ -23,6 +22,9 @@ from tinygrad_lr.autodiff.node import NO_SETTINGS, Node, node_of
 from tinygrad_lr.autodiff.operands import HARMLESS, MEANT, NUMBERS, check_operand, operand
 from tinygrad_lr.autodiff.protocols import data_of, tracked
 from tinygrad_lr.autodiff.record import recorder
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 from tinygrad_lr.autodiff.rules.registry import PLAIN, REMEMBERED, VIEWS, Array, Function, name_of
 
 
