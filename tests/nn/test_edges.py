@@ -217,3 +217,10 @@ def test_the_gradient_of_an_activation_comes_through_named_settings():
     for layout in (lambda a: np.reshape(a, (3, 2), order="F"), lambda a: np.transpose(a, axes=(1, 0))):
         (found,) = tg.gradients(nn.BCELoss(reduction="sum")(layout(a), layout(y)), a)
         np.testing.assert_allclose(found.data, (a.data - y) / (a.data * (1 - a.data)), rtol=1e-13)
+
+
+def test_targets_are_learnt_quietly_beside_certain_probabilities():
+    """dL/dy = log(1 - p) - log(p), each logarithm stopped at -100."""
+    y = tg.Tensor([0.25, 0.25, 0.25], requires_grad=True)
+    nn.BCELoss(reduction="sum")(np.array([0.0, 0.5, 1.0]), y).backward()
+    np.testing.assert_allclose(y.grad, [100, 0, -100], atol=1e-14)

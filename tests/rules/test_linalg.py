@@ -596,3 +596,9 @@ def test_each_matrix_of_a_stack_has_its_own_gradient(name, shape):
     for i in np.ndindex(shape[:-2]):
         np.testing.assert_allclose(first[i], gradient(lambda a: np.sum(fn(a)), stack[i]), rtol=1e-8, atol=1e-10)
         np.testing.assert_allclose(second[i], tg.hvp(lambda a: np.sum(fn(a)), stack[i], direction[i]), rtol=1e-7, atol=1e-8)
+
+
+def test_the_power_0_of_a_singular_matrix_is_the_identity_and_does_not_move():
+    a = np.array([[1.0, 2.0], [2.0, 4.0]])
+    np.testing.assert_array_equal(np.linalg.matrix_power(tensors(a)[0], 0).data, np.eye(2))
+    np.testing.assert_array_equal(gradient(lambda a: np.sum(np.linalg.matrix_power(a, 0) * a), a), np.eye(2))
