@@ -15,7 +15,7 @@ import numpy as np
 
 from tinygrad_lr.autodiff.rules.registry import Array
 from tinygrad_lr.autodiff.tensor import Tensor, new_tensor
-from tinygrad_lr.nn.module import Module, Parameter, arrays_of, held_arrays, inside, mismatches, operands, rebind
+from tinygrad_lr.nn.module import Module, Parameter, arrays_of, held_arrays, held_in, mismatches, operands, rebind
 
 
 def functional_call(model: Module, arrays_by_path: Mapping[str, object], /, *inputs: object, **named: object) -> Any:
@@ -74,11 +74,9 @@ def substitute(model: Module, arrays: Mapping[str, Array], still: bool = False) 
     memo: dict[int, object] = {
         id(thing): renewed(thing, arrays[path]) for path, thing in arrays_of(model).items() if isinstance(thing, Tensor) and path in arrays
     }
-    for _, module in model.named_modules():
-        for attribute, value in vars(module).items():
-            for _, thing in inside(attribute, value):
-                if is_shared(thing, still):
-                    memo.setdefault(id(thing), thing)
+    for _, held in held_in(model):
+        if is_shared(held.thing, still):
+            memo.setdefault(id(held.thing), held.thing)
     try:
         changed: Module = copy.deepcopy(model, memo)
     except TypeError as error:

@@ -156,7 +156,7 @@ class Module:
         >>> [path for path, _ in nn.Sequential(nn.Dense(2, 3), nn.Tanh(), nn.Dense(3, 1)).named_parameters()]
         ['0.weight', '0.bias', '2.weight', '2.bias']
         """
-        return ((path, held.array) for path, held in held_arrays(self) if isinstance(held.array, Parameter))
+        return ((path, held.thing) for path, held in held_arrays(self) if isinstance(held.thing, Parameter))
 
     def named_buffers(self) -> Iterator[tuple[str, Array]]:
         """(path, array) for every array that the modules hold besides their parameters.
@@ -175,7 +175,7 @@ class Module:
         >>> [path for path, _ in nn.Sequential(nn.Dense(2, 3), Centred()).named_buffers()]
         ['1.mean']
         """
-        return ((path, held.array) for path, held in held_arrays(self) if not isinstance(held.array, Parameter))
+        return ((path, held.thing) for path, held in held_arrays(self) if not isinstance(held.thing, Parameter))
 
     def parameters(self) -> list[Parameter]:
         """The parameters, in the order of `named_parameters`."""
@@ -232,7 +232,7 @@ class Module:
             all, and nothing is changed.
         """
         found = by_path(self)
-        mine, given = {path: held.array for path, held in found.items()}, dict(state)  # a file is read only once
+        mine, given = {path: held.thing for path, held in found.items()}, dict(state)  # a file is read only once
         for path, value in given.items():
             if tracked(value):
                 raise TypeError(
@@ -319,32 +319,38 @@ def title_of(module: Module) -> str:
 
 
 class Held(NamedTuple):
-    """A parameter or buffer, and the attribute that holds it: by itself, or in a list, tuple or dict."""
+    """Something that a module holds, and the attribute that holds it: by itself, or in a list, tuple or dict."""
 
-    array: Array
+    thing: Array  # which may be anything else, too
     module: Module
     attribute: str
     path: str  # of the attribute
 
 
-def held_arrays(model: Module) -> Iterator[tuple[str, Held]]:
-    """(path, Held) for every parameter and buffer of a model, each Tensor once."""
-    seen: set[int] = set()
+def held_in(model: Module) -> Iterator[tuple[str, Held]]:
+    """(path, Held) for everything that the modules of a model hold."""
     for path, module in model.named_modules():
         for attribute, value in vars(module).items():
             for name, thing in inside(attribute, value):
-                if isinstance(thing, Parameter) or (is_buffer(thing) and not attribute.startswith("_")):
-                    if isinstance(thing, Tensor):  # shared Tensors stay shared; shared arrays part when one is replaced
-                        if id(thing) in seen:
-                            continue
-                        seen.add(id(thing))
-                    yield dotted(path, name), Held(thing, module, attribute, dotted(path, attribute))
+                yield dotted(path, name), Held(thing, module, attribute, dotted(path, attribute))
+
+
+def held_arrays(model: Module) -> Iterator[tuple[str, Held]]:
+    """(path, Held) for every parameter and buffer of a model, each Tensor once."""
+    seen: set[int] = set()
+    for path, held in held_in(model):
+        if isinstance(held.thing, Parameter) or (is_buffer(held.thing) and not held.attribute.startswith("_")):
+            if isinstance(held.thing, Tensor):  # shared Tensors stay shared; shared arrays part when one is replaced
+                if id(held.thing) in seen:
+                    continue
+                seen.add(id(held.thing))
+            yield path, held
 
 
 def by_path(model: Module) -> dict[str, Held]:
     """The same as a dict, the parameters first."""
     found: dict[str, Held] = {}
-    for path, held in sorted(held_arrays(model), key=lambda pair: not isinstance(pair[1].array, Parameter)):
+    for path, held in sorted(held_arrays(model), key=lambda pair: not isinstance(pair[1].thing, Parameter)):
         if path in found:
             raise ValueError(f"{type(model).__name__} holds two arrays under the path {path!r}: rename a layer, a key or an attribute")
         found[path] = held
@@ -353,7 +359,7 @@ def by_path(model: Module) -> dict[str, Held]:
 
 def arrays_of(model: Module) -> dict[str, Array]:
     """The parameters and buffers of a model themselves, by path."""
-    return {path: held.array for path, held in by_path(model).items()}
+    return {path: held.thing for path, held in by_path(model).items()}
 
 
 def inside(name: str, value: object) -> Iterator[tuple[str, object]]:
@@ -382,14 +388,12 @@ def is_bare(thing: object) -> bool:
 
 def check_buffers(model: Module) -> None:
     """Refuse computed Tensors where buffers belong: the state would lack a running mean."""
-    for path, module in model.named_modules():
-        for attribute, value in vars(module).items():
-            for name, thing in inside(attribute, value):
-                if isinstance(thing, Tensor) and not thing.is_leaf and not attribute.startswith("_"):
-                    raise TypeError(
-                        f"{dotted(path, name)!r} was computed from tracked Tensors, so it is not part of the state: assign its .numpy(), "
-                        f"or name it _{attribute} if it is not meant to be"
-                    )
+    for path, (thing, _, attribute, _) in held_in(model):
+        if isinstance(thing, Tensor) and not thing.is_leaf and not attribute.startswith("_"):
+            raise TypeError(
+                f"{path!r} was computed from tracked Tensors, so it is not part of the state: assign its .numpy(), "
+                f"or name it _{attribute} if it is not meant to be"
+            )
 
 
 def copy_of(path: str, array: Array) -> np.ndarray:
@@ -439,7 +443,7 @@ def castable(dtype: np.dtype, own: np.dtype) -> bool:
 
 def rebind(places: Iterable[Held], arrays: Mapping[str, Array]) -> None:
     """Hold these arrays, given by path, in place of buffers; Tensors among the buffers stay."""
-    for module, attribute, path in dict.fromkeys((held.module, held.attribute, held.path) for held in places if is_bare(held.array)):
+    for module, attribute, path in dict.fromkeys((held.module, held.attribute, held.path) for held in places if is_bare(held.thing)):
         vars(module)[attribute] = rebound(path, vars(module)[attribute], arrays)
 
 
