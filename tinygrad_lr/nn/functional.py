@@ -1,4 +1,4 @@
-"""A module called as a function of its arrays: for one call other arrays or Tensors take the place of its own.
+"""A module called as a function of its arrays: for one call, other arrays or Tensors take the place of its own.
 
 A copy of the model is called, which shares the parameters that are not replaced. So the model itself never
 changes: nothing has to be restored after an error, and other threads may call it meanwhile.
@@ -30,7 +30,7 @@ def functional_call(model: Module, arrays_by_path: Mapping[str, object], /, *inp
     model : Module
         The model.
     arrays_by_path : dict of str to array_like or Tensor
-        The paths are those of ``model.state_dict()``. Where none is given, the model's own is used.
+        The paths are those of ``model.state_dict()``. For those left out, the model's own arrays are used.
     *inputs, **named
         What to call it with.
 
@@ -42,7 +42,7 @@ def functional_call(model: Module, arrays_by_path: Mapping[str, object], /, *inp
     Raises
     ------
     TypeError
-        If the arrays do not come by path, one is masked, a matrix, sparse, or of Python objects, or the model holds
+        If the arrays are not given by path, one is masked, a matrix, sparse, or of Python objects, or the model holds
         something that cannot be copied.
     ValueError
         If the model has no array at a path, or one of another shape.
@@ -84,10 +84,8 @@ def substitute(model: Module, arrays: Mapping[str, Array], still: bool = False) 
             f"arrays are replaced in a copy of the model, but this {type(model).__name__} holds something that cannot be copied ({error}): "
             f"define __deepcopy__ on the class that holds it"
         ) from error
-    rebind(
-        (held for _, held in held_arrays(changed)),
-        {path: a if isinstance(a, Tensor) else np.array(a) if isinstance(a, np.ndarray) else a for path, a in arrays.items()},
-    )
+    own = {path: a.copy() if isinstance(a, np.ndarray) else a for path, a in arrays.items()}  # a forward may write in place
+    rebind((held for _, held in held_arrays(changed)), own)
     return changed
 
 

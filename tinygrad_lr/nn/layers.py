@@ -1,4 +1,4 @@
-"""Layers: `Dense`, and `Sequential` to line layers up."""
+"""Layers: `Dense`, and `Sequential`, which chains layers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def product(a: Array, b: Array) -> Array:
-    """a b; by dot for small matrices, which has less overhead than matmul but is slow for stacks."""
+    """a b, with dot for small matrices: it has less overhead than matmul but is slow for stacks."""
     return a.dot(b) if a.ndim == 2 and a.size < 1024 else materialized(a) @ b
 
 
@@ -82,7 +82,7 @@ class Dense(Module):
     Raises
     ------
     ValueError
-        If a size is not positive; on call, if the last axis of the input has not n_in elements.
+        If a size is not positive; on call, if the last axis of the input does not have n_in elements.
 
     Examples
     --------

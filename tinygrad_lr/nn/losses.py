@@ -60,6 +60,7 @@ class Loss(Module):
         for info in vars(cls).get("about", ()):
             describe(info)
             PUBLIC[info.function] = cls
+            cls.binary = info.prediction == "probability"
 
     def __init__(self, reduction: str = "mean", **settings: float) -> None:
         if reduction not in ("mean", "sum", "none"):
@@ -196,7 +197,7 @@ def bce_terms(p: Array, y: Array) -> tuple[Array, Array]:
 
 
 def clamped(p: Array) -> str:
-    """What has to be added to the formula of a slope if a logarithm is clamped."""
+    """The remark to add to the formula of a slope if a logarithm is clamped."""
     return "" if np.all((p > np.exp(LOG_FLOOR)) & (p < 1)) else ", without the logarithms that are clamped"
 
 
@@ -247,8 +248,6 @@ class BCELoss(Loss):
             remarks={"a": clamped},
         ),
     )
-
-    binary = True
 
     def forward(self, p: Array, y: Array) -> Tensor:
         p, y = self.matched(p, y)
@@ -313,8 +312,6 @@ class BCEWithLogitsLoss(Loss):
             response=sigmoid,
         ),
     )
-
-    binary = True
 
 
 # -- cross-entropy --------------------------------------------------------------------------------------

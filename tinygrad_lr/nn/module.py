@@ -64,7 +64,7 @@ class LayerError(ValueError):
 
 
 Watcher = Callable[["Module", tuple[object, ...], dict[str, object]], object]
-"""Makes the call of a module with these positional and named inputs: returns ``module.forward(*inputs, **named)``."""
+"""Calls a module on these positional and named inputs: returns ``module.forward(*inputs, **named)``."""
 
 watcher: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
 
@@ -215,7 +215,7 @@ class Module:
         array([0.])
         """
         check_buffers(self)
-        return {path: copy_of(path, thing) for path, thing in arrays_of(self).items()}
+        return {path: np.array(data_of(thing)) for path, thing in arrays_of(self).items()}
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
         """Set all parameters and buffers to copies of the arrays given by path. Each keeps its dtype.
@@ -248,10 +248,8 @@ class Module:
         if problems:
             misshapen = any(path in arrays and np.shape(arrays[path]) != mine[path].shape for path in buffers)
             extra = mine.keys() < arrays.keys()  # under other names, some would be missing too
-            hint = (
-                ". (Whatever is not part of the state, such as the last input, belongs in an attribute whose name starts with _.)" if extra or misshapen else ""
-            )
-            raise ValueError(f"state does not fit {type(self).__name__}: " + "; ".join(problems) + hint)
+            hint = ". (Whatever is not part of the state, such as the last input, belongs in an attribute whose name starts with _.)"
+            raise ValueError(f"state does not fit {type(self).__name__}: " + "; ".join(problems) + (hint if extra or misshapen else ""))
         loaded = {path: np.array(data_of(arrays[path]), dtype=None if array.dtype.kind in "US" else array.dtype) for path, array in mine.items()}
         for path, array in mine.items():
             if isinstance(array, Tensor):
@@ -324,7 +322,7 @@ class Held(NamedTuple):
     thing: Array  # which may be anything else, too
     module: Module
     attribute: str
-    path: str  # of the attribute
+    path: str  # of the module
 
 
 def held_in(model: Module) -> Iterator[tuple[str, Held]]:
@@ -332,7 +330,7 @@ def held_in(model: Module) -> Iterator[tuple[str, Held]]:
     for path, module in model.named_modules():
         for attribute, value in vars(module).items():
             for name, thing in inside(attribute, value):
-                yield dotted(path, name), Held(thing, module, attribute, dotted(path, attribute))
+                yield dotted(path, name), Held(thing, module, attribute, path)
 
 
 def held_arrays(model: Module) -> Iterator[tuple[str, Held]]:
@@ -387,20 +385,17 @@ def is_bare(thing: object) -> bool:
 
 
 def check_buffers(model: Module) -> None:
-    """Refuse computed Tensors where buffers belong: the state would lack a running mean."""
+    """Refuse what a state would lose: computed Tensors, such as a running mean, and the masks of masked arrays."""
     for path, (thing, _, attribute, _) in held_in(model):
-        if isinstance(thing, Tensor) and not thing.is_leaf and not attribute.startswith("_"):
+        if attribute.startswith("_"):
+            continue
+        if isinstance(thing, Tensor) and not thing.is_leaf:
             raise TypeError(
                 f"{path!r} was computed from tracked Tensors, so it is not part of the state: assign its .numpy(), "
                 f"or name it _{attribute} if it is not meant to be"
             )
-
-
-def copy_of(path: str, array: Array) -> np.ndarray:
-    """A parameter or buffer as an array of its own."""
-    if isinstance(array, np.ndarray) and type(array) is not np.ndarray and isinstance(array, np.ma.MaskedArray):
-        raise TypeError(f"the buffer {path!r} is a masked array, and its mask would be lost: hold the data and the mask as two arrays")
-    return np.array(data_of(array))
+        if isinstance(thing, np.ndarray) and type(thing) is not np.ndarray and isinstance(thing, np.ma.MaskedArray):
+            raise TypeError(f"the buffer {path!r} is a masked array, and its mask would be lost: hold the data and the mask as two arrays")
 
 
 def dotted(path: str, name: str) -> str:
@@ -412,7 +407,7 @@ def dotted(path: str, name: str) -> str:
 
 
 def operands(arrays: Mapping[str, object]) -> dict[str, Array]:
-    """Array-likes by path as arrays and Tensors; those that calculate by rules of their own are refused."""
+    """Array-likes by path as arrays and Tensors; those with an arithmetic of their own, such as masked arrays, are refused."""
     found = {}
     for path, value in arrays.items():
         try:
@@ -444,7 +439,7 @@ def castable(dtype: np.dtype, own: np.dtype) -> bool:
 def rebind(places: Iterable[Held], arrays: Mapping[str, Array]) -> None:
     """Hold these arrays, given by path, in place of buffers; Tensors among the buffers stay."""
     for module, attribute, path in dict.fromkeys((held.module, held.attribute, held.path) for held in places if is_bare(held.thing)):
-        vars(module)[attribute] = rebound(path, vars(module)[attribute], arrays)
+        vars(module)[attribute] = rebound(dotted(path, attribute), vars(module)[attribute], arrays)
 
 
 def rebound(path: str, value: Array, arrays: Mapping[str, Array]) -> Array:
