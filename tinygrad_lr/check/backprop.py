@@ -23,6 +23,7 @@ from tinygrad_lr.check.equations import ByHand, Stage, brief, by_hand, covers, o
 from tinygrad_lr.check.equations import stages_of as stages_of
 from tinygrad_lr.check.gradcheck import gradcheck
 from tinygrad_lr.nn.functional import substitute
+from tinygrad_lr.nn.layers import as_rows
 from tinygrad_lr.nn.module import Module
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ ROWS, COLUMNS = 8, 4  # of an array that are shown
 class Comparison:
     """One quantity, computed by autodiff and by its equation."""
 
-    name: str  # "z", "a", "delta", "dL/db" or "dL/dw"
+    name: str  # such as "z", "a", "delta", "dL/db" or "dL/dw"
     equation: str  # in words, with its BP number where it has one
     autodiff: Array
     by_hand: Array
@@ -181,16 +182,11 @@ def differences(a: Array, b: Array) -> Array:
 
 def numbers(array: Array) -> list[str]:
     """The rows of an array as text of equal width; the middle of a large one is left out."""
-    matrix = (flat(array) if array.ndim else array.reshape(1, 1)) + 0.0  # so that -0 is 0
+    matrix = (as_rows(array) if array.ndim else array.reshape(1, 1)) + 0.0  # so that -0 is 0
     m, n = matrix.shape
     rows = [*range(m)] if m <= ROWS else [*range(ROWS - 3), None, m - 2, m - 1]
     columns = [*range(n)] if n <= COLUMNS else [*range(COLUMNS - 2), None, n - 1]
     return [" ".join("...".rjust(11) if i is None or j is None else f"{matrix[i, j]:11.5g}" for j in columns) for i in rows]
-
-
-def flat(a: Array) -> Array:
-    """All axes but the last as rows."""
-    return a.reshape(-1, a.shape[-1])
 
 
 # -- the report ----------------------------------------------------------------------------------------
@@ -291,7 +287,7 @@ class Passes:
         if stage.activation:
             rows.append(self.compared("a", f"a{n} = s(z{n})", self.entered[n].numpy(), hand.a, np.abs(hand.a)))
         rows.append(self.compared("delta", hand.delta.words, slope(self.loss, self.zs[n - 1]), hand.delta.value, hand.delta.size))
-        delta, size, a = flat(hand.delta.value), flat(hand.delta.size), flat(hand.entered)
+        delta, size, a = as_rows(hand.delta.value), as_rows(hand.delta.size), as_rows(hand.entered)
         if "bias" in learned:
             words = f"BP3: dL/d{stage.b} {self.sign(n, 'bias')} sum of the rows of delta{n}"
             rows.append(self.compared("dL/db", words, slope(self.loss, learned["bias"]), delta.sum(axis=0), size.sum(axis=0)))
@@ -362,7 +358,7 @@ class Passes:
 
     def notes(self, n: int) -> list[str]:
         """Remarks on the parameters of stage n."""
-        found = [f"{name} is frozen: autodiff gives no gradient" for name in self.given[n - 1].parameters(learning=False)]
+        found = [f"{name} is frozen: autodiff computes no gradient" for name in self.given[n - 1].parameters(learning=False)]
         for name, parameter in self.given[n - 1].parameters().items():
             others = [str(k) for k in self.uses(parameter) if k != n]
             found += [f"{name} is shared with layer {', '.join(others)}: here is the share of this use"] if others else []
@@ -392,6 +388,6 @@ class Passes:
 
 
 def slope(loss: Tensor, t: Tensor) -> Array:
-    """dL/dt; 0 if t requires no gradients."""
+    """dL/dt; 0 if the loss does not depend on t."""
     with np.errstate(over="ignore"):  # y/a, which is not needed, may overflow float32
         return gradients(loss, t)[0].numpy() if t.requires_grad else np.zeros_like(t.numpy())

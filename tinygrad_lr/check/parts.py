@@ -27,9 +27,9 @@ class Part(NamedTuple):
     arrived: Array  # the gradient of the operation's result, without side gradients
     value: Array  # what is sent: a term of the gradient of the argument
     flows: bool  # whether it flows on from there; a side gradient does not
-    k: int = 1  # the how-manyth part of the argument's gradient this is
-    n: int = 1  # of how many
-    before: Array = None  # the sum of the parts before it, if there are any
+    k: int = 1  # which part of the argument's gradient this is
+    n: int = 1  # how many parts it has
+    before: Array = None  # the sum of the parts before it; None for the first
 
 
 def gradients_at(root: Node) -> dict[Node, Array]:

@@ -30,8 +30,8 @@ def linear(x: Array, w: Array, b: Array | None = None) -> Array:
     return z if b is None else z + b
 
 
-def rows(x: Array) -> Array:
-    """``x`` as a matrix of samples, whatever its leading axes."""
+def as_rows(x: Array) -> Array:
+    """``x`` as a matrix, with all axes but the last as rows."""
     return x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
 
 
@@ -39,12 +39,12 @@ def linear_bias(g: Array, z: Array, x: Array, w: Array, b: Array) -> Array:
     """Each bias is added once in every row."""
     if g.dtype is HALF:
         g = wide(g)
-    return g.sum(axis=0) if x.ndim == 2 else rows(g).sum(axis=0)
+    return g.sum(axis=0) if x.ndim == 2 else as_rows(g).sum(axis=0)
 
 
 RULES[linear] = (
     lambda g, z, x, w, b=None: product(g, w),
-    lambda g, z, x, w, b=None: product(g.T, x) if x.ndim == 2 else product(rows(g).T, rows(x)),  # BP4
+    lambda g, z, x, w, b=None: product(g.T, x) if x.ndim == 2 else product(as_rows(g).T, as_rows(x)),  # BP4
     linear_bias,  # BP3
 )
 describe(

@@ -178,7 +178,7 @@ class Structure(TypedDict, total=False):
     bias: bool
     dtype: str
     settings: dict[str, float]  # of an activation that has some
-    modules: list[tuple[str, str]]  # the path and class of every module, with a dot in the names of other packages' classes
+    modules: list[tuple[str, str]]  # the path and class of every module; the names of other packages' classes have a dot
 
 
 def structure_of(model: Module) -> Structure:
