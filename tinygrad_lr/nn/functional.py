@@ -15,7 +15,7 @@ import numpy as np
 
 from tinygrad_lr.autodiff.rules.registry import Array
 from tinygrad_lr.autodiff.tensor import Tensor, new_tensor
-from tinygrad_lr.nn.module import Module, Parameter, arrays_of, held_arrays, held_in, mismatches, operands, rebind
+from tinygrad_lr.nn.module import Module, Parameter, arrays_of, held_in, mismatches, operands, rebind
 
 
 def functional_call(model: Module, arrays_by_path: Mapping[str, object], /, *inputs: object, **named: object) -> Any:
@@ -71,12 +71,10 @@ def substitute(model: Module, arrays: Mapping[str, Array], still: bool = False) 
     Random generators are shared with the model. With ``still`` they are copied, so that every copy of the model draws
     the same numbers.
     """
-    memo: dict[int, object] = {
-        id(thing): renewed(thing, arrays[path]) for path, thing in arrays_of(model).items() if isinstance(thing, Tensor) and path in arrays
-    }
-    for _, held in held_in(model):
-        if is_shared(held.thing, still):
-            memo.setdefault(id(held.thing), held.thing)
+    memo: dict[int, object] = {id(t): renewed(t, arrays[path]) for path, t in arrays_of(model).items() if isinstance(t, Tensor) and path in arrays}
+    for _, _, thing in held_in(model):
+        if is_shared(thing, still):
+            memo.setdefault(id(thing), thing)
     try:
         changed: Module = copy.deepcopy(model, memo)
     except TypeError as error:
@@ -84,8 +82,7 @@ def substitute(model: Module, arrays: Mapping[str, Array], still: bool = False) 
             f"arrays are replaced in a copy of the model, but this {type(model).__name__} holds something that cannot be copied ({error}): "
             f"define __deepcopy__ on the class that holds it"
         ) from error
-    own = {path: a.copy() if isinstance(a, np.ndarray) else a for path, a in arrays.items()}  # a forward may write in place
-    rebind((held for _, held in held_arrays(changed)), own)
+    rebind(changed, {path: np.array(a) if isinstance(a, np.ndarray) else a for path, a in arrays.items()})  # a forward may write in place
     return changed
 
 

@@ -7,10 +7,10 @@ dicts too, in the order in which they were set; all other arrays there are its b
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -156,7 +156,7 @@ class Module:
         >>> [path for path, _ in nn.Sequential(nn.Dense(2, 3), nn.Tanh(), nn.Dense(3, 1)).named_parameters()]
         ['0.weight', '0.bias', '2.weight', '2.bias']
         """
-        return ((path, held.thing) for path, held in held_arrays(self) if isinstance(held.thing, Parameter))
+        return ((path, array) for path, array in held_arrays(self) if isinstance(array, Parameter))
 
     def named_buffers(self) -> Iterator[tuple[str, Array]]:
         """(path, array) for every array that the modules hold besides their parameters.
@@ -175,7 +175,7 @@ class Module:
         >>> [path for path, _ in nn.Sequential(nn.Dense(2, 3), Centred()).named_buffers()]
         ['1.mean']
         """
-        return ((path, held.thing) for path, held in held_arrays(self) if not isinstance(held.thing, Parameter))
+        return ((path, array) for path, array in held_arrays(self) if not isinstance(array, Parameter))
 
     def parameters(self) -> list[Parameter]:
         """The parameters, in the order of `named_parameters`."""
@@ -231,8 +231,7 @@ class Module:
             If a path is missing or unexpected, or an array does not fit in shape or kind. The message names them
             all, and nothing is changed.
         """
-        found = by_path(self)
-        mine, given = {path: held.thing for path, held in found.items()}, dict(state)  # a file is read only once
+        mine, given = arrays_of(self), dict(state)  # a file is read only once
         for path, value in given.items():
             if tracked(value):
                 raise TypeError(
@@ -254,7 +253,7 @@ class Module:
         for path, array in mine.items():
             if isinstance(array, Tensor):
                 array.data = loaded[path]
-        rebind(found.values(), loaded)
+        rebind(self, loaded)
 
     # -- description -----------------------------------------------------------------------------------
 
@@ -316,48 +315,35 @@ def title_of(module: Module) -> str:
 # -- what a model holds ----------------------------------------------------------------------------------
 
 
-class Held(NamedTuple):
-    """Something that a module holds, and the attribute that holds it: by itself, or in a list, tuple or dict."""
-
-    thing: Array  # which may be anything else, too
-    module: Module
-    attribute: str
-    path: str  # of the module
-
-
-def held_in(model: Module) -> Iterator[tuple[str, Held]]:
-    """(path, Held) for everything that the modules of a model hold."""
+def held_in(model: Module) -> Iterator[tuple[str, str, Array]]:
+    """(path, attribute, thing) for everything that the modules of a model hold."""
     for path, module in model.named_modules():
+        prefix = dotted(path, "")
         for attribute, value in vars(module).items():
-            for name, thing in inside(attribute, value):
-                yield dotted(path, name), Held(thing, module, attribute, path)
+            for name, thing in inside(prefix + attribute, value):
+                yield name, attribute, thing
 
 
-def held_arrays(model: Module) -> Iterator[tuple[str, Held]]:
-    """(path, Held) for every parameter and buffer of a model, each Tensor once."""
+def held_arrays(model: Module) -> Iterator[tuple[str, Array]]:
+    """(path, array) for every parameter and buffer of a model, each Tensor once."""
     seen: set[int] = set()
-    for path, held in held_in(model):
-        if isinstance(held.thing, Parameter) or (is_buffer(held.thing) and not held.attribute.startswith("_")):
-            if isinstance(held.thing, Tensor):  # shared Tensors stay shared; shared arrays part when one is replaced
-                if id(held.thing) in seen:
+    for path, attribute, thing in held_in(model):
+        if isinstance(thing, Parameter) or (is_buffer(thing) and not attribute.startswith("_")):
+            if isinstance(thing, Tensor):  # shared Tensors stay shared; shared arrays part when one is replaced
+                if id(thing) in seen:
                     continue
-                seen.add(id(held.thing))
-            yield path, held
-
-
-def by_path(model: Module) -> dict[str, Held]:
-    """The same as a dict, the parameters first."""
-    found: dict[str, Held] = {}
-    for path, held in sorted(held_arrays(model), key=lambda pair: not isinstance(pair[1].thing, Parameter)):
-        if path in found:
-            raise ValueError(f"{type(model).__name__} holds two arrays under the path {path!r}: rename a layer, a key or an attribute")
-        found[path] = held
-    return found
+                seen.add(id(thing))
+            yield path, thing
 
 
 def arrays_of(model: Module) -> dict[str, Array]:
-    """The parameters and buffers of a model themselves, by path."""
-    return {path: held.thing for path, held in by_path(model).items()}
+    """The parameters and buffers of a model themselves by path, the parameters first."""
+    found: dict[str, Array] = {}
+    for path, array in sorted(held_arrays(model), key=lambda pair: not isinstance(pair[1], Parameter)):
+        if path in found:
+            raise ValueError(f"{type(model).__name__} holds two arrays under the path {path!r}: rename a layer, a key or an attribute")
+        found[path] = array
+    return found
 
 
 def inside(name: str, value: object) -> Iterator[tuple[str, object]]:
@@ -386,7 +372,7 @@ def is_bare(thing: object) -> bool:
 
 def check_buffers(model: Module) -> None:
     """Refuse what a state would lose: computed Tensors, such as a running mean, and the masks of masked arrays."""
-    for path, (thing, _, attribute, _) in held_in(model):
+    for path, attribute, thing in held_in(model):
         if attribute.startswith("_"):
             continue
         if isinstance(thing, Tensor) and not thing.is_leaf:
@@ -436,10 +422,12 @@ def castable(dtype: np.dtype, own: np.dtype) -> bool:
     return (dtype.kind in "biufc") == (own.kind in "biufc") and np.can_cast(dtype, own, "same_kind")
 
 
-def rebind(places: Iterable[Held], arrays: Mapping[str, Array]) -> None:
-    """Hold these arrays, given by path, in place of buffers; Tensors among the buffers stay."""
-    for module, attribute, path in dict.fromkeys((held.module, held.attribute, held.path) for held in places if is_bare(held.thing)):
-        vars(module)[attribute] = rebound(dotted(path, attribute), vars(module)[attribute], arrays)
+def rebind(model: Module, arrays: Mapping[str, Array]) -> None:
+    """Let a model hold these arrays, given by path, in place of its buffers; Tensors among the buffers stay."""
+    for path, module in model.named_modules():
+        for attribute, value in vars(module).items():
+            if not attribute.startswith("_"):
+                vars(module)[attribute] = rebound(dotted(path, attribute), value, arrays)
 
 
 def rebound(path: str, value: Array, arrays: Mapping[str, Array]) -> Array:
