@@ -201,7 +201,7 @@ def backprop_report(model: Module, loss_fn: Callable[..., Tensor], x: Tensor | A
     ----------
     model : Module
         A `Sequential` (which may hold others) of Dense and activation layers, or a single layer. The gradients of
-        other kinds of layers are checked by differences; before them the equations go on with the dL/da of autodiff.
+        other kinds of layers are checked by differences; before such layers the equations go on with the dL/da of autodiff.
     loss_fn : Module or callable
         A loss of (prediction, target) that returns one number. If it is a described `nn.Loss`, its dL/da is written out;
         others are treated like layers that the equations do not cover.

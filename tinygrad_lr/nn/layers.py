@@ -142,7 +142,7 @@ class Sequential(Module):
         self.layers: dict[str, Module] = {**{str(i): layer for i, layer in enumerate(layers)}, **named}
         for name, layer in self.layers.items():
             if not isinstance(layer, Module):
-                raise TypeError(f"Sequential layer {name!r} must be a Module, got {type(layer).__name__}: write a Module around a function")
+                raise TypeError(f"Sequential layer {name!r} must be a Module, got {type(layer).__name__}: wrap a function in a Module")
 
     def forward(self, x: Array) -> Array:
         for layer in self.layers.values():

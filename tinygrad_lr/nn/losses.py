@@ -40,7 +40,7 @@ class Loss(Module):
     Parameters
     ----------
     reduction : {"mean", "sum", "none"}
-        What to do with the losses of the elements (of the samples, if they have classes).
+        Whether to return the mean or the sum of the losses, or one for each element (for each sample, where targets are classes).
 
     Raises
     ------
@@ -51,7 +51,7 @@ class Loss(Module):
     """
 
     about: ClassVar[tuple[LossInfo, ...]]
-    binary = False  # whether targets lie in [0, 1]
+    binary = False  # whether targets must lie in [0, 1], as they must where probabilities are predicted
     last_checked: Callable[[], object] = staticmethod(lambda: None)  # a weak reference to the targets that passed last
     last_mixed: Callable[[], object] = staticmethod(lambda: None)  # to an array that holds other numbers as well, such as a table with a column of targets
 
@@ -124,7 +124,7 @@ class Loss(Module):
 
 
 def reduced(losses: Array, reduction: str) -> Array:
-    """The losses of the elements, reduced as the user wants."""
+    """The losses of the elements, or their mean or sum."""
     if reduction == "mean":
         return losses.sum() / losses.size if losses.dtype is not HALF else losses.mean()
     return losses.sum() if reduction == "sum" else losses

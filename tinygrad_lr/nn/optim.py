@@ -23,7 +23,7 @@ class Optimizer:
         for i, parameter in enumerate(self.parameters):
             if not isinstance(parameter, Tensor) or not parameter.is_leaf:
                 raise TypeError(f"{type(self).__name__} takes Tensors that are leaves; parameter {i} is {parameter!r}")
-            if not parameter.requires_grad and not isinstance(parameter, Parameter):  # a frozen Parameter may be learnt later
+            if not parameter.requires_grad and not isinstance(parameter, Parameter):  # a frozen Parameter may be unfrozen later
                 raise TypeError(f"{type(self).__name__} takes Tensors to learn; parameter {i} requires no gradients: {parameter!r}")
         if not lr >= 0:
             raise ValueError(f"the learning rate must not be negative, got {lr}")
