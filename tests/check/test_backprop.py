@@ -286,7 +286,7 @@ def test_frozen_parameters_are_named():
     report = backprop_report(model, nn.BCELoss(), X3, Y1)
     assert_agreement(report)
     assert [row.name for row in report.layers[0].rows] == ["z", "a", "delta", "dL/db"]
-    assert "weight is frozen: autodiff gives no gradient" in str(report)
+    assert "weight is frozen: autodiff computes no gradient" in str(report)
 
 
 def test_a_layer_used_twice_shows_shares_and_their_sum():

@@ -27,7 +27,7 @@ def test_everything_passes():
 
 def test_every_layer_and_loss_is_among_them():
     kinds = {thing.__name__ for thing in vars(nn).values() if isinstance(thing, type) and issubclass(thing, nn.Module)} - {"Module", "Activation", "Loss"}
-    used = " ".join(f"{name} {network.model!r} {network.loss_fn!r}" for name, network in networks("float64").items())
+    used = " ".join(f"{name} {model!r} {loss_fn!r}" for name, (model, loss_fn, _, _) in networks("float64").items())
     assert [kind for kind in sorted(kinds) if f"{kind}(" not in used] == []
 
 

@@ -176,4 +176,4 @@ def test_sequential_takes_modules_only(layer):
     for build, name in [(lambda: nn.Sequential(nn.Tanh(), layer), "1"), (lambda: nn.Sequential(squash=layer), "squash")]:
         with pytest.raises(TypeError) as caught:
             build()
-        assert str(caught.value) == f"Sequential layer {name!r} must be a Module, got {type(layer).__name__}: write a Module around a function"
+        assert str(caught.value) == f"Sequential layer {name!r} must be a Module, got {type(layer).__name__}: wrap a function in a Module"

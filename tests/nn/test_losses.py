@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import math
 import pickle
 
@@ -362,6 +363,14 @@ def test_targets_of_binary_losses_lie_between_0_and_1(kind, y, value, index, wra
         with pytest.raises(ValueError) as caught:
             kind()(model(np.ones((3, 2))), y)
         assert str(caught.value) == f"{kind.__name__} got the target {value} at index {index}: it must lie in [0, 1] (call the two classes 0 and 1)"
+
+
+def test_a_loss_described_as_one_of_probabilities_takes_such_targets():
+    class Brier(nn.Loss):
+        about = (dataclasses.replace(nn.MSELoss.about[0], function=lambda p, y: (p - y) ** 2, prediction="probability"),)
+
+    with pytest.raises(ValueError, match=r"Brier got the target 2.0 at index \(0,\): it must lie in \[0, 1\]"):
+        Brier()([0.5], [2.0])
 
 
 @pytest.mark.parametrize("kind", [nn.BCELoss, nn.BCEWithLogitsLoss])

@@ -22,12 +22,14 @@ from tinygrad_lr.autodiff.tensor import Tensor
 from tinygrad_lr.check.equations import ByHand, Stage, brief, by_hand, covers, out
 from tinygrad_lr.check.equations import stages_of as stages_of
 from tinygrad_lr.check.gradcheck import gradcheck
+from tinygrad_lr.nn.functional import substitute
+from tinygrad_lr.nn.layers import as_rows
 from tinygrad_lr.nn.module import Module
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-ROUNDING = 1e3  # by how many eps of the numbers that it was computed from a quantity may be off; about 10 occur
+ROUNDING = 1e3  # a quantity may be off by so many eps of the numbers that it was computed from; about 10 occur
 ROWS, COLUMNS = 8, 4  # of an array that are shown
 
 
@@ -36,25 +38,13 @@ ROWS, COLUMNS = 8, 4  # of an array that are shown
 
 @dataclass(frozen=True)
 class Comparison:
-    """One quantity, computed by autodiff and by its equation.
+    """One quantity, computed by autodiff and by its equation."""
 
-    Attributes
-    ----------
-    name : str
-        "z", "a", "delta", "dL/db" or "dL/dw".
-    equation : str
-        The equation in words, with its BP number where it has one.
-    autodiff, by_hand : ndarray
-        The two results.
-    allowed : float
-        By how much the two may differ because of rounding.
-    """
-
-    name: str
-    equation: str
+    name: str  # such as "z", "a", "delta", "dL/db" or "dL/dw"
+    equation: str  # in words, with its BP number where it has one
     autodiff: Array
     by_hand: Array
-    allowed: float
+    allowed: float  # by how much the two may differ because of rounding
 
     @property
     def difference(self) -> float:
@@ -84,24 +74,12 @@ class Comparison:
 
 @dataclass
 class LayerReport:
-    """What one layer does in one forward and one backward pass.
+    """What one layer does in one forward and one backward pass. ``layer["delta"]`` is the row of that name."""
 
-    Attributes
-    ----------
-    title : str
-        Its number in the equations, and its modules, each with its path in the model.
-    rows : list of Comparison
-        Its quantities, in the order in which they are computed. ``layer["delta"]`` is the one of that name.
-    notes : list of str
-        Further remarks.
-    covered : bool
-        Whether the equations cover it; if not, its gradients are checked by differences.
-    """
-
-    title: str
-    rows: list[Comparison]
+    title: str  # its number in the equations, and its modules, each with its path in the model
+    rows: list[Comparison]  # in the order of computing
     notes: list[str]
-    covered: bool = True
+    covered: bool = True  # by the equations; if not, its gradients are checked by differences
 
     def __getitem__(self, name: str) -> Comparison:
         """The quantity of that name: report.layers[0]["delta"]."""
@@ -177,15 +155,15 @@ class BackpropReport:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        def cell(*lines: str, tag: str = "td", style: str = "text-align: left") -> str:
-            return f'<{tag} style="{style}">{"<br>".join(map(html.escape, lines))}</{tag}>'
+        def cell(*lines: str, style: str = "text-align: left") -> str:
+            return f'<td style="{style}">{"<br>".join(map(html.escape, lines))}</td>'
 
         side = "border-left: 1px solid rgba(128, 128, 128, 0.5); white-space: pre; font-family: monospace"  # only translucent colours
         parts = ["<p>" + "<br>".join(map(html.escape, self.summary())) + "</p>", "<table>"]
         for layer in self.layers:
             parts.append(f'<tr><th colspan="4" style="text-align: left; padding-top: 2em">{html.escape(layer.title)}</th></tr>')
             parts += [f'<tr><td colspan="4" style="text-align: left">{html.escape(note)}</td></tr>' for note in layer.notes]
-            parts.append("<tr>" + "".join(cell(name, tag="th", style="") for name in ("", "autodiff", layer.source, "")) + "</tr>")
+            parts.append(f"<tr><th></th><th>autodiff</th><th>{layer.source}</th><th></th></tr>")
             for row in layer.rows:
                 sides = "".join(cell(*numbers(array), style=side) for array in (row.autodiff, row.by_hand))
                 marked = "" if row.agrees else ' style="background: rgba(255, 60, 60, 0.3)"'
@@ -204,16 +182,11 @@ def differences(a: Array, b: Array) -> Array:
 
 def numbers(array: Array) -> list[str]:
     """The rows of an array as text of equal width; the middle of a large one is left out."""
-    matrix = (flat(array) if array.ndim else array.reshape(1, 1)) + 0.0  # so that -0 is 0
+    matrix = (as_rows(array) if array.ndim else array.reshape(1, 1)) + 0.0  # so that -0 is 0
     m, n = matrix.shape
     rows = [*range(m)] if m <= ROWS else [*range(ROWS - 3), None, m - 2, m - 1]
     columns = [*range(n)] if n <= COLUMNS else [*range(COLUMNS - 2), None, n - 1]
     return [" ".join("...".rjust(11) if i is None or j is None else f"{matrix[i, j]:11.5g}" for j in columns) for i in rows]
-
-
-def flat(a: Array) -> Array:
-    """All axes but the last as rows."""
-    return a.reshape(-1, a.shape[-1])
 
 
 # -- the report ----------------------------------------------------------------------------------------
@@ -228,7 +201,7 @@ def backprop_report(model: Module, loss_fn: Callable[..., Tensor], x: Tensor | A
     ----------
     model : Module
         A `Sequential` (which may hold others) of Dense and activation layers, or a single layer. The gradients of
-        other kinds of layers are checked by differences; before them the equations go on with the dL/da of autodiff.
+        other kinds of layers are checked by differences; before such layers the equations go on with the dL/da of autodiff.
     loss_fn : Module or callable
         A loss of (prediction, target) that returns one number. If it is a described `nn.Loss`, its dL/da is written out;
         others are treated like layers that the equations do not cover.
@@ -314,7 +287,7 @@ class Passes:
         if stage.activation:
             rows.append(self.compared("a", f"a{n} = s(z{n})", self.entered[n].numpy(), hand.a, np.abs(hand.a)))
         rows.append(self.compared("delta", hand.delta.words, slope(self.loss, self.zs[n - 1]), hand.delta.value, hand.delta.size))
-        delta, size, a = flat(hand.delta.value), flat(hand.delta.size), flat(hand.entered)
+        delta, size, a = as_rows(hand.delta.value), as_rows(hand.delta.size), as_rows(hand.entered)
         if "bias" in learned:
             words = f"BP3: dL/d{stage.b} {self.sign(n, 'bias')} sum of the rows of delta{n}"
             rows.append(self.compared("dL/db", words, slope(self.loss, learned["bias"]), delta.sum(axis=0), size.sum(axis=0)))
@@ -371,9 +344,8 @@ class Passes:
 
         def loss_of(a: Array, parameters: dict[str, Array]) -> Tensor:
             stages = copy.deepcopy(self.stages[k:])  # new copies each time, so that random layers draw the same numbers
-            for name, value in parameters.items():
-                parameter, value = stages[0].parameters()[name], as_tensor(value)
-                parameter.data, parameter.node = value.data, value.node
+            if parameters and stages[0].other:
+                stages[0].other = substitute(stages[0].other, parameters)
             return self.forward(stages, as_tensor(a))[2]
 
         return loss_of
@@ -386,7 +358,7 @@ class Passes:
 
     def notes(self, n: int) -> list[str]:
         """Remarks on the parameters of stage n."""
-        found = [f"{name} is frozen: autodiff gives no gradient" for name in self.given[n - 1].parameters(learning=False)]
+        found = [f"{name} is frozen: autodiff computes no gradient" for name in self.given[n - 1].parameters(learning=False)]
         for name, parameter in self.given[n - 1].parameters().items():
             others = [str(k) for k in self.uses(parameter) if k != n]
             found += [f"{name} is shared with layer {', '.join(others)}: here is the share of this use"] if others else []
@@ -415,7 +387,7 @@ class Passes:
                     layers[n - 1].rows.append(Comparison(f"sum of {quantity}", words, whole, total, sum(share.allowed for share in shares)))
 
 
-def slope(loss: Tensor, by: Tensor) -> Array:
+def slope(loss: Tensor, t: Tensor) -> Array:
     """dL/dt; 0 if the loss does not depend on t."""
     with np.errstate(over="ignore"):  # y/a, which is not needed, may overflow float32
-        return gradients(loss, by)[0].numpy() if by.requires_grad else np.zeros_like(by.numpy())
+        return gradients(loss, t)[0].numpy() if t.requires_grad else np.zeros_like(t.numpy())

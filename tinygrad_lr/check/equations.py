@@ -15,7 +15,7 @@ from tinygrad_lr.autodiff.rules.registry import Array
 from tinygrad_lr.autodiff.tensor import Tensor
 from tinygrad_lr.autodiff.text import shown
 from tinygrad_lr.nn.activations import Activation
-from tinygrad_lr.nn.descriptions import about
+from tinygrad_lr.nn.descriptions import is_described
 from tinygrad_lr.nn.layers import Dense, Sequential
 from tinygrad_lr.nn.losses import Loss
 from tinygrad_lr.nn.module import Module
@@ -80,7 +80,7 @@ def taken_apart(model: Module, path: str) -> list[Stage]:
         return stages
     if isinstance(model, Dense):
         return [Stage(path, dense=model)]
-    if isinstance(model, Activation) and about(model):
+    if isinstance(model, Activation) and is_described(model):
         return [Stage(path, activation=model)]
     return [Stage(path, other=model)]
 
@@ -108,16 +108,8 @@ class ByHand(NamedTuple):
 def by_hand(stages: list[Stage], outputs: list[Array], loss_fn: object, y: Array, slope_at: Callable[[int], Array]) -> list[ByHand]:
     """The forward and the backward pass.
 
-    Parameters
-    ----------
-    stages : list of Stage
-        The layers.
-    outputs : list of ndarray
-        The input of the network and the output of each stage, for the layers that the equations do not cover.
-    loss_fn, y
-        The loss and its targets.
-    slope_at : callable
-        Returns dL/da of stage n, where the equations do not cover the layer or the loss that follows.
+    Layers that the equations do not cover take their results from ``outputs``: the input of the network and the output
+    of each stage. Where they do not cover the layer or the loss after stage n, ``slope_at(n)`` returns dL/da of it.
     """
     hands: list[ByHand] = []
     passed = forward(stages, outputs)
@@ -151,7 +143,7 @@ def forward(stages: list[Stage], outputs: list[Array]) -> list[tuple[Array, Arra
 
 def covers(loss_fn: object) -> TypeGuard[Loss]:
     """Whether the equations cover a loss."""
-    return isinstance(loss_fn, Loss) and bool(about(loss_fn))
+    return isinstance(loss_fn, Loss) and is_described(loss_fn)
 
 
 def bp1(stage: Stage, n: int, z: Array, a: Array, y: Array, loss_fn: Loss) -> Slope:

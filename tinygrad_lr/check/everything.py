@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 
@@ -67,17 +66,11 @@ def sample_of_loss(info: LossInfo) -> Sample:
     return Sample(lambda np, p, y: call(p, y), (positive(2, 3), y) if info.prediction == "probability" else (4 * z, y))
 
 
-class Network(NamedTuple):
-    """A model, a loss, and a batch of inputs and targets."""
-
-    model: Module
-    loss_fn: Loss
-    x: Array
-    y: Array
+Network = tuple[Module, Loss, Array, Array]  # the last two are a batch of inputs and targets
 
 
 def networks(dtype: str) -> dict[str, Network]:
-    """A network for every layer and loss of `tinygrad_lr.nn`."""
+    """A network for every layer and loss of `tinygrad_lr.nn`, by name."""
     x = np.array([[0.5, -1.2, 0.8], [1.5, 0.3, -0.7], [-0.4, 0.9, 0.2], [0.1, -0.6, 1.1]], dtype)
     t = np.array([[0.0, 1.0], [1.0, 1.0], [0.0, 0.0], [1.0, 0.0]], dtype)
     classes = np.array([1, 0, 1, 1])
@@ -85,20 +78,20 @@ def networks(dtype: str) -> dict[str, Network]:
     def then(*layers: Module) -> Module:
         return nn.Sequential(nn.Dense(3, 2, dtype=dtype, rng=0), *layers)
 
-    found = {
-        "Dense": Network(then(), nn.MSELoss(), x, t),
-        "Dense without bias": Network(nn.Dense(3, 2, bias=False, dtype=dtype, rng=0), nn.MSELoss(), x, t),
-        "Sequential": Network(then(nn.Tanh(), nn.Dense(2, 2, dtype=dtype, rng=1), nn.Sigmoid()), nn.BCELoss(), x, t),
+    found: dict[str, Network] = {
+        "Dense": (then(), nn.MSELoss(), x, t),
+        "Dense without bias": (nn.Dense(3, 2, bias=False, dtype=dtype, rng=0), nn.MSELoss(), x, t),
+        "Sequential": (then(nn.Tanh(), nn.Dense(2, 2, dtype=dtype, rng=1), nn.Sigmoid()), nn.BCELoss(), x, t),
     }
     for kind in vars(nn).values():
         if isinstance(kind, type) and issubclass(kind, nn.Activation) and kind is not nn.Activation:
-            found[kind.__name__] = Network(then(kind()), nn.MSELoss(), x, t)
+            found[kind.__name__] = then(kind()), nn.MSELoss(), x, t
         if isinstance(kind, type) and issubclass(kind, nn.Loss) and kind is not nn.Loss:
             info = kind.about[0]
             squash = [nn.Sigmoid()] if info.prediction == "probability" and info.response is None else []
             for reduction in ("mean", "sum", "none"):
                 loss_fn = kind(reduction)
-                found[f"{loss_fn!r}"] = Network(then(*squash), loss_fn, x, classes if info.prediction == "class" else t)
+                found[f"{loss_fn!r}"] = then(*squash), loss_fn, x, classes if info.prediction == "class" else t
     return found
 
 
@@ -116,9 +109,6 @@ def overview(reports: dict[str, list[Report]], missed: list[str]) -> str:
                 cells.append(odd[0] if odd else f"{max(row.error for row in rows):.1e}" if rows else "-")
         lines.append(f"{name:{width}}" + "".join(f"{cell:>12}" for cell in cells or ["no sample"]))
     wrong = [name for name, found in reports.items() if not all(found)]
-    lines.append(
-        f"\n{len(reports)} functions and layers checked; wrong: {', '.join(wrong) or 'none'}"
-        + (f"; without a sample: {', '.join(missed)}" if missed else "")
-        + "."
-    )
+    without = f"; without a sample: {', '.join(missed)}" if missed else ""
+    lines.append(f"\n{len(reports)} functions and layers checked; wrong: {', '.join(wrong) or 'none'}{without}.")
     return "\n".join(lines)

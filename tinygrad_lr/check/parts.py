@@ -19,35 +19,17 @@ from tinygrad_lr.autodiff.rules.registry import VIEWS, Array, Rule
 
 
 class Part(NamedTuple):
-    """What one operation sends to one of its arguments.
+    """What one operation sends to one of its arguments."""
 
-    Attributes
-    ----------
-    source, target : Node
-        The operation and the argument.
-    i : int
-        Which argument.
-    arrived : array
-        The gradient of the operation's result, as far as it flows on.
-    value : array
-        What is sent: a term of the gradient of the argument.
-    flows : bool
-        Whether it flows on from there; the gradient of a `SideGradient` does not.
-    k, n : int
-        Which part of the argument's gradient this is, of how many.
-    before : array or None
-        The sum of the parts before it.
-    """
-
-    source: Node
-    target: Node
-    i: int
-    arrived: Array
-    value: Array
-    flows: bool
-    k: int = 1
-    n: int = 1
-    before: Array = None
+    source: Node  # the operation
+    target: Node  # the argument
+    i: int  # which argument
+    arrived: Array  # the gradient of the operation's result, without side gradients
+    value: Array  # what is sent: a term of the gradient of the argument
+    flows: bool  # whether it flows on from there; a side gradient does not
+    k: int = 1  # which part of the argument's gradient this is
+    n: int = 1  # how many parts it has
+    before: Array = None  # the sum of the parts before it; None for the first
 
 
 def gradients_at(root: Node) -> dict[Node, Array]:
@@ -84,7 +66,7 @@ def sent_by(rule: Rule, node: Node, i: int, g: Array) -> Array:
 
 
 def behind_views(part: Part) -> Iterator[Part]:
-    """A gradient that does not flow on, passed from a view to what it is a view of."""
+    """A side gradient, passed from a view to what it is a view of."""
     node = part.target
     while node.func in VIEWS and node.parents[0] is not None and node.requires_grad:
         (rule,) = RULES[node.func]
@@ -108,7 +90,7 @@ def numbered(parts: list[Part]) -> list[Part]:
 
 
 def computed_behind(root: Node) -> list[Node]:
-    """The operations that a node was computed by, from the youngest, itself, to the oldest."""
+    """The operations behind a node, its own included, from the youngest to the oldest."""
     seen, stack = {root}, [root]
     while stack:
         for parent in stack.pop().parents:

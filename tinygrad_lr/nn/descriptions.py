@@ -25,15 +25,15 @@ class Info:
     Attributes
     ----------
     function : callable
-        The function; it has rules. Its arguments without a default are arrays, the others are settings.
+        The function, which has rules. Its arguments without a default are arrays, the others are settings.
     sentence : str
         What it does, for learners.
     formula : str
         One element of the result.
     slopes : mapping of str to str
-        By the name of an argument, the derivative of that element with respect to it; ``{a}`` stands for the result.
+        For each argument, by name, the derivative of that element with respect to it; ``{a}`` stands for the result.
     words : mapping of str to str
-        By the name of an argument, what its rule does to a gradient if that is not just a product with the slope.
+        For an argument, by name, what its rule does to a gradient if that is not just a product with the slope.
     """
 
     function: Function
@@ -45,7 +45,7 @@ class Info:
     @property
     def parameters(self) -> dict[str, object]:
         """The names of the arguments, each with its default; arrays have none, which is `inspect.Parameter.empty`."""
-        if isinstance(self.function, np.ufunc):  # whose signature, where NumPy knows it, has much else in it
+        if isinstance(self.function, np.ufunc):  # their signatures, where NumPy has them, list much else
             return {"z": inspect.Parameter.empty}
         signature = inspect.signature(PLAIN.get(self.function, self.function))
         return {name: parameter.default for name, parameter in signature.parameters.items()}
@@ -55,7 +55,7 @@ class Info:
         return {**self.parameters, **dict(zip(self.parameters, values)), **settings}
 
     def settings(self, values: Sequence[object], settings: Mapping[str, object]) -> dict[str, object]:
-        """Those of the arguments of a call that are settings, such as the delta of a Huber loss; not the reduction."""
+        """The settings of a call, such as the delta of a Huber loss, without the reduction."""
         named = self.arguments(values, settings)
         return {name: named[name] for name, default in self.parameters.items() if default is not inspect.Parameter.empty and name != "reduction"}
 
@@ -117,14 +117,14 @@ class LossInfo(Info):
         dL/da for the sum of the losses, from prediction and targets, as two terms to be subtracted: their sizes bound the
         rounding error. In plain NumPy, as ``slope`` of `ActivationInfo`.
     through : callable, optional
-        The activation that the loss is computed together with. The arrays of the function are then z, a and the targets,
+        The activation that is differentiated together with the loss. The arrays of the function are then z, a and the targets,
         and ``terms`` are those of dL/dz.
     prediction : {"number", "probability", "class"}
         What is predicted. For a class, the last axis holds a number for each.
     response : callable, optional
         Turns what the loss is given into that prediction: the sigmoid, for logits.
     remarks : mapping of str to callable
-        By the name of an argument, a function from its values to what has to be added to the formula of its slope.
+        For an argument, by name, a function that turns its value into a remark to add to the formula of its slope.
     """
 
     terms: Callable[..., tuple[Array, Array]]
@@ -152,7 +152,7 @@ class LossInfo(Info):
         return "(m n)" if len(each) == 2 else str(math.prod(each))
 
     def remark(self, i: int, value: Array) -> str:
-        """What has to be added to the formula of the slope of argument ``i``, which has this value."""
+        """The remark to add to the formula of the slope of argument ``i``, which has this value."""
         name = list(self.parameters)[i]
         return self.remarks[name](np.asarray(value)) if name in self.remarks else ""
 
@@ -180,12 +180,9 @@ def loss_info(func: Function | None) -> LossInfo | None:
     return info if isinstance(info, LossInfo) else None
 
 
-def about(module: object) -> tuple[Info, ...]:
-    """The descriptions of a module's functions; none if its class defines a ``forward`` without describing it."""
+def is_described(module: object) -> bool:
+    """Whether the class that defines a module's ``forward``, or one derived from it, describes it in ``about``."""
     for kind in type(module).__mro__:
-        if "about" in vars(kind):
-            found = vars(kind)["about"]
-            return found if isinstance(found, tuple) else (found,)
-        if "forward" in vars(kind):
-            break
-    return ()
+        if "about" in vars(kind) or "forward" in vars(kind):
+            return "about" in vars(kind)
+    return False

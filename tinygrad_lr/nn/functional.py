@@ -1,4 +1,4 @@
-"""A module called as a function of its arrays: for one call other arrays or Tensors take the place of its own.
+"""A module called as a function of its arrays: for one call, other arrays or Tensors take the place of its own.
 
 A copy of the model is called, which shares the parameters that are not replaced. So the model itself never
 changes: nothing has to be restored after an error, and other threads may call it meanwhile.
@@ -15,7 +15,7 @@ import numpy as np
 
 from tinygrad_lr.autodiff.rules.registry import Array
 from tinygrad_lr.autodiff.tensor import Tensor, new_tensor
-from tinygrad_lr.nn.module import Module, Parameter, arrays_of, held_arrays, inside, mismatches, operands, rebind
+from tinygrad_lr.nn.module import Module, Parameter, arrays_of, held_in, mismatches, operands, rebind
 
 
 def functional_call(model: Module, arrays_by_path: Mapping[str, object], /, *inputs: object, **named: object) -> Any:
@@ -30,7 +30,7 @@ def functional_call(model: Module, arrays_by_path: Mapping[str, object], /, *inp
     model : Module
         The model.
     arrays_by_path : dict of str to array_like or Tensor
-        The paths are those of ``model.state_dict()``. Where none is given, the model's own is used.
+        The paths are those of ``model.state_dict()``. For those left out, the model's own arrays are used.
     *inputs, **named
         What to call it with.
 
@@ -42,7 +42,7 @@ def functional_call(model: Module, arrays_by_path: Mapping[str, object], /, *inp
     Raises
     ------
     TypeError
-        If the arrays do not come by path, one is masked, a matrix, sparse, or of Python objects, or the model holds
+        If the arrays are not given by path, one is masked, a matrix, sparse, or of Python objects, or the model holds
         something that cannot be copied.
     ValueError
         If the model has no array at a path, or one of another shape.
@@ -71,14 +71,10 @@ def substitute(model: Module, arrays: Mapping[str, Array], still: bool = False) 
     Random generators are shared with the model. With ``still`` they are copied, so that every copy of the model draws
     the same numbers.
     """
-    memo: dict[int, object] = {
-        id(thing): renewed(thing, arrays[path]) for path, thing in arrays_of(model).items() if isinstance(thing, Tensor) and path in arrays
-    }
-    for _, module in model.named_modules():
-        for attribute, value in vars(module).items():
-            for _, thing in inside(attribute, value):
-                if is_shared(thing, still):
-                    memo.setdefault(id(thing), thing)
+    memo: dict[int, object] = {id(t): renewed(t, arrays[path]) for path, t in arrays_of(model).items() if isinstance(t, Tensor) and path in arrays}
+    for _, _, thing in held_in(model):
+        if is_shared(thing, still):
+            memo.setdefault(id(thing), thing)
     try:
         changed: Module = copy.deepcopy(model, memo)
     except TypeError as error:
@@ -86,10 +82,7 @@ def substitute(model: Module, arrays: Mapping[str, Array], still: bool = False) 
             f"arrays are replaced in a copy of the model, but this {type(model).__name__} holds something that cannot be copied ({error}): "
             f"define __deepcopy__ on the class that holds it"
         ) from error
-    rebind(
-        (held for _, held in held_arrays(changed)),
-        {path: a if isinstance(a, Tensor) else np.array(a) if isinstance(a, np.ndarray) else a for path, a in arrays.items()},
-    )
+    rebind(changed, {path: np.array(a) if isinstance(a, np.ndarray) else a for path, a in arrays.items()})  # a forward may write in place
     return changed
 
 

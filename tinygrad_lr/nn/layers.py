@@ -1,4 +1,4 @@
-"""Layers: `Dense`, and `Sequential` to line layers up."""
+"""Layers: `Dense`, and `Sequential`, which chains layers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def product(a: Array, b: Array) -> Array:
-    """a b; by dot for small matrices, which has less overhead than matmul but is slow for stacks."""
+    """a b, with dot for small matrices: it has less overhead than matmul but is slow for stacks."""
     return a.dot(b) if a.ndim == 2 and a.size < 1024 else materialized(a) @ b
 
 
@@ -30,8 +30,8 @@ def linear(x: Array, w: Array, b: Array | None = None) -> Array:
     return z if b is None else z + b
 
 
-def rows(x: Array) -> Array:
-    """``x`` as a matrix of samples, whatever its leading axes."""
+def as_rows(x: Array) -> Array:
+    """``x`` as a matrix, with all axes but the last as rows."""
     return x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
 
 
@@ -39,12 +39,12 @@ def linear_bias(g: Array, z: Array, x: Array, w: Array, b: Array) -> Array:
     """Each bias is added once in every row."""
     if g.dtype is HALF:
         g = wide(g)
-    return g.sum(axis=0) if x.ndim == 2 else rows(g).sum(axis=0)
+    return g.sum(axis=0) if x.ndim == 2 else as_rows(g).sum(axis=0)
 
 
 RULES[linear] = (
     lambda g, z, x, w, b=None: product(g, w),
-    lambda g, z, x, w, b=None: product(g.T, x) if x.ndim == 2 else product(rows(g).T, rows(x)),  # BP4
+    lambda g, z, x, w, b=None: product(g.T, x) if x.ndim == 2 else product(as_rows(g).T, as_rows(x)),  # BP4
     linear_bias,  # BP3
 )
 describe(
@@ -82,7 +82,7 @@ class Dense(Module):
     Raises
     ------
     ValueError
-        If a size is not positive; on call, if the last axis of the input has not n_in elements.
+        If a size is not positive; on call, if the last axis of the input does not have n_in elements.
 
     Examples
     --------
@@ -142,7 +142,7 @@ class Sequential(Module):
         self.layers: dict[str, Module] = {**{str(i): layer for i, layer in enumerate(layers)}, **named}
         for name, layer in self.layers.items():
             if not isinstance(layer, Module):
-                raise TypeError(f"Sequential layer {name!r} must be a Module, got {type(layer).__name__}: write a Module around a function")
+                raise TypeError(f"Sequential layer {name!r} must be a Module, got {type(layer).__name__}: wrap a function in a Module")
 
     def forward(self, x: Array) -> Array:
         for layer in self.layers.values():

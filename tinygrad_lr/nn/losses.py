@@ -1,7 +1,7 @@
 """Losses: modules of (prediction, target) that return one number, or with ``reduction="none"`` one per element.
 
-Each class states in ``about`` all that the library knows about it. Above it stand the function that it calls and the rules
-of that: a single node of the graph, whose gradient is one short formula, for the cross-entropies prediction minus target.
+Each class states in ``about`` all that the library knows about it. Above it stand the function that it calls and that
+function's rules. A loss is a single node of the graph, and its gradient is short: prediction minus target for the cross-entropies.
 
 Shapes must be equal: a column (n, 1) against a row (n,) would silently broadcast to n times n differences. Targets of
 the binary losses must lie in [0, 1]: with classes 1 and 2, or -1 and 1, the loss would decrease without bound. Each array
@@ -36,10 +36,22 @@ class Loss(Module):
 
     A subclass states its functions in ``about``. If it has just one, of the prediction and the target, it needs no ``forward``.
     Settings of the function go to ``super().__init__`` by name.
+
+    Parameters
+    ----------
+    reduction : {"mean", "sum", "none"}
+        Whether to return the mean or the sum of the losses, or one for each element (for each sample, where targets are classes).
+
+    Raises
+    ------
+    TypeError
+        On call, if the targets are not real numbers.
+    ValueError
+        If there is no such reduction; on call, if the shapes differ.
     """
 
     about: ClassVar[tuple[LossInfo, ...]]
-    binary = False  # whether targets lie in [0, 1]
+    binary = False  # whether targets must lie in [0, 1], as they must where probabilities are predicted
     last_checked: Callable[[], object] = staticmethod(lambda: None)  # a weak reference to the targets that passed last
     last_mixed: Callable[[], object] = staticmethod(lambda: None)  # to an array that holds other numbers as well, such as a table with a column of targets
 
@@ -48,6 +60,7 @@ class Loss(Module):
         for info in vars(cls).get("about", ()):
             describe(info)
             PUBLIC[info.function] = cls
+            cls.binary = info.prediction == "probability"
 
     def __init__(self, reduction: str = "mean", **settings: float) -> None:
         if reduction not in ("mean", "sum", "none"):
@@ -111,7 +124,7 @@ class Loss(Module):
 
 
 def reduced(losses: Array, reduction: str) -> Array:
-    """The losses of the elements, reduced as the user wants."""
+    """The losses of the elements, or their mean or sum."""
     if reduction == "mean":
         return losses.sum() / losses.size if losses.dtype is not HALF else losses.mean()
     return losses.sum() if reduction == "sum" else losses
@@ -151,7 +164,7 @@ def bce_target(g: Array, loss: Array, p: Array, y: Array, reduction: str = "mean
 
 
 def bce_losses(z: Array, y: Array) -> Array:
-    """log(1 + exp(z)) - y z, element by element: a few in two calls, many in those that NumPy vectorises."""
+    """log(1 + exp(z)) - y z, for few elements with the fewest calls, for many with those that NumPy vectorises."""
     if z.size < 64:
         return np.logaddexp(0.0, z) - y * z
     return np.maximum(z, 0) - y * z + np.log1p(np.exp(-np.abs(z)))
@@ -159,12 +172,12 @@ def bce_losses(z: Array, y: Array) -> Array:
 
 @dispatching
 def bce_of_sigmoid(z: Array, a: Array, y: Array, reduction: str = "mean") -> Array:
-    """`bce_with_logits` for a caller who already has a = sigmoid(z): then delta is (a - y) / m."""
+    """`bce_with_logits` where a = sigmoid(z) is known already, so that delta is (a - y) / m."""
     return reduced(bce_losses(z, y), reduction)
 
 
 def sigmoid_and_bce(g: Array, loss: Array, z: Array, a: Array, y: Array, reduction: str = "mean") -> Array:
-    """BP1: delta = (a - y) / m. The usual `share` is written out, because every step of a neuron comes here."""
+    """BP1: delta = (a - y) / m. The common case of `share` is written out, because every step of a neuron comes here."""
     g = g / z.size if reduction == "mean" and g.dtype is not HALF else share(g, z.size, reduction)
     return g * (a - y)
 
@@ -184,7 +197,7 @@ def bce_terms(p: Array, y: Array) -> tuple[Array, Array]:
 
 
 def clamped(p: Array) -> str:
-    """What has to be added to the formula of a slope if a logarithm is clamped."""
+    """The remark to add to the formula of a slope if a logarithm is clamped."""
     return "" if np.all((p > np.exp(LOG_FLOOR)) & (p < 1)) else ", without the logarithms that are clamped"
 
 
@@ -195,15 +208,10 @@ class BCELoss(Loss):
     that it is exact even if p itself has been rounded to 0 or 1, and its gradient with respect to z is p - y. The
     logarithms of plain probabilities are clamped at -100, as ``torch.nn.BCELoss`` does.
 
-    Parameters
-    ----------
-    reduction : {"mean", "sum", "none"}
-        What to do with the losses of the elements.
-
     Raises
     ------
     ValueError
-        If the shapes differ, or a target or a plain probability is outside [0, 1].
+        If a target or a plain probability is outside [0, 1].
 
     Examples
     --------
@@ -240,8 +248,6 @@ class BCELoss(Loss):
             remarks={"a": clamped},
         ),
     )
-
-    binary = True
 
     def forward(self, p: Array, y: Array) -> Tensor:
         p, y = self.matched(p, y)
@@ -283,15 +289,10 @@ RULES[bce_with_logits] = (
 class BCEWithLogitsLoss(Loss):
     """Binary cross-entropy of logits z and targets y in [0, 1]: log(1 + exp(z)) - y z.
 
-    Parameters
-    ----------
-    reduction : {"mean", "sum", "none"}
-        What to do with the losses of the elements.
-
     Raises
     ------
     ValueError
-        If the shapes differ, or a target is outside [0, 1].
+        If a target is outside [0, 1].
 
     Examples
     --------
@@ -311,8 +312,6 @@ class BCEWithLogitsLoss(Loss):
             response=sigmoid,
         ),
     )
-
-    binary = True
 
 
 # -- cross-entropy --------------------------------------------------------------------------------------
@@ -349,11 +348,6 @@ def cross_entropy_terms(z: Array, y: Array) -> tuple[Array, Array]:
 
 class CrossEntropyLoss(Loss):
     """-log softmax(z)[y] for logits z (..., classes) and integer classes y (...).
-
-    Parameters
-    ----------
-    reduction : {"mean", "sum", "none"}
-        What to do with the losses of the samples.
 
     Raises
     ------
@@ -407,28 +401,14 @@ def squared_error(p: Array, y: Array, reduction: str = "mean") -> Array:
     return reduced((p - y) ** 2, reduction)
 
 
-def squared_error_input(g: Array, loss: Array, p: Array, y: Array, reduction: str = "mean") -> Array:
-    return share(g, p.size, reduction) * (2 * (p - y))
-
-
 RULES[squared_error] = (
-    squared_error_input,
-    lambda g, loss, p, y, reduction="mean": -squared_error_input(g, loss, p, y, reduction),
+    lambda g, loss, p, y, reduction="mean": share(g, p.size, reduction) * (2 * (p - y)),
+    lambda g, loss, p, y, reduction="mean": share(g, p.size, reduction) * (2 * (y - p)),
 )
 
 
 class MSELoss(Loss):
     """Squared error (p - y)^2.
-
-    Parameters
-    ----------
-    reduction : {"mean", "sum", "none"}
-        What to do with the errors of the elements.
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ.
 
     Examples
     --------
@@ -459,14 +439,9 @@ def huber(p: Array, y: Array, delta: float = 1.0, reduction: str = "mean") -> Ar
     return reduced(bounded * (error - bounded / 2), reduction)
 
 
-def huber_prediction(g: Array, loss: Array, p: Array, y: Array, delta: float = 1.0, reduction: str = "mean") -> Array:
-    """p - y, clipped at delta."""
-    return share(g, p.size, reduction) * np.clip(p - y, -delta, delta)
-
-
 RULES[huber] = (
-    huber_prediction,
-    lambda g, loss, p, y, delta=1.0, reduction="mean": -huber_prediction(g, loss, p, y, delta, reduction),
+    lambda g, loss, p, y, delta=1.0, reduction="mean": share(g, p.size, reduction) * np.clip(p - y, -delta, delta),
+    lambda g, loss, p, y, delta=1.0, reduction="mean": share(g, p.size, reduction) * np.clip(y - p, -delta, delta),
 )
 
 
@@ -481,8 +456,6 @@ class HuberLoss(Loss):
 
     Parameters
     ----------
-    reduction : {"mean", "sum", "none"}
-        What to do with the errors of the elements.
     delta : float
         The distance beyond which a loss grows only in proportion to it, so that outliers count less
         (Huber, *Robust estimation of a location parameter*, 1964).
@@ -490,7 +463,7 @@ class HuberLoss(Loss):
     Raises
     ------
     ValueError
-        If ``delta`` is not positive; on call, if the shapes differ.
+        If ``delta`` is not positive.
 
     Examples
     --------

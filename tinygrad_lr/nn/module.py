@@ -7,10 +7,10 @@ dicts too, in the order in which they were set; all other arrays there are its b
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -64,7 +64,7 @@ class LayerError(ValueError):
 
 
 Watcher = Callable[["Module", tuple[object, ...], dict[str, object]], object]
-"""Makes the call of a module with these positional and named inputs: returns ``module.forward(*inputs, **named)``."""
+"""Calls a module on these positional and named inputs: returns ``module.forward(*inputs, **named)``."""
 
 watcher: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
 
@@ -156,7 +156,7 @@ class Module:
         >>> [path for path, _ in nn.Sequential(nn.Dense(2, 3), nn.Tanh(), nn.Dense(3, 1)).named_parameters()]
         ['0.weight', '0.bias', '2.weight', '2.bias']
         """
-        return ((path, held.array) for path, held in held_arrays(self) if isinstance(held.array, Parameter))
+        return ((path, array) for path, array in held_arrays(self) if isinstance(array, Parameter))
 
     def named_buffers(self) -> Iterator[tuple[str, Array]]:
         """(path, array) for every array that the modules hold besides their parameters.
@@ -175,7 +175,7 @@ class Module:
         >>> [path for path, _ in nn.Sequential(nn.Dense(2, 3), Centred()).named_buffers()]
         ['1.mean']
         """
-        return ((path, held.array) for path, held in held_arrays(self) if not isinstance(held.array, Parameter))
+        return ((path, array) for path, array in held_arrays(self) if not isinstance(array, Parameter))
 
     def parameters(self) -> list[Parameter]:
         """The parameters, in the order of `named_parameters`."""
@@ -215,7 +215,7 @@ class Module:
         array([0.])
         """
         check_buffers(self)
-        return {path: copy_of(path, thing) for path, thing in arrays_of(self).items()}
+        return {path: np.array(data_of(thing)) for path, thing in arrays_of(self).items()}
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
         """Set all parameters and buffers to copies of the arrays given by path. Each keeps its dtype.
@@ -231,8 +231,7 @@ class Module:
             If a path is missing or unexpected, or an array does not fit in shape or kind. The message names them
             all, and nothing is changed.
         """
-        found = by_path(self)
-        mine, given = {path: held.array for path, held in found.items()}, dict(state)  # a file is read only once
+        mine, given = arrays_of(self), dict(state)  # a file is read only once
         for path, value in given.items():
             if tracked(value):
                 raise TypeError(
@@ -248,15 +247,13 @@ class Module:
         if problems:
             misshapen = any(path in arrays and np.shape(arrays[path]) != mine[path].shape for path in buffers)
             extra = mine.keys() < arrays.keys()  # under other names, some would be missing too
-            hint = (
-                ". (Whatever is not part of the state, such as the last input, belongs in an attribute whose name starts with _.)" if extra or misshapen else ""
-            )
-            raise ValueError(f"state does not fit {type(self).__name__}: " + "; ".join(problems) + hint)
+            hint = ". (Whatever is not part of the state, such as the last input, belongs in an attribute whose name starts with _.)"
+            raise ValueError(f"state does not fit {type(self).__name__}: " + "; ".join(problems) + (hint if extra or misshapen else ""))
         loaded = {path: np.array(data_of(arrays[path]), dtype=None if array.dtype.kind in "US" else array.dtype) for path, array in mine.items()}
         for path, array in mine.items():
             if isinstance(array, Tensor):
                 array.data = loaded[path]
-        rebind(found.values(), loaded)
+        rebind(self, loaded)
 
     # -- description -----------------------------------------------------------------------------------
 
@@ -318,42 +315,35 @@ def title_of(module: Module) -> str:
 # -- what a model holds ----------------------------------------------------------------------------------
 
 
-class Held(NamedTuple):
-    """A parameter or buffer, and the attribute that holds it: by itself, or in a list, tuple or dict."""
-
-    array: Array
-    module: Module
-    attribute: str
-    path: str  # of the attribute
-
-
-def held_arrays(model: Module) -> Iterator[tuple[str, Held]]:
-    """(path, Held) for every parameter and buffer of a model, each Tensor once."""
-    seen: set[int] = set()
+def held_in(model: Module) -> Iterator[tuple[str, str, Array]]:
+    """(path, attribute, thing) for everything that the modules of a model hold."""
     for path, module in model.named_modules():
+        prefix = dotted(path, "")
         for attribute, value in vars(module).items():
-            for name, thing in inside(attribute, value):
-                if isinstance(thing, Parameter) or (is_buffer(thing) and not attribute.startswith("_")):
-                    if isinstance(thing, Tensor):  # shared Tensors stay shared; shared arrays part when one is replaced
-                        if id(thing) in seen:
-                            continue
-                        seen.add(id(thing))
-                    yield dotted(path, name), Held(thing, module, attribute, dotted(path, attribute))
+            for name, thing in inside(prefix + attribute, value):
+                yield name, attribute, thing
 
 
-def by_path(model: Module) -> dict[str, Held]:
-    """The same as a dict, the parameters first."""
-    found: dict[str, Held] = {}
-    for path, held in sorted(held_arrays(model), key=lambda pair: not isinstance(pair[1].array, Parameter)):
-        if path in found:
-            raise ValueError(f"{type(model).__name__} holds two arrays under the path {path!r}: rename a layer, a key or an attribute")
-        found[path] = held
-    return found
+def held_arrays(model: Module) -> Iterator[tuple[str, Array]]:
+    """(path, array) for every parameter and buffer of a model, each Tensor once."""
+    seen: set[int] = set()
+    for path, attribute, thing in held_in(model):
+        if isinstance(thing, Parameter) or (is_buffer(thing) and not attribute.startswith("_")):
+            if isinstance(thing, Tensor):  # shared Tensors stay shared; shared arrays part when one is replaced
+                if id(thing) in seen:
+                    continue
+                seen.add(id(thing))
+            yield path, thing
 
 
 def arrays_of(model: Module) -> dict[str, Array]:
-    """The parameters and buffers of a model themselves, by path."""
-    return {path: held.array for path, held in by_path(model).items()}
+    """The parameters and buffers of a model themselves by path, the parameters first."""
+    found: dict[str, Array] = {}
+    for path, array in sorted(held_arrays(model), key=lambda pair: not isinstance(pair[1], Parameter)):
+        if path in found:
+            raise ValueError(f"{type(model).__name__} holds two arrays under the path {path!r}: rename a layer, a key or an attribute")
+        found[path] = array
+    return found
 
 
 def inside(name: str, value: object) -> Iterator[tuple[str, object]]:
@@ -381,22 +371,17 @@ def is_bare(thing: object) -> bool:
 
 
 def check_buffers(model: Module) -> None:
-    """Refuse computed Tensors where buffers belong: the state would lack a running mean."""
-    for path, module in model.named_modules():
-        for attribute, value in vars(module).items():
-            for name, thing in inside(attribute, value):
-                if isinstance(thing, Tensor) and not thing.is_leaf and not attribute.startswith("_"):
-                    raise TypeError(
-                        f"{dotted(path, name)!r} was computed from tracked Tensors, so it is not part of the state: assign its .numpy(), "
-                        f"or name it _{attribute} if it is not meant to be"
-                    )
-
-
-def copy_of(path: str, array: Array) -> np.ndarray:
-    """A parameter or buffer as an array of its own."""
-    if isinstance(array, np.ndarray) and type(array) is not np.ndarray and isinstance(array, np.ma.MaskedArray):
-        raise TypeError(f"the buffer {path!r} is a masked array, and its mask would be lost: hold the data and the mask as two arrays")
-    return np.array(data_of(array))
+    """Refuse what a state would lose: computed Tensors, such as a running mean, and the masks of masked arrays."""
+    for path, attribute, thing in held_in(model):
+        if attribute.startswith("_"):
+            continue
+        if isinstance(thing, Tensor) and not thing.is_leaf:
+            raise TypeError(
+                f"{path!r} was computed from tracked Tensors, so it is not part of the state: assign its .numpy(), "
+                f"or name it _{attribute} if it is not meant to be"
+            )
+        if isinstance(thing, np.ndarray) and type(thing) is not np.ndarray and isinstance(thing, np.ma.MaskedArray):
+            raise TypeError(f"the buffer {path!r} is a masked array, and its mask would be lost: hold the data and the mask as two arrays")
 
 
 def dotted(path: str, name: str) -> str:
@@ -408,7 +393,7 @@ def dotted(path: str, name: str) -> str:
 
 
 def operands(arrays: Mapping[str, object]) -> dict[str, Array]:
-    """Array-likes by path as arrays and Tensors; those that calculate by rules of their own are refused."""
+    """Array-likes by path as arrays and Tensors; those with an arithmetic of their own, such as masked arrays, are refused."""
     found = {}
     for path, value in arrays.items():
         try:
@@ -437,10 +422,12 @@ def castable(dtype: np.dtype, own: np.dtype) -> bool:
     return (dtype.kind in "biufc") == (own.kind in "biufc") and np.can_cast(dtype, own, "same_kind")
 
 
-def rebind(places: Iterable[Held], arrays: Mapping[str, Array]) -> None:
-    """Hold these arrays, given by path, in place of buffers; Tensors among the buffers stay."""
-    for module, attribute, path in dict.fromkeys((held.module, held.attribute, held.path) for held in places if is_bare(held.array)):
-        vars(module)[attribute] = rebound(path, vars(module)[attribute], arrays)
+def rebind(model: Module, arrays: Mapping[str, Array]) -> None:
+    """Let a model hold these arrays, given by path, in place of its buffers; Tensors among the buffers stay."""
+    for path, module in model.named_modules():
+        for attribute, value in vars(module).items():
+            if not attribute.startswith("_"):
+                vars(module)[attribute] = rebound(dotted(path, attribute), value, arrays)
 
 
 def rebound(path: str, value: Array, arrays: Mapping[str, Array]) -> Array:

@@ -23,7 +23,7 @@ class Optimizer:
         for i, parameter in enumerate(self.parameters):
             if not isinstance(parameter, Tensor) or not parameter.is_leaf:
                 raise TypeError(f"{type(self).__name__} takes Tensors that are leaves; parameter {i} is {parameter!r}")
-            if not parameter.requires_grad and not isinstance(parameter, Parameter):  # a frozen Parameter may thaw
+            if not parameter.requires_grad and not isinstance(parameter, Parameter):  # a frozen Parameter may be unfrozen later
                 raise TypeError(f"{type(self).__name__} takes Tensors to learn; parameter {i} requires no gradients: {parameter!r}")
         if not lr >= 0:
             raise ValueError(f"the learning rate must not be negative, got {lr}")
@@ -38,9 +38,6 @@ class Optimizer:
     def step(self) -> None:
         """Move every parameter that has a gradient."""
         raise NotImplementedError(f"{type(self).__name__} needs a step method: def step(self), which sets the .data of self.parameters from their .grad")
-
-    def missing_gradients(self) -> RuntimeError:
-        return RuntimeError(f"{type(self).__name__}.step() found no gradient on any parameter: call loss.backward() first")
 
 
 class SGD(Optimizer):
@@ -105,4 +102,4 @@ class SGD(Optimizer):
                 g = g + momentum * v if self.nesterov else v
             parameter.data = g * descent + parameter.data  # in this order NumPy reuses the product's memory
         if not stepped:
-            raise self.missing_gradients()
+            raise RuntimeError(f"{type(self).__name__}.step() found no gradient on any parameter: call loss.backward() first")

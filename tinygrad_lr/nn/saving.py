@@ -44,7 +44,7 @@ def save(model: Module, path: str | Path) -> None:
     ----------
     model : Module
     path : str or Path
-        Where to; it ends in .npz.
+        The file to write; its name ends in .npz.
 
     Raises
     ------
@@ -169,7 +169,7 @@ def read_model(path: str | Path, into: Module | None) -> Module:
 
 
 class Structure(TypedDict, total=False):
-    """A model as plain data: what it takes to build it again or, if it holds modules of others, only their names."""
+    """A model as plain data: what it takes to build it again or, if not all modules are part of this package, their classes."""
 
     layer: Required[str]
     layers: list[tuple[str, Structure]]  # of a Sequential, by name
@@ -178,15 +178,16 @@ class Structure(TypedDict, total=False):
     bias: bool
     dtype: str
     settings: dict[str, float]  # of an activation that has some
-    modules: list[tuple[str, str]]  # the path and class of every module, if not all are part of this package
+    modules: list[tuple[str, str]]  # the path and class of every module; the names of other packages' classes have a dot
 
 
 def structure_of(model: Module) -> Structure:
     """The structure of any model."""
-    classes = {path: class_name(type(module)) for path, module in model.named_modules()}
-    if any(name not in LAYERS for name in classes.values()):
-        return {"layer": type(model).__name__, "modules": list(classes.items())}
-    return structure_of_layer(model)
+    kinds = [(path, type(module)) for path, module in model.named_modules()]
+    if all(kind in LAYERS.values() for _, kind in kinds):
+        return structure_of_layer(model)
+    names = [(path, kind.__name__ if kind in LAYERS.values() else f"{kind.__module__}.{kind.__qualname__}") for path, kind in kinds]
+    return {"layer": type(model).__name__, "modules": names}
 
 
 def structure_of_layer(module: Module, depth: int = 0) -> Structure:
@@ -260,11 +261,6 @@ def differing_layers(theirs: Structure, mine: Structure) -> list[str]:
     if "modules" in theirs or "modules" in mine:
         paths = [path for path in paths if a.get(path) in LAYERS and b.get(path) in LAYERS]
     return [f"layer {quoted(path)} is {a.get(path, 'missing')} in the file and {b.get(path, 'missing')} in the model" for path in paths]
-
-
-def class_name(kind: type[Module]) -> str:
-    """What a file calls a class of modules. The name of one that is not part of this package always has a dot in it."""
-    return kind.__name__ if kind in LAYERS.values() else f"{kind.__module__}.{kind.__qualname__}"
 
 
 # -- files ---------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ import numpy as np
 from tinygrad_lr.autodiff.node import Node
 from tinygrad_lr.autodiff.rules.registry import Array
 from tinygrad_lr.autodiff.tensor import Tensor
-from tinygrad_lr.nn.module import Module, Parameter
+from tinygrad_lr.nn.module import Module, Parameter, title_of
 from tinygrad_lr.show.names import Naming, called, memory
 from tinygrad_lr.show.names import arguments_of as arguments_of
 from tinygrad_lr.show.names import constants_of as constants_of
@@ -269,12 +269,6 @@ def shape_and_type(value: Array) -> tuple[tuple[int, ...] | None, str]:
 
 
 # -- modules ---------------------------------------------------------------------------------------------
-
-
-def title_of(module: Module) -> str:
-    """A module's repr, without its parts."""
-    text = repr(module)
-    return text if "\n" not in text else type(module).__name__
 
 
 class Houses:
