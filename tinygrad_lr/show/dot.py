@@ -21,8 +21,9 @@ import numpy as np
 from tinygrad_lr.autodiff.tensor import Tensor
 from tinygrad_lr.autodiff.trees import leaves
 from tinygrad_lr.nn.module import Module
+from tinygrad_lr.show.build import picture_of
 from tinygrad_lr.show.observe import observe
-from tinygrad_lr.show.picture import Box, Cluster, Edge, Picture, in_short, picture_of, reduced, table_of
+from tinygrad_lr.show.picture import Box, Cluster, Edge, Picture, in_short, reduced, table_of
 
 if TYPE_CHECKING:
     from graphviz import Digraph

@@ -26,11 +26,12 @@ from tinygrad_lr.check.backprop import Comparison, backprop_report, stages_of
 from tinygrad_lr.check.equations import covers
 from tinygrad_lr.check.parts import gradients_at
 from tinygrad_lr.nn.module import Module
+from tinygrad_lr.show.build import picture_of
 from tinygrad_lr.show.cells import Data, heat_map, matrix_of
 from tinygrad_lr.show.epochs import History, training_of
 from tinygrad_lr.show.formulas import excerpt
 from tinygrad_lr.show.observe import observe
-from tinygrad_lr.show.picture import Box, in_short, number, picture_of, table_of
+from tinygrad_lr.show.picture import Box, in_short, number, table_of
 from tinygrad_lr.show.walk import Walk
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ from tinygrad_lr.check.parts import Part
 from tinygrad_lr.nn.descriptions import LossInfo, activation_info, loss_info
 from tinygrad_lr.nn.layers import linear
 from tinygrad_lr.show.cells import Data, matrix_of
-from tinygrad_lr.show.names import memory
-from tinygrad_lr.show.picture import Box, Picture, arguments_of, constants_of, number, setting
+from tinygrad_lr.show.names import arguments_of, constants_of, memory, setting
+from tinygrad_lr.show.picture import Box, Picture, number
 from tinygrad_lr.show.wording import SIGNS, rule_in_words
 
 TERMS = 4  # of a sum that are written out
