@@ -298,8 +298,8 @@ def everywhere(walk):
     """The values and gradients of the page whose name stands for one thing only."""
     found, seen = {}, defaultdict(int)
     for box in walk.values:
-        seen[walk.label(box)] += 1
-        found[walk.label(box)] = box.value
+        seen[box.label] += 1
+        found[box.label] = box.value
         if id(box.node) in walk.grads:
             found[walk.gradient_label(box)] = walk.grads[id(box.node)]
     return {name: array for name, array in found.items() if seen[name] < 2}
@@ -392,7 +392,7 @@ def test_figures_show_the_numbers_they_name(told):
     walk, data = told
     nodes = {node["id"]: node for node in data["nodes"]}
     owns = {id(step): own for step, _, own in parts_beside(walk, data["steps"])}
-    owns[id(data["steps"][-1])] = {f"new {walk.label(box)}": box.value - 0.1 * walk.grads[id(box.node)] for box in walk.values if id(box.node) in walk.grads}
+    owns[id(data["steps"][-1])] = {f"new {box.label}": box.value - 0.1 * walk.grads[id(box.node)] for box in walk.values if id(box.node) in walk.grads}
     for step in data["steps"]:
         for name, array in exact(walk, step["shown"], owns.get(id(step))).items():
             figure = next(figure for group in step["shown"] for figure in group if figure["name"] == name)
@@ -405,7 +405,7 @@ def test_figures_show_the_numbers_they_name(told):
 def test_the_last_step_has_the_new_weights(told):
     walk, data = told
     last = data["steps"][-1]
-    learned = {walk.label(box): box for box in walk.values if box.kind == "parameter"}
+    learned = {box.label: box for box in walk.values if box.kind == "parameter"}
     assert [[figure["name"] for figure in group] for group in last["shown"]] == [
         [name, walk.gradient_label(box), f"new {name}"] for name, box in learned.items()
     ]
@@ -472,7 +472,7 @@ def entries(array, at):
 def test_every_worked_entry_is_true(told):
     walk, data = told
     owns = {id(step): own for step, _, own in parts_beside(walk, data["steps"])}
-    owns[id(data["steps"][-1])] = {f"new {walk.label(box)}": box.value - 0.1 * walk.grads[id(box.node)] for box in walk.values if id(box.node) in walk.grads}
+    owns[id(data["steps"][-1])] = {f"new {box.label}": box.value - 0.1 * walk.grads[id(box.node)] for box in walk.values if id(box.node) in walk.grads}
     calculated = 0
     for step in data["steps"]:
         names = exact(walk, step["shown"], owns.get(id(step)))

@@ -147,7 +147,7 @@ def node_of(box: Box, walk: Walk, checks: dict[str, str]) -> Data:
     return {
         "id": box.id,
         "kind": box.kind,
-        "label": walk.label(box),
+        "label": box.label,
         "name": box.name,
         "op": op.name if op else "",
         "settings": op.detail if op else "",

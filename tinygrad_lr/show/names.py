@@ -176,11 +176,16 @@ def written(node: Node, operands: Mapping[int, str]) -> str:
     if not args:
         args = [operands[i] for i in sorted(operands)]
     if func in SIGNS and len(args) == 2:
-        return f" {SIGNS[func]} ".join(f"({arg})" if " " in arg else arg for arg in args)
+        return f" {SIGNS[func]} ".join(map(operand, args))
     if func is getitem and len(args) == 2:
         return f"{args[0]}[{index_in(args[1])}]"
     args += [f"{key}={setting(value)}" for key, value in node.kwargs.items() if value is not None and value is not False]
     return f"{public_name(func).removeprefix('np.')}({', '.join(args)})"
+
+
+def operand(label: str) -> str:
+    """A label as a part of a formula: in parentheses if it is an expression."""
+    return f"({label})" if " " in label else label
 
 
 def index_in(words: str) -> str:
