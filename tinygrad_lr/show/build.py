@@ -32,18 +32,18 @@ def picture_of(outputs: Sequence[Tensor], model: Module | None = None, inputs: M
         Plain arrays among the inputs, by name.
     """
     nodes = in_order(t.node for t in outputs if t.node is not None)
-    houses = Houses(nodes, model)
-    notation = Notation(nodes, [t.node for t in outputs if t.node is not None], list(houses.roots.values()))
+    clusters = Clusters(nodes, model)
+    notation = Notation(nodes, [t.node for t in outputs if t.node is not None], list(clusters.roots.values()))
     tensors = {id(t.node): t for t in outputs}
     known = {memory(value.data if isinstance(value, Tensor) else value): name for name, value in (inputs or {}).items()}
     used = {id(parent): value for node in nodes for parent, value in zip(node.parents, arguments_of(node)) if parent is not None and parent.func is None}
     boxes: list[Box] = []
-    naming = Naming(notation.symbol, houses.names)
+    naming = Naming(notation.symbol, clusters.names)
     values: dict[int, Box] = {}
     constants: dict[Hashable, Box] = {}
     arguments: dict[int, dict[int, Box]] = {}
     for k, node in enumerate(nodes):
-        value = values[id(node)] = value_box(node, k, houses, tensors.get(id(node)), used.get(id(node)))
+        value = values[id(node)] = value_box(node, k, clusters, tensors.get(id(node)), used.get(id(node)))
         if node.func is None:
             boxes.append(value)
             continue
@@ -51,11 +51,14 @@ def picture_of(outputs: Sequence[Tensor], model: Module | None = None, inputs: M
         for i, array in constants_of(node):
             key = memory(array)
             if key not in constants:
-                constants[key] = constant_box(array, k, i, known.get(key), node, houses)
+                constants[key] = constant_box(array, k, i, known.get(key), node, clusters)
                 boxes.append(constants[key])
             operands[i] = constants[key]
         name, settings = called(node)
-        boxes += [Box(f"op{k}", "op", name, detail=settings, shape=value.shape, dtype=value.dtype, cluster=houses.of(node), line=value.line, node=node), value]
+        boxes += [
+            Box(f"op{k}", "op", name, detail=settings, shape=value.shape, dtype=value.dtype, cluster=clusters.of(node), line=value.line, node=node),
+            value,
+        ]
         naming.add(node, value, operands)
     notation.operands = naming.settle(boxes, arguments)
     notation.labels = {id(box.node): box.label for box in boxes if box.kind != "op"}
@@ -64,7 +67,7 @@ def picture_of(outputs: Sequence[Tensor], model: Module | None = None, inputs: M
         if t.node is None and not any(box.value is t.data for box in boxes):
             shape, dtype = shape_and_type(t.data)
             boxes.append(Box(f"v{len(nodes) + k}", "output", shape=shape, dtype=dtype, value=t.data))
-    return Picture(boxes, edges, houses.clusters)
+    return Picture(boxes, edges, clusters.all)
 
 
 def forward_edges(nodes: Sequence[Node], values: Mapping[int, Box], arguments: Mapping[int, Mapping[int, Box]]) -> list[Edge]:
@@ -81,7 +84,7 @@ def backward_edges(nodes: Sequence[Node], values: Mapping[int, Box], notation: N
     """From results to operations to arguments, in the order of the backward pass."""
     edges = []
     for node in reversed(nodes):
-        if node.func is not None and notation.reached(node):
+        if node.func is not None and id(node) in notation.reaches:
             result = values[id(node)].id
             rules = [Edge("op" + result[1:], values[id(parent)].id, kind, tag, text) for parent, kind, tag, text in notation.rules(node)]
             edges += [Edge(result, "op" + result[1:], "backward"), *rules] if rules else []
@@ -109,7 +112,7 @@ def in_order(roots: Iterable[Node]) -> list[Node]:
     return list(placed.values())
 
 
-def value_box(node: Node, k: int, houses: Houses, tensor: Tensor | None, used: Array) -> Box:
+def value_box(node: Node, k: int, clusters: Clusters, tensor: Tensor | None, used: Array) -> Box:
     """The box of a node's numbers; those of a leaf are the ones that were ``used`` or, if these were freed, the ones it holds now."""
     holder = tensor if tensor is not None else owner_of(node)
     value = node.value if node.func is not None else used
@@ -120,24 +123,24 @@ def value_box(node: Node, k: int, houses: Houses, tensor: Tensor | None, used: A
     shape, dtype = shape_and_type(value if value is not None else node.grad)
     if value is None and node.freed is not None:
         shape, dtype = node.freed[0], str(node.freed[1])
-    path = houses.paths.get(id(node))
+    path = clusters.paths.get(id(node))
     box = Box(f"v{k}", "value", path or node.name or "", shape=shape, dtype=dtype, value=value, grad=node.grad, node=node)
     if node.func is None:
         box.kind = "parameter" if path or node.requires_grad or isinstance(holder, Parameter) else "input"
-        box.cluster = houses.owner.get(id(node))
+        box.cluster = clusters.owner.get(id(node))
     else:
         box.line = node.line if isinstance(node, Observed) else None
-        box.cluster = houses.of(node)
+        box.cluster = clusters.of(node)
         if tensor is not None:
             box.kind, box.cluster = "output", None
     return box
 
 
-def constant_box(array: Array, k: int, i: int, known: str | None, node: Node, houses: Houses) -> Box:
+def constant_box(array: Array, k: int, i: int, known: str | None, node: Node, clusters: Clusters) -> Box:
     """The box of a plain array that is argument ``i`` of operation ``k``; one that was passed to the outermost module is an input."""
     shape, dtype = shape_and_type(array)
     given = known is not None or (isinstance(node, Observed) and bool(node.modules) and not node.inside[i])
-    name, cluster = known or houses.frozen.get(id(array), ""), None if given else houses.around(node, i)
+    name, cluster = known or clusters.frozen.get(id(array), ""), None if given else clusters.around(node, i)
     return Box(f"c{k}_{i}", "input" if given else "constant", name, shape=shape, dtype=dtype, value=array, cluster=cluster)
 
 
@@ -162,11 +165,11 @@ def title_of(module: Module) -> str:
     return text if "\n" not in text else type(module).__name__
 
 
-class Houses:
+class Clusters:
     """The cluster of each node, and the paths of parameters. Each call of a module is a cluster, so that a loop makes no cycle."""
 
     def __init__(self, nodes: Sequence[Node], model: Module | None) -> None:
-        self.clusters: list[Cluster] = []
+        self.all: list[Cluster] = []
         self.cluster: dict[tuple[int, int], str] = {}  # the cluster of a call
         self.first: dict[int, str] = {}  # by the id of a module, the cluster of its first call
         self.times: Counter[int] = Counter()  # how often a module was called
@@ -204,8 +207,8 @@ class Houses:
         """A new cluster for a call of a module."""
         self.times[id(module)] += 1
         title = title_of(module) + (f", call {self.times[id(module)]}" if self.times[id(module)] > 1 else "")
-        cluster = Cluster(f"cluster{len(self.clusters)}", self.names.get(id(module), ""), title, level, parent, module)
-        self.clusters.append(cluster)
+        cluster = Cluster(f"cluster{len(self.all)}", self.names.get(id(module), ""), title, level, parent, module)
+        self.all.append(cluster)
         self.first.setdefault(id(module), cluster.id)
         return cluster.id
 
@@ -218,13 +221,14 @@ class Houses:
             for _, part in module.members():
                 if isinstance(part, Parameter) and id(part.node) in used and id(part.node) not in self.owner:
                     parent = None
-                    for level, house in enumerate(around[path]):
-                        if id(house) not in self.first:  # it was not called: its parameters were taken out of it
-                            self.new_cluster(house, level, parent)
-                        parent = self.first[id(house)]
+                    for level, outer_module in enumerate(around[path]):
+                        if id(outer_module) not in self.first:  # it was not called: its parameters were taken out of it
+                            self.new_cluster(outer_module, level, parent)
+                        parent = self.first[id(outer_module)]
                     self.owner[id(part.node)] = self.first[id(module)]
 
     def of(self, node: Node) -> str | None:
+        """The cluster of an operation."""
         return self.cluster[node.calls[-1]] if isinstance(node, Observed) and node.modules else None
 
     def around(self, node: Node, i: int) -> str | None:

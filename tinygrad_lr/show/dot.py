@@ -1,7 +1,7 @@
 """`draw`: the computation graph as a picture, through Graphviz.
 
 The graphviz package writes the DOT text. The layout is computed by the ``dot`` on PATH or, where there is none,
-by the one that pygraphviz brings along. Colours are middle tones on no background, so that a drawing is readable on
+by the one that comes with pygraphviz. Colours are middle tones on no background, so that a drawing is readable on
 a light page and on a dark one.
 """
 
@@ -123,7 +123,7 @@ def draw(
 
 def observed(model: Module, inputs: tuple[object, ...]) -> tuple[list[Tensor], dict[str, object]]:
     """What the model returns when it is called inside `observe`, and its inputs by the names of its `forward`."""
-    arrays = tuple(x if isinstance(x, Tensor) or hasattr(x, "__array_function__") or not is_numeric(x) else np.asarray(x) for x in inputs)
+    arrays = tuple(x if hasattr(x, "__array_function__") or not is_numeric(x) else np.asarray(x) for x in inputs)
     try:
         names = {name: value for name, value in inspect.signature(model.forward).bind(*arrays).arguments.items() if not isinstance(value, tuple)}
     except TypeError as error:
@@ -320,7 +320,7 @@ class Layout:
             placed.add(box.id)
 
     def write(self, graph: Digraph) -> None:
-        """Write all of it."""
+        """Write the whole picture."""
         self.fill(graph, None)
         for edge in self.picture.edges:
             if edge.kind == "forward":

@@ -129,12 +129,11 @@ def data_of(model: Module, loss_fn: Callable[..., Tensor], x: Array, y: Array, h
 
 def walk_of(model: Module, loss_fn: Callable[..., Tensor], x: Array, y: Array, lr: float) -> Walk:
     """Run the network forward and back."""
-    x = x if isinstance(x, Tensor) or hasattr(x, "__array_function__") else np.asarray(x)
-    y = y if isinstance(y, Tensor) or hasattr(y, "__array_function__") else np.asarray(y)
+    x, y = (a if hasattr(a, "__array_function__") else np.asarray(a) for a in (x, y))
     with observe():
         loss = loss_fn(model(x), y)
     if not isinstance(loss, Tensor) or loss.size != 1:
-        raise ValueError(f"explore() needs a loss that is a single number, {loss_fn!r} gave {getattr(loss, 'shape', type(loss).__name__)}")
+        raise ValueError(f"explore() needs a loss that is a single number, but {loss_fn!r} returned {getattr(loss, 'shape', type(loss).__name__)}")
     if loss.node is None or not loss.requires_grad:
         raise ValueError("explore() follows gradients, but nothing in this model requires any: no parameter was made with requires_grad=True")
     grads = {id(node): g for node, g in gradients_at(loss.node).items()}
@@ -159,7 +158,7 @@ def node_of(box: Box, walk: Walk, checks: dict[str, str]) -> Data:
         "value": numbers_of(box.value),
         "grad": numbers_of(walk.grads.get(id(box.node))),
         "gradientName": walk.gradient_label(box),
-        "equation": walk.told.get(box.id, ""),
+        "equation": walk.whole.get(box.id, ""),
         "check": checks.get(box.symbol),
     }
 

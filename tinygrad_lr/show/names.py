@@ -151,7 +151,7 @@ class Nameless:
         func = node.func
         assert func is not None
         known = self.made.isdisjoint(operands.values()) and (arguments_of(node) or len(operands) == len(node.parents))
-        words = written(node, operands) if known and not loss_info(func) else ""  # a loss is an object, and typed in two calls
+        words = written(node, operands) if known and not loss_info(func) else ""  # a loss is an object, and its call is not typed like this
         if not words or len(words) > LONGEST or words in self.taken:
             return self.numbered(public_name(func).removeprefix("np."))
         self.taken.add(words)
@@ -247,7 +247,7 @@ def called(node: Node) -> tuple[str, str]:
 
 
 def setting(value: object) -> str:
-    """An argument as source code: numbers rounded, slices as in brackets, large arrays by dtype and shape."""
+    """An argument as source code: numbers rounded, slices as they are written in brackets, large arrays by dtype and shape."""
     if isinstance(value, slice):
         parts = ["" if part is None else setting(part) for part in (value.start, value.stop, value.step)]
         return ":".join(parts[: 3 if parts[2] else 2])

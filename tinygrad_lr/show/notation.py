@@ -53,7 +53,8 @@ class Notation:
         for node in self.nodes:
             func = node.func
             if func is linear:
-                weights = self.weights_of(node)
+                arguments = arguments_of(node)
+                weights = id(node.parents[1] or (arguments[1] if arguments else node))  # a layer is identified by them or, if not known, by this call
                 numbers = self.numbers.setdefault(weights, [1 + len(self.numbers)])
                 self.name_layer(node, numbers[used[weights] % len(numbers)])
                 used[weights] += 1
@@ -79,12 +80,6 @@ class Notation:
         entering = node.parents[0]
         if self.model is not None and isinstance(entering, Observed) and entering.modules[:1] == (self.model,) and number > 1:
             self.symbol.setdefault(id(entering), f"a{number - 1}")
-
-    @staticmethod
-    def weights_of(node: Node) -> int:
-        """What identifies a layer: its weights, or just this call if they are not known."""
-        arguments = arguments_of(node)
-        return id(node.parents[1] or (arguments[1] if arguments else node))
 
     def operand(self, node: Node, i: int, unknown: str = "x") -> str:
         """The name of argument ``i`` of a call, as a part of a formula."""
@@ -119,9 +114,6 @@ class Notation:
                     self.to_loss.add(id(source))
                 if id(node) in self.to_layers:
                     self.to_layers.setdefault(id(source), []).extend(self.to_layers[id(node)])
-
-    def reached(self, node: Node) -> bool:
-        return id(node) in self.reaches
 
     def passing(self, node: Node) -> Iterator[tuple[int, Node, bool]]:
         """(i, parent, whether the gradient flows on) for each argument that has a rule and requires a gradient."""

@@ -81,7 +81,7 @@ class Picture:
         return any(box.grad is not None for box in self.boxes)
 
 
-# -- less of it ------------------------------------------------------------------------------------------
+# -- a smaller picture -----------------------------------------------------------------------------------
 
 
 def reduced(picture: Picture, depth: int | None = None, max_nodes: int | None = None) -> Picture:

@@ -37,7 +37,7 @@ class Walk(Formulas):
         super().__init__(picture, equations)
         self.grads, self.lr = grads, lr
         self.parts = parts_of(self.loss.node) if self.loss.node is not None else []
-        self.told: dict[str, str] = {}  # by the id of a value, the equation of its whole gradient; filled by `steps`
+        self.whole: dict[str, str] = {}  # by the id of a value, the equation of its whole gradient; filled by `steps`
 
     # -- the graph of the page, where an operation and its result are one node -------------------------------
 
@@ -78,7 +78,7 @@ class Walk(Formulas):
             tag, right = self.backward_formula(part)
             terms.setdefault(self.box(part.target).id, []).append(right)
             steps.append(self.backward_step(part, tag, right))
-        self.told = {target: f"{self.gradient_label(self.boxes[target])} = {sum_of(rights)}" for target, rights in terms.items()}
+        self.whole = {target: f"{self.gradient_label(self.boxes[target])} = {sum_of(rights)}" for target, rights in terms.items()}
         return steps
 
     def backward_step(self, part: Part, tag: str, right: str) -> Data:
@@ -115,16 +115,16 @@ class Walk(Formulas):
         samples = f" over the {int(np.prod(rows))} {'samples' if len(rows) == 1 else 'rows'}" if np.prod(rows) > 1 else ""
         if not part.flows:
             what = f"{'This part of ' if part.n > 1 else ''}{self.gradient_label(target)}"
-            return f"{what} is known too, but nothing flows from it: activation and loss go back in one step, which is more exact."
+            return f"{what} is known too, but nothing flows on from it: activation and loss are differentiated in one step, which is more exact."
         if tag == "BP1":
             return f"The error at the output: how the loss changes with {name}."
         if tag == "BP3":
             return f"The gradient of the bias is the error itself{f', summed{samples}' if samples else ''}."
         if tag == "BP4":
-            return f"The gradient of each weight: what came in through it times the error behind it{f', summed{samples}' if samples else ''}."
+            return f"The gradient of each weight: its input times the error at its output{f', summed{samples}' if samples else ''}."
         if tag == "BP2" and (known := activation_info(node.func)):
             slope = known.written(known.slope_of(0), [text for text, _ in self.arguments(node)], node.kwargs, operand(source.label))
-            return f"Times the slope of {plain_name(known.function)} at {name}, which is {slope}, it becomes the error of this layer."
+            return f"Multiplied by the slope of {plain_name(known.function)} at {name}, which is {slope}, it becomes the error of this layer."
         if tag == "BP2":
             return f"The error flows back through the weights to {name}, the output of the layer before."
         return f"The gradient of {source.label} goes back to {name}."
@@ -133,9 +133,9 @@ class Walk(Formulas):
         """What a part is computed from: the gradient that arrived, and values."""
         node, source = part.source, self.box(part.source)
         boxes = [box for _, box in self.arguments(node)]
-        behind = self.gradient(source)
+        arrived = self.gradient(source)
         if source.id in self.partly:
-            behind = figure("gradient", name=self.partly[source.id], numbers=excerpt(part.arrived))
+            arrived = figure("gradient", name=self.partly[source.id], numbers=excerpt(part.arrived))
         loss = loss_info(node.func)
         if loss and loss.slope_of(part.i):
             used = [box for name, box in zip(loss.parameters, boxes) if f"{{{name}}}" in loss.slope_of(part.i)]
@@ -146,7 +146,7 @@ class Walk(Formulas):
         else:
             used = boxes
         values = {box.id: self.value(box) for box in used if box is not None}
-        return [*([] if loss and source is self.loss else [behind]), *values.values()]
+        return [*([] if loss and source is self.loss else [arrived]), *values.values()]
 
     # -- figures ----------------------------------------------------------------------------------------------
 
@@ -182,7 +182,7 @@ class Walk(Formulas):
 
     def steps(self) -> list[Data]:
         """From the inputs to the loss and back."""
-        start = "So far only the inputs and the parameters are known. Each step computes one thing more."
+        start = "So far only the inputs and the parameters are known. Each step computes one more value."
         turn = "The forward pass is done. Now the backward pass: how does the loss change with each number?"
         given = [self.value(box) for box in self.values if box.kind == "input"]
         return [

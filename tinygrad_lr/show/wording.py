@@ -33,28 +33,28 @@ WORDS: dict[Function, tuple[str, ...]] = {
     np.negative:      ("negated",),
     **dict.fromkeys((np.positive, np.conjugate, np.real, np.real_if_close), ("passed on as it is",)),
     np.square:        ("times 2 x",),
-    np.sqrt:          ("over 2 times the result",),
-    np.cbrt:          ("over 3 times the result squared",),
+    np.sqrt:          ("over (2 result)",),
+    np.cbrt:          ("over (3 result squared)",),
     np.reciprocal:    ("times -result squared",),
 
     # exponentials and logarithms
     np.exp:           ("times the result",),
-    np.exp2:          ("times the result and log 2",),
+    np.exp2:          ("times result log 2",),
     np.expm1:         ("times exp(x)",),
     np.log:           ("over x",),
-    np.log2:          ("over x log 2",),
-    np.log10:         ("over x log 10",),
-    np.log1p:         ("over 1 + x",),
+    np.log2:          ("over (x log 2)",),
+    np.log10:         ("over (x log 10)",),
+    np.log1p:         ("over (1 + x)",),
     np.logaddexp:     ("times sigmoid(a - b)", "times sigmoid(b - a)"),
-    np.logaddexp2:    ("times sigmoid of the gap", "times sigmoid of the gap"),
+    np.logaddexp2:    ("times 2^(a - result)", "times 2^(b - result)"),
 
     # angles
     np.sin:           ("times cos(x)",),
     np.cos:           ("times -sin(x)",),
-    np.tan:           ("times 1 + result squared",),
+    np.tan:           ("times (1 + result squared)",),
     np.arcsin:        ("over sqrt(1 - x^2)",),
     np.arccos:        ("over -sqrt(1 - x^2)",),
-    np.arctan:        ("over 1 + x^2",),
+    np.arctan:        ("over (1 + x^2)",),
     np.arctan2:       ("times b / (a^2 + b^2)", "times -a / (a^2 + b^2)"),
     np.hypot:         ("times a / result", "times b / result"),
     **dict.fromkeys((np.degrees, np.rad2deg), ("times 180 / pi",)),
@@ -66,7 +66,7 @@ WORDS: dict[Function, tuple[str, ...]] = {
     np.cosh:          ("times sinh(x)",),
     np.arcsinh:       ("over sqrt(x^2 + 1)",),
     np.arccosh:       ("over sqrt(x^2 - 1)",),
-    np.arctanh:       ("over 1 - x^2",),
+    np.arctanh:       ("over (1 - x^2)",),
 
     # signs and choices
     **dict.fromkeys((np.absolute, np.fabs, np.copysign), ("times the sign",)),
@@ -90,13 +90,13 @@ WORDS: dict[Function, tuple[str, ...]] = {
     # moving, picking and joining elements
     getitem:          ("put back where it was picked",),
     scatter:          ("picked where it was put",),
-    **dict.fromkeys((np.reshape, np.ravel, np.squeeze, np.expand_dims), ("laid back in the old shape",)),
+    **dict.fromkeys((np.reshape, np.ravel, np.squeeze, np.expand_dims), ("reshaped back",)),
     np.broadcast_to:  ("summed over the copies",),
     **dict.fromkeys((np.transpose, np.matrix_transpose), ("transposed back",)),
     np.swapaxes:      ("axes swapped back",),
     np.moveaxis:      ("axes moved back",),
     **dict.fromkeys((np.flip, np.flipud, np.fliplr), ("flipped back",)),
-    np.rot90:         ("turned back",),
+    np.rot90:         ("rotated back",),
     np.roll:          ("rolled back",),
     np.tril:          ("the lower triangle",),
     np.triu:          ("the upper triangle",),
@@ -123,7 +123,7 @@ def rule_in_words(func: Function, i: int) -> str:
     if (info := DESCRIPTIONS.get(func)) and (said := info.in_words(i)):
         return said
     if func is concatenate:
-        return "cut out again"
+        return "the slice that belongs to it"
     rule: object = next(itertools.islice(RULES[func], i, None), None)
     doc = (getattr(rule.rule if isinstance(rule, SideGradient) else rule, "__doc__", None) or "").strip()
     if not doc or type(rule).__name__ != "function":  # a rule without words of its own
