@@ -38,6 +38,7 @@ def picture_of(outputs: Sequence[Tensor], model: Module | None = None, inputs: M
     known = {memory(value.data if isinstance(value, Tensor) else value): name for name, value in (inputs or {}).items()}
     used = {id(parent): value for node in nodes for parent, value in zip(node.parents, arguments_of(node)) if parent is not None and parent.func is None}
     boxes: list[Box] = []
+    edges: list[Edge] = []
     naming = Naming(notation.symbol, clusters.names)
     values: dict[int, Box] = {}
     constants: dict[Hashable, Box] = {}
@@ -55,29 +56,18 @@ def picture_of(outputs: Sequence[Tensor], model: Module | None = None, inputs: M
                 boxes.append(constants[key])
             operands[i] = constants[key]
         name, settings = called(node)
-        boxes += [
-            Box(f"op{k}", "op", name, detail=settings, shape=value.shape, dtype=value.dtype, cluster=clusters.of(node), line=value.line, node=node),
-            value,
-        ]
+        op = Box(f"op{k}", "op", name, detail=settings, shape=value.shape, dtype=value.dtype, cluster=clusters.of(node), line=value.line, node=node)
+        boxes += [op, value]
+        edges += [*(Edge(operands[i].id, op.id, "forward") for i in sorted(operands)), Edge(op.id, value.id, "forward")]
         naming.add(node, value, operands)
     notation.operands = naming.settle(boxes, arguments)
     notation.labels = {id(box.node): box.label for box in boxes if box.kind != "op"}
-    edges = forward_edges(nodes, values, arguments) + backward_edges(nodes, values, notation)
+    edges += backward_edges(nodes, values, notation)
     for k, t in enumerate(outputs):
         if t.node is None and not any(box.value is t.data for box in boxes):
             shape, dtype = shape_and_type(t.data)
             boxes.append(Box(f"v{len(nodes) + k}", "output", shape=shape, dtype=dtype, value=t.data))
     return Picture(boxes, edges, clusters.all)
-
-
-def forward_edges(nodes: Sequence[Node], values: Mapping[int, Box], arguments: Mapping[int, Mapping[int, Box]]) -> list[Edge]:
-    """From arguments to operations to results, in the order of computation."""
-    edges = []
-    for node in nodes:
-        if node.func is not None:
-            result, operands = values[id(node)].id, arguments[id(node)]
-            edges += [Edge(operands[i].id, "op" + result[1:], "forward") for i in sorted(operands)] + [Edge("op" + result[1:], result, "forward")]
-    return edges
 
 
 def backward_edges(nodes: Sequence[Node], values: Mapping[int, Box], notation: Notation) -> list[Edge]:

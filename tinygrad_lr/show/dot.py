@@ -413,7 +413,7 @@ def number_block(array: object, colour: str) -> str:
     if table is None:
         return small(GAP.join(f'<FONT COLOR="{FAINT}">{word}</FONT> {escaped(x)}' for word, x in in_short(array)), colour)
     widths = [max(map(len, column)) for column in zip(*table)]
-    lines = ("&nbsp;&nbsp;".join(escaped(x.rjust(width)).replace(" ", "&nbsp;") for x, width in zip(line, widths)) for line in table)
+    lines = (GAP.join(escaped(x.rjust(width)).replace(" ", "&nbsp;") for x, width in zip(line, widths)) for line in table)
     return f'<FONT FACE="{NUMBERS}" POINT-SIZE="9.5" COLOR="{colour}">{"<BR/>".join(lines)}</FONT>'
 
 

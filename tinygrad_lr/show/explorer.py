@@ -22,8 +22,8 @@ import numpy as np
 
 from tinygrad_lr.autodiff.rules.registry import Array
 from tinygrad_lr.autodiff.tensor import Tensor
-from tinygrad_lr.check.backprop import Comparison, backprop_report, stages_of
-from tinygrad_lr.check.equations import covers
+from tinygrad_lr.check.backprop import Comparison, backprop_report
+from tinygrad_lr.check.equations import covers, stages_of
 from tinygrad_lr.check.parts import gradients_at
 from tinygrad_lr.nn.module import Module
 from tinygrad_lr.show.build import picture_of
