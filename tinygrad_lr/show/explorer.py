@@ -60,7 +60,7 @@ def explore(
 ) -> Page:
     """Write a page to walk through one forward and one backward pass, step by step, with all numbers.
 
-    The page is one file that needs no network. It shows the graph with its modules, which fold; the arrow keys
+    The page is one file that needs no internet connection. It shows the graph with its modules, which fold; the arrow keys
     step; a click on a node shows its numbers, its gradient and the line of code that made it.
 
     Parameters
@@ -205,7 +205,7 @@ def histogram(array: Array) -> Data:
 
 
 class Page(OwnPath):
-    """The path of a page, which a notebook shows in a frame: its script runs, but cannot reach the notebook or the network."""
+    """The path of a page, which a notebook shows in a frame: its script runs, but cannot reach the notebook or the internet."""
 
     __slots__ = ()
 
