@@ -416,7 +416,7 @@ class OnTerminal:
         return bool(data)
 
     def finish(self):
-        """(exit status, standard output, what the terminal got)."""
+        """(exit status, standard output, what the terminal received)."""
         while self.read():
             pass
         out = self.process.communicate(timeout=120)[0].decode()

@@ -1,4 +1,4 @@
-"""Networks whose pages are walked step by step: each gives the model, the loss and a batch for `explore`."""
+"""Networks whose pages are walked step by step: each function returns the model, the loss and a batch for `explore`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ XOR = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
 
 
 class Residual(nn.Module):
-    """One block that is used three times, each time added to what went in."""
+    """One block that is used three times, each time added to its input."""
 
     def __init__(self) -> None:
         self.enter = nn.Dense(3, 6, rng=1)

@@ -6,6 +6,7 @@ import gc
 import itertools
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -25,7 +26,7 @@ from tinygrad_lr.autodiff.rules import RULES, SideGradient
 from tinygrad_lr.autodiff.rules.registry import Each
 from tinygrad_lr.show import draw, observe
 from tinygrad_lr.show.picture import number
-from tinygrad_lr.show.wording import rule_in_words
+from tinygrad_lr.show.wording import WORDS, rule_in_words
 
 X = np.array([[0.0, 1.0], [1.0, 1.0]])
 
@@ -144,6 +145,18 @@ def test_every_rule_has_words():
             words = rule_in_words(func, i)
             assert rule is None or (words and "\n" not in words), (func, i)
             assert not isinstance(rule, SideGradient) or words
+
+
+FORMULAS = {func: words[0] for func, words in WORDS.items() if isinstance(func, np.ufunc) and func.nin == 1 and re.match("times [^t]|over ", words[0])}
+
+
+@pytest.mark.parametrize("func", FORMULAS, ids=lambda func: func.__name__)
+def test_words_that_are_a_formula_are_the_derivative(func):
+    """As they are read: "over 1 + x" is another number than "over (1 + x)"."""
+    formula = FORMULAS[func].replace("times ", "1 * ").replace("over ", "1 / ").replace(" squared", "**2").replace("^", "**")
+    formula = re.sub(r"(?<=[\w)]) (?=[\w(])", " * ", re.sub(r"log (\d+)", r"log(\1)", formula))
+    x = 1.7 if func is np.arccosh else 0.3
+    assert eval(formula, {**vars(np), "x": x, "result": func(x)}) == pytest.approx(tg.grad(func)(x), rel=1e-12)
 
 
 def test_a_rule_of_the_users_own_has_the_words_of_its_docstring():

@@ -1,4 +1,4 @@
-"""What the page is told of training: the user's epochs, snapshots, parameters, and what the network answers. No browser is needed here."""
+"""What the page knows about training: the user's epochs, snapshots, parameters, and the output of the network. No browser is needed here."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def state(weight, bias=0.0):
     return {"0.weight": np.full((1, 1), weight), "0.bias": np.full(1, bias)}
 
 
-def told(history, model=None, loss_fn=None, x=X[:, :1], y=Y):
+def page_data(history, model=None, loss_fn=None, x=X[:, :1], y=Y):
     training = training_of(model or one(), loss_fn or nn.BCELoss(), x, y, history)
     json.dumps(training, allow_nan=False)
     return training
@@ -44,7 +44,7 @@ def curve(training, snapshot, output=0):
 
 
 def test_a_loss_and_a_state_per_epoch():
-    training = told([(1 / (k + 1), state(k)) for k in range(50)])
+    training = page_data([(1 / (k + 1), state(k)) for k in range(50)])
     assert (training["first"], training["last"]) == (0, 49)
     assert training["snapshots"] == list(range(50))
     assert training["losses"]["epochs"] is None
@@ -53,7 +53,7 @@ def test_a_loss_and_a_state_per_epoch():
 
 
 def test_losses_at_all_epochs_and_snapshots_at_some():
-    training = told([(1 / (k + 1), state(k) if k % 25 == 0 else None) for k in range(2501)])
+    training = page_data([(1 / (k + 1), state(k) if k % 25 == 0 else None) for k in range(2501)])
     assert (training["first"], training["last"]) == (0, 2500)
     assert training["snapshots"] == list(range(0, 2501, 25))
     assert len(training["losses"]["values"].split()) == 2501
@@ -61,7 +61,7 @@ def test_losses_at_all_epochs_and_snapshots_at_some():
 
 
 def test_epochs_have_the_numbers_they_are_given():
-    training = told([(10, 0.5, state(1.0)), (np.int64(20), np.float32(0.25), None), [35, 0.125, state(2.0)]])
+    training = page_data([(10, 0.5, state(1.0)), (np.int64(20), np.float32(0.25), None), [35, 0.125, state(2.0)]])
     assert (training["first"], training["last"]) == (10, 35)
     assert training["losses"] == {"epochs": [10, 20, 35], "values": "0.5 0.25 0.125"}
     assert training["snapshots"] == [10, 35]
@@ -72,7 +72,7 @@ def test_the_primes_page_counts_the_epochs_of_the_main_job(capsys, tmp_path):
     model = neuron(1, bias=-1.0)
     watch = lambda epoch, loss: history.append((loss, None if epoch % 25 else model.state_dict()))
     last = train(model, PRIMES.X, PRIMES.y, epochs=2500, lr=0.1, watch=watch).last
-    training = told(history, model, x=PRIMES.X, y=PRIMES.y)
+    training = page_data(history, model, x=PRIMES.X, y=PRIMES.y)
     assert (training["first"], training["last"]) == (0, 2500)
     assert training["snapshots"] == list(range(0, 2501, 25))
     assert training["losses"]["values"].split()[-1] == f"{last:.6g}"
@@ -85,7 +85,7 @@ def test_the_primes_page_counts_the_epochs_of_the_main_job(capsys, tmp_path):
 def test_a_spike_of_the_loss_survives_thinning():
     losses = np.ones(40_000)
     losses[[12_345, 23_456]] = 9.0, 0.25
-    training = told([(loss, state(0.0) if k == 0 else None) for k, loss in enumerate(losses)])
+    training = page_data([(loss, state(0.0) if k == 0 else None) for k, loss in enumerate(losses)])
     epochs, values = training["losses"]["epochs"], training["losses"]["values"].split()
     assert len(epochs) == len(values) <= DRAWN
     assert (epochs[0], epochs[-1]) == (0, 39_999)
@@ -93,9 +93,9 @@ def test_a_spike_of_the_loss_survives_thinning():
 
 
 def test_losses_that_are_not_finite():
-    training = told([(np.nan, state(0.0)), (np.inf, None), (-np.inf, None), (1e-300, None)])
+    training = page_data([(np.nan, state(0.0)), (np.inf, None), (-np.inf, None), (1e-300, None)])
     assert training["losses"]["values"] == "nan inf -inf 1e-300"
-    assert told([(np.nan, state(0.0))] * 9000)["losses"]["values"].startswith("nan nan")
+    assert page_data([(np.nan, state(0.0))] * 9000)["losses"]["values"].startswith("nan nan")
 
 
 BAD = {
@@ -117,13 +117,13 @@ BAD = {
 def test_a_history_that_is_refused(name):
     history, message = BAD[name]
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        told(history)
+        page_data(history)
 
 
 def test_a_state_of_another_model_is_refused_without_a_picture_of_answers_too():
     model = nn.Dense(3, 1, rng=0)
     with pytest.raises(ValueError, match="state does not fit Dense"):
-        told([(1.0, state(0.0))], model, nn.MSELoss(), np.zeros((2, 3)), np.zeros((2, 1)))
+        page_data([(1.0, state(0.0))], model, nn.MSELoss(), np.zeros((2, 3)), np.zeros((2, 1)))
 
 
 # -- parameters --------------------------------------------------------------------------------------------
@@ -132,7 +132,7 @@ def test_a_state_of_another_model_is_refused_without_a_picture_of_answers_too():
 def test_small_parameters_as_numbers_and_large_ones_as_maps_on_one_scale():
     model = nn.Sequential(nn.Dense(60, 40, rng=0), nn.ReLU(), nn.Dense(40, 2, rng=1))
     states = [{path: np.full(value.shape, scale) for path, value in model.state_dict().items()} for scale in (-1.0, 0.5, 2.0)]
-    training = told([(1.0, each) for each in states], model, nn.CrossEntropyLoss(), np.ones((3, 60)), np.array([0, 1, 0]))
+    training = page_data([(1.0, each) for each in states], model, nn.CrossEntropyLoss(), np.ones((3, 60)), np.array([0, 1, 0]))
     assert training["decision"] is None
     large, bias, outer, small = training["parameters"]
     assert [parameter["path"] for parameter in training["parameters"]] == ["0.weight", "0.bias", "2.weight", "2.bias"]
@@ -147,10 +147,10 @@ def test_small_parameters_as_numbers_and_large_ones_as_maps_on_one_scale():
 def test_a_large_network_keeps_fewer_snapshots():
     model = nn.Sequential(*[nn.Dense(64, 64, rng=k) for k in range(6)])
     history = [(1.0, model.state_dict()) for _ in range(200)]
-    training = told(history, model, nn.MSELoss(), np.ones((2, 64)), np.ones((2, 64)))
+    training = page_data(history, model, nn.MSELoss(), np.ones((2, 64)), np.ones((2, 64)))
     assert 12 <= len(training["snapshots"]) < 40
     assert (training["snapshots"][0], training["snapshots"][-1]) == (0, 199)
-    assert len(told([(1.0, state(k)) for k in range(200)])["snapshots"]) == MOST
+    assert len(page_data([(1.0, state(k)) for k in range(200)])["snapshots"]) == MOST
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (0, 3), (40,), (2, 3, 4), (5, 4, 3, 2)])
@@ -163,15 +163,15 @@ def test_parameters_of_every_shape(shape):
             return x * np.sum(self.w)
 
     model = Holder()
-    (parameter,) = told([(1.0, model.state_dict())] * 2, model, nn.MSELoss())["parameters"]
+    (parameter,) = page_data([(1.0, model.state_dict())] * 2, model, nn.MSELoss())["parameters"]
     assert parameter["shape"] == list(shape)
 
 
-# -- what the network answers ------------------------------------------------------------------------------
+# -- the output of the network -----------------------------------------------------------------------------
 
 
 def test_the_answer_of_one_feature_at_each_snapshot():
-    training = told([(1.0, state(k)) for k in range(20)])
+    training = page_data([(1.0, state(k)) for k in range(20)])
     np.testing.assert_allclose(curve(training, 0), 0.5, atol=1e-4)
     x = np.linspace(*training["decision"]["ranges"][0], len(curve(training, 0)))
     np.testing.assert_allclose(curve(training, -1), 1 / (1 + np.exp(-19 * x)), atol=1e-4)
@@ -181,7 +181,7 @@ def test_the_answer_of_one_feature_at_each_snapshot():
 def test_regions_of_classes():
     model = nn.Dense(2, 3, rng=0)
     model.load_state_dict({"weight": np.array([[9.0, 0.0], [-9.0, 0.0], [0.0, 9.0]]), "bias": np.zeros(3)})
-    decision = told([(1.0, model.state_dict())], model, nn.CrossEntropyLoss(), 2 * X - 1, np.array([0, 1, 2, 0]))["decision"]
+    decision = page_data([(1.0, model.state_dict())], model, nn.CrossEntropyLoss(), 2 * X - 1, np.array([0, 1, 2, 0]))["decision"]
     winners = np.frombuffer(b64decode(decision["winners"][0]), np.uint8).reshape(40, 40)
     assert (decision["classes"], decision["kind"]) == (3, "class")
     assert (winners[0, 0], winners[0, -1], winners[-1, 20]) == (1, 0, 2)  # bottom left, bottom right, top
@@ -190,7 +190,7 @@ def test_regions_of_classes():
 def test_answers_beyond_the_data_do_not_flatten_the_picture():
     line = nn.Dense(1, 1, rng=0)
     states = [{"weight": np.full((1, 1), w), "bias": np.zeros(1)} for w in (1.0, 1e30, np.nan, np.inf)]
-    decision = told([(1.0, each) for each in states], line, nn.MSELoss(), X[:, 1:], X[:, 1:])
+    decision = page_data([(1.0, each) for each in states], line, nn.MSELoss(), X[:, 1:], X[:, 1:])
     assert (decision["decision"]["low"], decision["decision"]["high"]) == (-1.0, 2.0)
     x = np.linspace(*decision["decision"]["ranges"][0], len(curve(decision, 0)))
     np.testing.assert_allclose(curve(decision, 0), x, atol=1e-3)
@@ -199,7 +199,7 @@ def test_answers_beyond_the_data_do_not_flatten_the_picture():
 
 def test_a_regression_on_zeros_and_ones_keeps_what_lies_beyond_them():
     line = nn.Dense(1, 1, rng=0)
-    training = told([(1.0, {"weight": np.full((1, 1), 1.5), "bias": np.zeros(1)})], line, nn.MSELoss(), X[:, :1], Y)
+    training = page_data([(1.0, {"weight": np.full((1, 1), 1.5), "bias": np.zeros(1)})], line, nn.MSELoss(), X[:, :1], Y)
     assert training["decision"]["kind"] == "number"
     assert training["decision"]["high"] > 1.5
 
@@ -207,11 +207,11 @@ def test_a_regression_on_zeros_and_ones_keeps_what_lies_beyond_them():
 @pytest.mark.parametrize("x", [np.zeros((2, 3)), np.array([[np.nan], [1.0]]), np.zeros((2, 1, 1))])
 def test_no_picture_of_answers_where_there_is_no_plane_to_draw_on(x):
     model = nn.Dense(x.shape[-1], 1, rng=0)
-    assert told([(1.0, model.state_dict())], model, nn.MSELoss(), x, np.zeros((2, 1)))["decision"] is None
+    assert page_data([(1.0, model.state_dict())], model, nn.MSELoss(), x, np.zeros((2, 1)))["decision"] is None
 
 
 class Doubting(nn.Module):
-    """Answers with noise while it trains."""
+    """Returns noise while it trains."""
 
     def __init__(self):
         self.dense = nn.Dense(1, 1, rng=0)
@@ -224,7 +224,7 @@ class Doubting(nn.Module):
 def test_what_the_network_answers_is_its_evaluation():
     model = Doubting()
     states = [{"dense.weight": np.full((1, 1), w), "dense.bias": np.zeros(1)} for w in (0.5, 1.0)]
-    training = told([(1.0, each) for each in states], model, nn.MSELoss(), X[:, 1:], X[:, 1:])
+    training = page_data([(1.0, each) for each in states], model, nn.MSELoss(), X[:, 1:], X[:, 1:])
     x = np.linspace(*training["decision"]["ranges"][0], len(curve(training, 0)))
     np.testing.assert_allclose(curve(training, 0), x / 2, atol=1e-4)
     assert model.training
@@ -239,10 +239,10 @@ def test_the_model_is_afterwards_as_it_was(fits):
     good = {path: value + 1 for path, value in model.state_dict().items()}
     history = [(1.0, good), (1.0, good if fits else {})]
     if fits:
-        told(history, model, nn.MSELoss())
+        page_data(history, model, nn.MSELoss())
     else:
         with pytest.raises(ValueError, match="state does not fit"):
-            told(history, model, nn.MSELoss())
+            page_data(history, model, nn.MSELoss())
     for p, data, numbers in before:
         assert p.data is data
         np.testing.assert_array_equal(data, numbers)

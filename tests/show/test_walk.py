@@ -42,13 +42,13 @@ def assorted():
 
 
 def penalised():
-    """The sigmoid's answer is used by the loss, from which nothing flows back to it, and by a penalty."""
+    """The sigmoid's result is used by the loss, from which nothing flows back to it, and by a penalty."""
     model = nn.Sequential(nn.Dense(3, 2, rng=0), nn.Sigmoid())
     return model, lambda p, y: nn.BCELoss()(p, y) + 0.5 * np.mean(p * p), X, np.tile([[0.0, 1.0]], (4, 1))
 
 
 def two_losses():
-    """Two losses of one answer, and a penalty."""
+    """Two losses of one result, and a penalty."""
     y = np.tile([[0.0, 1.0]], (4, 1))
     model = nn.Sequential(nn.Dense(3, 2, rng=0), nn.Sigmoid())
     return model, lambda p, y: nn.BCELoss()(p, y) + nn.BCELoss("sum")(p, y) + np.mean(p * p), X, y
@@ -65,7 +65,7 @@ def one_sample():
 
 
 def column():
-    """A view of the sigmoid's answer goes into the loss."""
+    """A view of the sigmoid's result goes into the loss."""
     model = nn.Sequential(nn.Dense(3, 1, rng=0), nn.Sigmoid())
     return model, lambda p, y: nn.BCELoss()(p[:, 0], y), X, np.array([0.0, 1.0, 1.0, 0.0])
 
@@ -96,7 +96,7 @@ IN_WORDS = re.compile(r"mean\(.*\)|.*\[:, 0\]|.*, (an equal share to each elemen
 
 
 @pytest.fixture(params=[*NETWORKS, *OTHERS])
-def told(request):
+def walked(request):
     """The walk of a network, and its steps."""
     case = (NETWORKS | OTHERS)[request.param]
     walk = walk_of(*case(), 0.1)
@@ -298,8 +298,8 @@ def everywhere(walk):
     """The values and gradients of the page whose name stands for one thing only."""
     found, seen = {}, defaultdict(int)
     for box in walk.values:
-        seen[walk.label(box)] += 1
-        found[walk.label(box)] = box.value
+        seen[box.label] += 1
+        found[box.label] = box.value
         if id(box.node) in walk.grads:
             found[walk.gradient_label(box)] = walk.grads[id(box.node)]
     return {name: array for name, array in found.items() if seen[name] < 2}
@@ -326,8 +326,8 @@ def close(value, expected):
 # -- the promises ---------------------------------------------------------------------------------------------------
 
 
-def test_every_formula_is_true_of_its_numbers(told):
-    walk, data = told
+def test_every_formula_is_true_of_its_numbers(walked):
+    walk, data = walked
     own = {id(step): (part, own) for step, part, own in parts_beside(walk, data["steps"])}
     for step in data["steps"]:
         if step["phase"] not in ("forward", "backward"):
@@ -351,9 +351,9 @@ def test_formulas_of_the_five_networks_are_all_read():
         assert not any(IN_WORDS.search(step["formula"]) for step in data_of(*case())["steps"])
 
 
-def test_parts_are_what_differences_say(told):
+def test_parts_are_what_differences_say(walked):
     """What an operation sends to an argument is the derivative of the operation times what arrived."""
-    walk, _ = told
+    walk, _ = walked
     rng = np.random.default_rng(0)
     for part in walk.parts:
         node = part.source
@@ -375,8 +375,8 @@ def test_parts_are_what_differences_say(told):
             assert np.sum(part.value * d) == pytest.approx(np.sum(part.arrived * slope), rel=1e-5, abs=1e-8)
 
 
-def test_parts_add_up_to_the_gradient(told):
-    walk, data = told
+def test_parts_add_up_to_the_gradient(walked):
+    walk, data = walked
     sums, complete = {}, {}
     for step, part, own in parts_beside(walk, data["steps"]):
         sums[walk.box(part.target).id] = own["sum so far"]
@@ -388,11 +388,11 @@ def test_parts_add_up_to_the_gradient(told):
     assert graded == set(sums)
 
 
-def test_figures_show_the_numbers_they_name(told):
-    walk, data = told
+def test_figures_show_the_numbers_they_name(walked):
+    walk, data = walked
     nodes = {node["id"]: node for node in data["nodes"]}
     owns = {id(step): own for step, _, own in parts_beside(walk, data["steps"])}
-    owns[id(data["steps"][-1])] = {f"new {walk.label(box)}": box.value - 0.1 * walk.grads[id(box.node)] for box in walk.values if id(box.node) in walk.grads}
+    owns[id(data["steps"][-1])] = {f"new {box.label}": box.value - 0.1 * walk.grads[id(box.node)] for box in walk.values if id(box.node) in walk.grads}
     for step in data["steps"]:
         for name, array in exact(walk, step["shown"], owns.get(id(step))).items():
             figure = next(figure for group in step["shown"] for figure in group if figure["name"] == name)
@@ -402,10 +402,10 @@ def test_figures_show_the_numbers_they_name(told):
                 assert figure["numbers"] == excerpt(array)
 
 
-def test_the_last_step_has_the_new_weights(told):
-    walk, data = told
+def test_the_last_step_has_the_new_weights(walked):
+    walk, data = walked
     last = data["steps"][-1]
-    learned = {walk.label(box): box for box in walk.values if box.kind == "parameter"}
+    learned = {box.label: box for box in walk.values if box.kind == "parameter"}
     assert [[figure["name"] for figure in group] for group in last["shown"]] == [
         [name, walk.gradient_label(box), f"new {name}"] for name, box in learned.items()
     ]
@@ -469,10 +469,10 @@ def entries(array, at):
     return as_rows(array)[tuple(k - 1 for k in ([1, *at] if len(at) == 1 else at))] if at else np.asarray(array).item()
 
 
-def test_every_worked_entry_is_true(told):
-    walk, data = told
+def test_every_worked_entry_is_true(walked):
+    walk, data = walked
     owns = {id(step): own for step, _, own in parts_beside(walk, data["steps"])}
-    owns[id(data["steps"][-1])] = {f"new {walk.label(box)}": box.value - 0.1 * walk.grads[id(box.node)] for box in walk.values if id(box.node) in walk.grads}
+    owns[id(data["steps"][-1])] = {f"new {box.label}": box.value - 0.1 * walk.grads[id(box.node)] for box in walk.values if id(box.node) in walk.grads}
     calculated = 0
     for step in data["steps"]:
         names = exact(walk, step["shown"], owns.get(id(step)))

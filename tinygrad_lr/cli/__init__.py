@@ -1,4 +1,4 @@
-"""The command line: the parser, and what a run ends with. Each command has a file of its own.
+"""The command line: the parser, and how a run ends. Each command has a file of its own.
 
 Results go to standard output, laid out for 80 columns; progress and errors go to standard error.
 """

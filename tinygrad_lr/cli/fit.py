@@ -1,4 +1,4 @@
-"""``python -m tinygrad_lr fit``: one neuron learns a table of one's own, and its numbers are printed."""
+"""``python -m tinygrad_lr fit``: one neuron learns a table of the user's, and its numbers are printed."""
 
 from __future__ import annotations
 

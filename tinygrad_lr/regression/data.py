@@ -99,7 +99,7 @@ def text_of(path: str | Path, where: str) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        before = error.object[: error.start].decode() + "?"  # the fields before it tell its place
+        before = error.object[: error.start].decode() + "?"  # its place is found from the fields before it
         *_, (row, fields) = records(where, before, strict=False)
         place = f"{where}, row {row}, column {len(fields)}"
         raise DataError(f"{place}: byte 0x{error.object[error.start]:02x} is not UTF-8; save the file as UTF-8 text") from error
@@ -154,7 +154,7 @@ def numbers_in(where: str, row: int, names: list[str], fields: list[str], target
 
 
 def as_number(text: str, is_class: bool = False) -> float:
-    """The field as a number to compute with; 1_000 is a number in Python, but rather a slip in a table."""
+    """The field as a number to compute with; 1_000 is a number in Python, but more likely a typo in a table."""
     try:
         value = float(text) if "_" not in text else None
     except ValueError:

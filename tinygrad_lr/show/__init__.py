@@ -1,4 +1,4 @@
-"""What people look at: drawings of graphs, the page to walk through one, BP1 to BP4, and the printed fit."""
+"""What people look at: drawings of graphs, the page to walk through one, and the printed fit."""
 
 from tinygrad_lr.show.dot import Drawing as Drawing
 from tinygrad_lr.show.dot import draw as draw

@@ -1,7 +1,7 @@
 """`draw`: the computation graph as a picture, through Graphviz.
 
 The graphviz package writes the DOT text. The layout is computed by the ``dot`` on PATH or, where there is none,
-by the one that pygraphviz brings along. Colours are middle tones on no background, so that a drawing is readable on
+by the one that comes with pygraphviz. Colours are middle tones on no background, so that a drawing is readable on
 a light page and on a dark one.
 """
 
@@ -21,8 +21,9 @@ import numpy as np
 from tinygrad_lr.autodiff.tensor import Tensor
 from tinygrad_lr.autodiff.trees import leaves
 from tinygrad_lr.nn.module import Module
+from tinygrad_lr.show.build import picture_of
 from tinygrad_lr.show.observe import observe
-from tinygrad_lr.show.picture import Box, Cluster, Edge, Picture, in_short, picture_of, reduced, table_of
+from tinygrad_lr.show.picture import Box, Cluster, Edge, Picture, in_short, reduced, table_of
 
 if TYPE_CHECKING:
     from graphviz import Digraph
@@ -122,7 +123,7 @@ def draw(
 
 def observed(model: Module, inputs: tuple[object, ...]) -> tuple[list[Tensor], dict[str, object]]:
     """What the model returns when it is called inside `observe`, and its inputs by the names of its `forward`."""
-    arrays = tuple(x if isinstance(x, Tensor) or hasattr(x, "__array_function__") or not is_numeric(x) else np.asarray(x) for x in inputs)
+    arrays = tuple(x if hasattr(x, "__array_function__") or not is_numeric(x) else np.asarray(x) for x in inputs)
     try:
         names = {name: value for name, value in inspect.signature(model.forward).bind(*arrays).arguments.items() if not isinstance(value, tuple)}
     except TypeError as error:
@@ -319,7 +320,7 @@ class Layout:
             placed.add(box.id)
 
     def write(self, graph: Digraph) -> None:
-        """Write all of it."""
+        """Write the whole picture."""
         self.fill(graph, None)
         for edge in self.picture.edges:
             if edge.kind == "forward":
@@ -412,7 +413,7 @@ def number_block(array: object, colour: str) -> str:
     if table is None:
         return small(GAP.join(f'<FONT COLOR="{FAINT}">{word}</FONT> {escaped(x)}' for word, x in in_short(array)), colour)
     widths = [max(map(len, column)) for column in zip(*table)]
-    lines = ("&nbsp;&nbsp;".join(escaped(x.rjust(width)).replace(" ", "&nbsp;") for x, width in zip(line, widths)) for line in table)
+    lines = (GAP.join(escaped(x.rjust(width)).replace(" ", "&nbsp;") for x, width in zip(line, widths)) for line in table)
     return f'<FONT FACE="{NUMBERS}" POINT-SIZE="9.5" COLOR="{colour}">{"<BR/>".join(lines)}</FONT>'
 
 

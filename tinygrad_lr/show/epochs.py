@@ -23,7 +23,7 @@ State = Mapping[str, Array]
 History = Sequence[tuple[float, State | None] | tuple[int, float, State | None]]
 Entry = tuple[int, float, State | None]
 
-DRAWN, POINTS = 5000, 400  # that are drawn
+DRAWN, POINTS = 5000, 400  # losses, and points of data, that are drawn at most
 MOST, FEWEST, BYTES = 101, 12, 120_000  # number of snapshots in a page, and the bytes that they may take
 NUMBERS, COLUMNS = 32, 4  # a larger parameter, or a matrix with more columns, is shown as a heat map
 LINE, SIDE = 101, 40  # points on the curve, and along each side of the regions

@@ -22,15 +22,16 @@ import numpy as np
 
 from tinygrad_lr.autodiff.rules.registry import Array
 from tinygrad_lr.autodiff.tensor import Tensor
-from tinygrad_lr.check.backprop import Comparison, backprop_report, stages_of
-from tinygrad_lr.check.equations import covers
+from tinygrad_lr.check.backprop import Comparison, backprop_report
+from tinygrad_lr.check.equations import covers, stages_of
 from tinygrad_lr.check.parts import gradients_at
 from tinygrad_lr.nn.module import Module
+from tinygrad_lr.show.build import picture_of
 from tinygrad_lr.show.cells import Data, heat_map, matrix_of
 from tinygrad_lr.show.epochs import History, training_of
 from tinygrad_lr.show.formulas import excerpt
 from tinygrad_lr.show.observe import observe
-from tinygrad_lr.show.picture import Box, in_short, number, picture_of, table_of
+from tinygrad_lr.show.picture import Box, in_short, number, table_of
 from tinygrad_lr.show.walk import Walk
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def explore(
 ) -> Page:
     """Write a page to walk through one forward and one backward pass, step by step, with all numbers.
 
-    The page is one file that needs no network. It shows the graph with its modules, which fold; the arrow keys
+    The page is one file that needs no internet connection. It shows the graph with its modules, which fold; the arrow keys
     step; a click on a node shows its numbers, its gradient and the line of code that made it.
 
     Parameters
@@ -128,12 +129,11 @@ def data_of(model: Module, loss_fn: Callable[..., Tensor], x: Array, y: Array, h
 
 def walk_of(model: Module, loss_fn: Callable[..., Tensor], x: Array, y: Array, lr: float) -> Walk:
     """Run the network forward and back."""
-    x = x if isinstance(x, Tensor) or hasattr(x, "__array_function__") else np.asarray(x)
-    y = y if isinstance(y, Tensor) or hasattr(y, "__array_function__") else np.asarray(y)
+    x, y = (a if hasattr(a, "__array_function__") else np.asarray(a) for a in (x, y))
     with observe():
         loss = loss_fn(model(x), y)
     if not isinstance(loss, Tensor) or loss.size != 1:
-        raise ValueError(f"explore() needs a loss that is a single number, {loss_fn!r} gave {getattr(loss, 'shape', type(loss).__name__)}")
+        raise ValueError(f"explore() needs a loss that is a single number, but {loss_fn!r} returned {getattr(loss, 'shape', type(loss).__name__)}")
     if loss.node is None or not loss.requires_grad:
         raise ValueError("explore() follows gradients, but nothing in this model requires any: no parameter was made with requires_grad=True")
     grads = {id(node): g for node, g in gradients_at(loss.node).items()}
@@ -146,7 +146,7 @@ def node_of(box: Box, walk: Walk, checks: dict[str, str]) -> Data:
     return {
         "id": box.id,
         "kind": box.kind,
-        "label": walk.label(box),
+        "label": box.label,
         "name": box.name,
         "op": op.name if op else "",
         "settings": op.detail if op else "",
@@ -158,7 +158,7 @@ def node_of(box: Box, walk: Walk, checks: dict[str, str]) -> Data:
         "value": numbers_of(box.value),
         "grad": numbers_of(walk.grads.get(id(box.node))),
         "gradientName": walk.gradient_label(box),
-        "equation": walk.told.get(box.id, ""),
+        "equation": walk.whole.get(box.id, ""),
         "check": checks.get(box.symbol),
     }
 
@@ -205,7 +205,7 @@ def histogram(array: Array) -> Data:
 
 
 class Page(OwnPath):
-    """The path of a page, which a notebook shows in a frame: its script runs, but cannot reach the notebook or the network."""
+    """The path of a page, which a notebook shows in a frame: its script runs, but cannot reach the notebook or the internet."""
 
     __slots__ = ()
 

@@ -21,8 +21,8 @@ from tinygrad_lr.check.parts import Part
 from tinygrad_lr.nn.descriptions import LossInfo, activation_info, loss_info
 from tinygrad_lr.nn.layers import linear
 from tinygrad_lr.show.cells import Data, matrix_of
-from tinygrad_lr.show.names import memory
-from tinygrad_lr.show.picture import Box, Picture, arguments_of, constants_of, number, setting
+from tinygrad_lr.show.names import arguments_of, constants_of, memory, operand, setting
+from tinygrad_lr.show.picture import Box, Picture, number
 from tinygrad_lr.show.wording import SIGNS, rule_in_words
 
 TERMS = 4  # of a sum that are written out
@@ -52,12 +52,7 @@ BACKWARD: dict[Function, tuple[str, ...]] = {
 class Formulas:
     """The names of the values of a picture, and how they are computed.
 
-    Parameters
-    ----------
-    picture : Picture
-        The graph.
-    equations : mapping
-        By symbol (z1, z2, ...), its gradient in the equations BP1 to BP4, if these cover the network.
+    ``equations`` has, by symbol (z1, z2, ...), its gradient in the equations BP1 to BP4, if these cover the network.
     """
 
     def __init__(self, picture: Picture, equations: Mapping[str, Comparison]) -> None:
@@ -84,18 +79,8 @@ class Formulas:
     def op_of(self, box: Box) -> Box | None:
         return self.boxes.get("op" + box.id[1:]) if box.id.startswith("v") else None
 
-    def label(self, box: Box) -> str:
-        """The name of a value in formulas."""
-        return box.symbol or box.name or box.id
-
-    def operand(self, box: Box) -> str:
-        """A label as a part of a formula: in parentheses if it is an expression."""
-        label = self.label(box)
-        return f"({label})" if " " in label else label
-
     def gradient_label(self, box: Box) -> str:
-        label = self.label(box)
-        return "delta" + label[1:] if box.symbol.startswith("z") else f"dL/d({label})" if " " in label else f"dL/d{label}"
+        return "delta" + box.label[1:] if box.symbol.startswith("z") else f"dL/d{operand(box.label)}"
 
     def flowing_label(self, box: Box) -> str:
         """The name of the gradient that flows on from a value."""
@@ -108,7 +93,7 @@ class Formulas:
         for i, (value, parent) in enumerate(zip(arguments_of(node), node.parents)):
             box = self.by_node.get(id(parent)) if parent is not None else self.by_array.get(memory(value)) if i in arrays else None
             if box is not None or value is not None:
-                found.append((self.operand(box) if box is not None else setting(value), box))
+                found.append((operand(box.label) if box is not None else setting(value), box))
         return found
 
     # -- forward ------------------------------------------------------------------------------------------------
@@ -131,11 +116,11 @@ class Formulas:
             right = args[0] + op.name
         else:
             settings = [f"{key}={setting(value)}" for key, value in node.kwargs.items() if value is not None and value is not False]
-            inside = [text if argument is None else self.label(argument) for text, argument in self.arguments(node)]
+            inside = [text if argument is None else argument.label for text, argument in self.arguments(node)]
             right = f"{plain_name(func)}({', '.join(inside + settings)})"
             if (known := activation_info(func)) and known.formula != f"{plain_name(func)}({{z}})":
                 right += f" = {known.written(known.formula, args, node.kwargs)}"
-        return right if right == self.label(box) else f"{self.label(box)} = {right}"
+        return right if right == box.label else f"{box.label} = {right}"
 
     def forward_entry(self, box: Box) -> str:
         """The largest entry of a value, in numbers."""
@@ -143,7 +128,7 @@ class Formulas:
         if node is None or not is_matrix(box.value):
             return ""
         args, at = arguments_of(node), largest(box.value)
-        head, tail = entry(self.label(box), at), f" = {number(np.asarray(box.value)[at])}"
+        head, tail = entry(box.label, at), f" = {number(np.asarray(box.value)[at])}"
         if node.func is linear and np.ndim(args[0]) == 2:
             x, w, b = args
             return f"{head} = {products(x[at[0]], w[at[1]])}" + (f" + {signed(b[at[1]])}" if b is not None else "") + tail
@@ -172,7 +157,7 @@ class Formulas:
         if known := activation_info(node.func):
             return tag, f"{g} * {known.prime}({args[0]})"
         if node.func in BACKWARD and (node.func is not np.matmul or all(np.ndim(value) == 2 for value in arguments_of(node))):
-            right = BACKWARD[node.func][part.i].format(*args, g=g, y=self.operand(source))
+            right = BACKWARD[node.func][part.i].format(*args, g=g, y=operand(source.label))
         else:
             words = rule_in_words(node.func, part.i)
             right = f"{g}{' ' if words.startswith(('times', 'over')) else ', '}{words}"

@@ -11,7 +11,6 @@ import itertools
 from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,11 +19,8 @@ from tinygrad_lr.autodiff.rules.registry import PLAIN, Array, Function, public_n
 from tinygrad_lr.autodiff.rules.shapes import getitem, scatter
 from tinygrad_lr.nn.descriptions import loss_info
 from tinygrad_lr.show.observe import Observed
+from tinygrad_lr.show.picture import Box, number
 from tinygrad_lr.show.wording import SIGNS
-
-if TYPE_CHECKING:
-    from tinygrad_lr.show.notation import Notation
-    from tinygrad_lr.show.picture import Box
 
 LONGEST = 24  # characters of an expression that stands for a name
 
@@ -93,13 +89,10 @@ def counters(iterations: Sequence[Mapping[str, int]]) -> list[str]:
 
 
 class Naming:
-    """Collects the names that the values of a picture would have, then settles them.
+    """Collects the names that the values of a picture would have, then settles them."""
 
-    ``notation`` knows the symbols, and receives the final names; ``paths`` has a module's path by its id.
-    """
-
-    def __init__(self, notation: Notation, paths: Mapping[int, str]) -> None:
-        self.notation, self.paths = notation, paths
+    def __init__(self, symbol: Mapping[int, str], paths: Mapping[int, str]) -> None:
+        self.symbol, self.paths = symbol, paths  # of a value, by the id of its node; of a module, by its id
         self.symbols: list[tuple[Box, Claim]] = []
         self.names: list[tuple[Box, Claim]] = []
         self.known: set[str] = set()
@@ -114,7 +107,7 @@ class Naming:
             if box.id in self.known:
                 continue
             self.known.add(box.id)
-            symbol = self.notation.symbol.get(id(box.node))
+            symbol = self.symbol.get(id(box.node))
             if symbol:
                 self.symbols.append((box, Claim(symbol, "", (code, i), counts, i >= 0)))
             if not box.name and variable is not None:
@@ -122,8 +115,8 @@ class Naming:
             elif box.node is None or (box.name and box.node.name == box.name):
                 self.names.append((box, Claim(box.name or argument_name(node.func, i), "", (code, i), counts, i >= 0)))
 
-    def settle(self, boxes: Sequence[Box], arguments: Mapping[int, Mapping[int, Box]]) -> None:
-        """Name all boxes."""
+    def settle(self, boxes: Sequence[Box], arguments: Mapping[int, Mapping[int, Box]]) -> dict[int, dict[int, str]]:
+        """Name all boxes; returns the names of each call's arguments, by the id of its node."""
         symbols = {claim.name for _, claim in self.symbols}
         self.names = [(box, claim) for box, claim in self.names if claim.name and (box.name or claim.name not in symbols)]  # z1 belongs to the equations
         for (box, _), symbol in zip(self.symbols, told_apart([claim for _, claim in self.symbols])):
@@ -139,8 +132,7 @@ class Naming:
                 made = operands.get(id(box.node))
                 box.name = nameless.computed(box.node, made) if box.node is not None and made is not None else nameless.numbered(box.kind)
                 box.derived = True
-        self.notation.operands = operands
-        self.notation.labels = {id(box.node): box.label for box in boxes if box.kind != "op"}
+        return operands
 
 
 # -- values without a variable -----------------------------------------------------------------------------
@@ -159,7 +151,7 @@ class Nameless:
         func = node.func
         assert func is not None
         known = self.made.isdisjoint(operands.values()) and (arguments_of(node) or len(operands) == len(node.parents))
-        words = written(node, operands) if known and not loss_info(func) else ""  # a loss is an object, and typed in two calls
+        words = written(node, operands) if known and not loss_info(func) else ""  # a loss is an object, and its call is not typed like this
         if not words or len(words) > LONGEST or words in self.taken:
             return self.numbered(public_name(func).removeprefix("np."))
         self.taken.add(words)
@@ -184,11 +176,16 @@ def written(node: Node, operands: Mapping[int, str]) -> str:
     if not args:
         args = [operands[i] for i in sorted(operands)]
     if func in SIGNS and len(args) == 2:
-        return f" {SIGNS[func]} ".join(f"({arg})" if " " in arg else arg for arg in args)
+        return f" {SIGNS[func]} ".join(map(operand, args))
     if func is getitem and len(args) == 2:
         return f"{args[0]}[{index_in(args[1])}]"
     args += [f"{key}={setting(value)}" for key, value in node.kwargs.items() if value is not None and value is not False]
     return f"{public_name(func).removeprefix('np.')}({', '.join(args)})"
+
+
+def operand(label: str) -> str:
+    """A label as a part of a formula: in parentheses if it is an expression."""
+    return f"({label})" if " " in label else label
 
 
 def index_in(words: str) -> str:
@@ -250,7 +247,7 @@ def called(node: Node) -> tuple[str, str]:
 
 
 def setting(value: object) -> str:
-    """An argument as source code: numbers rounded, slices as in brackets, large arrays by dtype and shape."""
+    """An argument as source code: numbers rounded, slices as they are written in brackets, large arrays by dtype and shape."""
     if isinstance(value, slice):
         parts = ["" if part is None else setting(part) for part in (value.start, value.stop, value.step)]
         return ":".join(parts[: 3 if parts[2] else 2])
@@ -267,16 +264,3 @@ def setting(value: object) -> str:
     if callable(value):
         return getattr(value, "__name__", type(value).__name__)
     return value if isinstance(value, str) else repr(value)
-
-
-def number(value: object) -> str:
-    """A number with 4 significant digits.
-
-    Examples
-    --------
-    >>> number(2 / 3), number(-0.0), number(1234567.0), number(7), number(True)
-    ('0.6667', '0', '1.235e+06', '7', 'True')
-    """
-    if isinstance(value, bool | np.bool_ | int | np.integer) or not isinstance(value, float | np.floating):
-        return str(value)
-    return "0" if value == 0 else f"{value:.4g}"

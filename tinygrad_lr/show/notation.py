@@ -18,7 +18,7 @@ from tinygrad_lr.check.equations import stages_of
 from tinygrad_lr.nn.descriptions import LossInfo, activation_info, loss_info
 from tinygrad_lr.nn.layers import linear
 from tinygrad_lr.nn.module import Module
-from tinygrad_lr.show.names import arguments_of
+from tinygrad_lr.show.names import arguments_of, operand
 from tinygrad_lr.show.observe import Observed
 from tinygrad_lr.show.wording import rule_in_words
 
@@ -29,28 +29,14 @@ class Notation:
     A layer that is used repeatedly has one number: all its results are z1, and they are told apart later, with the
     other names. A model that is a stack of layers has the numbers of `backprop_report`.
 
-    Parameters
-    ----------
-    nodes : sequence of Node
-        The graph, in the order of computation.
-    roots : sequence of Node
-        The outputs.
-    models : sequence of Module
-        Those that were called by the user.
-
-    Attributes
-    ----------
-    symbol : dict
-        By the id of a node, its symbol, such as z1.
-    labels, operands : mapping
-        By the id of a node, the names of its result and its arguments in the picture; set once names are settled.
+    ``nodes`` is the graph in the order of computation, ``roots`` are its outputs, and ``models`` those that the user called.
     """
 
     def __init__(self, nodes: Sequence[Node], roots: Sequence[Node], models: Sequence[Module]) -> None:
         self.nodes, self.roots = nodes, {id(root) for root in roots}
-        self.symbol: dict[int, str] = {}
-        self.labels: Mapping[int, str] = {}
-        self.operands: Mapping[int, Mapping[int, str]] = {}
+        self.symbol: dict[int, str] = {}  # by the id of a node, its symbol, such as z1
+        self.labels: Mapping[int, str] = {}  # by the id of a node, the name of its result in the picture; set once names are settled,
+        self.operands: Mapping[int, Mapping[int, str]] = {}  # as are those of its arguments
         self.from_layers: set[int] = set()  # values that come from a layer, through activations
         self.to_layers: dict[int, list[Node]] = {}  # by the id of a value, the layers that it is the input of
         self.to_loss: set[int] = set()  # predictions of a loss
@@ -67,7 +53,8 @@ class Notation:
         for node in self.nodes:
             func = node.func
             if func is linear:
-                weights = self.weights_of(node)
+                arguments = arguments_of(node)
+                weights = id(node.parents[1] or (arguments[1] if arguments else node))  # a layer is identified by them or, if not known, by this call
                 numbers = self.numbers.setdefault(weights, [1 + len(self.numbers)])
                 self.name_layer(node, numbers[used[weights] % len(numbers)])
                 used[weights] += 1
@@ -94,25 +81,14 @@ class Notation:
         if self.model is not None and isinstance(entering, Observed) and entering.modules[:1] == (self.model,) and number > 1:
             self.symbol.setdefault(id(entering), f"a{number - 1}")
 
-    @staticmethod
-    def weights_of(node: Node) -> int:
-        """What identifies a layer: its weights, or just this call if they are not known."""
-        arguments = arguments_of(node)
-        return id(node.parents[1] or (arguments[1] if arguments else node))
-
-    def name(self, node: Node) -> str:
-        """The name of a value."""
-        return self.labels[id(node)]
-
     def operand(self, node: Node, i: int, unknown: str = "x") -> str:
         """The name of argument ``i`` of a call, as a part of a formula."""
-        words = self.operands[id(node)].get(i, unknown)
-        return f"({words})" if " " in words else words
+        return operand(self.operands[id(node)].get(i, unknown))
 
     def delta(self, node: Node) -> str:
         """The name of the gradient with respect to a layer's z, or to any other value."""
-        words = self.name(node)
-        return "δ" + words[1:] if self.symbol.get(id(node), "").startswith("z") else f"∂L/∂{f'({words})' if ' ' in words else words}"
+        label = self.labels[id(node)]
+        return "δ" + label[1:] if self.symbol.get(id(node), "").startswith("z") else f"∂L/∂{operand(label)}"
 
     # -- the backward pass ----------------------------------------------------------------------------------
 
@@ -138,9 +114,6 @@ class Notation:
                     self.to_loss.add(id(source))
                 if id(node) in self.to_layers:
                     self.to_layers.setdefault(id(source), []).extend(self.to_layers[id(node)])
-
-    def reached(self, node: Node) -> bool:
-        return id(node) in self.reaches
 
     def passing(self, node: Node) -> Iterator[tuple[int, Node, bool]]:
         """(i, parent, whether the gradient flows on) for each argument that has a rule and requires a gradient."""
@@ -169,13 +142,13 @@ class Notation:
         if func is linear:
             total = "Σ " if len(shape_of(node)) > 1 else ""
             if i == 2:
-                return "BP3", f"∂L/∂{self.name(parent)} = {total}{self.delta(node)}"
+                return "BP3", f"∂L/∂{self.labels[id(parent)]} = {total}{self.delta(node)}"
             if i == 1:
-                return "BP4", f"∂L/∂{self.name(parent)} = {total}{self.delta(node)} {self.operand(node, 0)}ᵀ"
+                return "BP4", f"∂L/∂{self.labels[id(parent)]} = {total}{self.delta(node)} {self.operand(node, 0)}ᵀ"
             return "BP2" if id(parent) in self.from_layers else "", f"{self.delta(parent)} = {self.through_weights(node)}"
         if known := activation_info(func):
             behind = self.to_layers.get(id(node), [])
-            slope = f"{known.prime}({self.name(parent)})"
+            slope = f"{known.prime}({self.labels[id(parent)]})"
             if behind and id(parent) in self.from_layers:
                 all_of_it = self.ways[id(node)] == len(behind)
                 layers = " + ".join(self.through_weights(layer) for layer in sorted(behind, key=lambda layer: -layer.age))

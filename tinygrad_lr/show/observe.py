@@ -1,4 +1,4 @@
-"""What the stack tells about each node of a graph: the modules being called, the line of code, and the variables.
+"""What the stack says about each node of a graph: the modules being called, the line of code, and the variables.
 
 In the context of `observe` an `Observer` makes the nodes. It walks up the Python stack for each, and notes what it finds
 on the node itself. A variable is read from its frame whenever an operation runs, and once more at the end, so a name

@@ -17,6 +17,7 @@ from tinygrad_lr.nn.descriptions import DESCRIPTIONS, activation_info, loss_info
 from tinygrad_lr.nn.layers import linear
 from tinygrad_lr.show.cells import Data
 from tinygrad_lr.show.formulas import BACKWARD, Formulas, entry, excerpt, is_matrix, largest, plain_name, signed, sum_of
+from tinygrad_lr.show.names import operand
 from tinygrad_lr.show.picture import Box, Picture, number
 from tinygrad_lr.show.wording import SIGNS
 
@@ -29,28 +30,14 @@ KINDS = {"+": "a sum", "-": "a difference", "*": "a product, element by element"
 class Walk(Formulas):
     """The steps of one forward and one backward pass.
 
-    Parameters
-    ----------
-    picture : Picture
-        The graph.
-    grads : mapping
-        The gradient of the loss with respect to each node, by the node's id.
-    equations : mapping
-        By symbol (z1, z2, ...), its gradient in the equations BP1 to BP4, if these cover the network.
-    lr : float
-        The learning rate for the last step.
-
-    Attributes
-    ----------
-    told : dict
-        By the id of a value, the equation of its whole gradient; filled by `steps`.
+    ``grads`` has the gradient of the loss with respect to each node, by the node's id; ``lr`` is the learning rate of the last step.
     """
 
     def __init__(self, picture: Picture, grads: Mapping[int, Array], equations: Mapping[str, Comparison], lr: float) -> None:
         super().__init__(picture, equations)
         self.grads, self.lr = grads, lr
         self.parts = parts_of(self.loss.node) if self.loss.node is not None else []
-        self.told: dict[str, str] = {}
+        self.whole: dict[str, str] = {}  # by the id of a value, the equation of its whole gradient; filled by `steps`
 
     # -- the graph of the page, where an operation and its result are one node -------------------------------
 
@@ -68,7 +55,7 @@ class Walk(Formulas):
         assert op is not None
         kind = KINDS.get(SIGNS.get(node.func, ""), f"computed by {op.name}")
         info = DESCRIPTIONS.get(node.func)
-        sentence = info.sentence if info else f"{self.label(box)} is {kind}."
+        sentence = info.sentence if info else f"{box.label} is {kind}."
         sources = list(dict.fromkeys(source.id for _, source in self.arguments(node) if source is not None))
         shown = [*(self.value(self.boxes[source]) for source in sources), self.value(box, "→")]
         return step("forward", box.id, sources, sentence, self.forward_formula(box), worked=self.forward_entry(box), shown=[shown])
@@ -91,7 +78,7 @@ class Walk(Formulas):
             tag, right = self.backward_formula(part)
             terms.setdefault(self.box(part.target).id, []).append(right)
             steps.append(self.backward_step(part, tag, right))
-        self.told = {target: f"{self.gradient_label(self.boxes[target])} = {sum_of(rights)}" for target, rights in terms.items()}
+        self.whole = {target: f"{self.gradient_label(self.boxes[target])} = {sum_of(rights)}" for target, rights in terms.items()}
         return steps
 
     def backward_step(self, part: Part, tag: str, right: str) -> Data:
@@ -118,37 +105,37 @@ class Walk(Formulas):
 
     def parts_sentence(self, target: Box, k: int, n: int) -> str:
         if k == 1:
-            return f"{self.label(target)} is used {'twice' if n == 2 else f'{n} times'}, so its gradient is a sum of {n} parts: this is the first."
+            return f"{target.label} is used {'twice' if n == 2 else f'{n} times'}, so its gradient is a sum of {n} parts: this is the first."
         return f"The last of {n} parts is added: the gradient is complete." if k == n else f"Part {k} of {n} is added to the sum so far."
 
     def sentence(self, part: Part, tag: str) -> str:
         node, source, target = part.source, self.box(part.source), self.box(part.target)
-        name = self.label(target)
+        name = target.label
         rows = np.shape(part.arrived)[:-1]
         samples = f" over the {int(np.prod(rows))} {'samples' if len(rows) == 1 else 'rows'}" if np.prod(rows) > 1 else ""
         if not part.flows:
             what = f"{'This part of ' if part.n > 1 else ''}{self.gradient_label(target)}"
-            return f"{what} is known too, but nothing flows from it: activation and loss go back in one step, which is more exact."
+            return f"{what} is known too, but nothing flows on from it: activation and loss are differentiated in one step, which is more exact."
         if tag == "BP1":
             return f"The error at the output: how the loss changes with {name}."
         if tag == "BP3":
             return f"The gradient of the bias is the error itself{f', summed{samples}' if samples else ''}."
         if tag == "BP4":
-            return f"The gradient of each weight: what came in through it times the error behind it{f', summed{samples}' if samples else ''}."
+            return f"The gradient of each weight: its input times the error at its output{f', summed{samples}' if samples else ''}."
         if tag == "BP2" and (known := activation_info(node.func)):
-            slope = known.written(known.slope_of(0), [text for text, _ in self.arguments(node)], node.kwargs, self.operand(source))
-            return f"Times the slope of {plain_name(known.function)} at {name}, which is {slope}, it becomes the error of this layer."
+            slope = known.written(known.slope_of(0), [text for text, _ in self.arguments(node)], node.kwargs, operand(source.label))
+            return f"Multiplied by the slope of {plain_name(known.function)} at {name}, which is {slope}, it becomes the error of this layer."
         if tag == "BP2":
             return f"The error flows back through the weights to {name}, the output of the layer before."
-        return f"The gradient of {self.label(source)} goes back to {name}."
+        return f"The gradient of {source.label} goes back to {name}."
 
     def operands(self, part: Part) -> list[Data]:
         """What a part is computed from: the gradient that arrived, and values."""
         node, source = part.source, self.box(part.source)
         boxes = [box for _, box in self.arguments(node)]
-        behind = self.gradient(source)
+        arrived = self.gradient(source)
         if source.id in self.partly:
-            behind = figure("gradient", name=self.partly[source.id], numbers=excerpt(part.arrived))
+            arrived = figure("gradient", name=self.partly[source.id], numbers=excerpt(part.arrived))
         loss = loss_info(node.func)
         if loss and loss.slope_of(part.i):
             used = [box for name, box in zip(loss.parameters, boxes) if f"{{{name}}}" in loss.slope_of(part.i)]
@@ -159,19 +146,19 @@ class Walk(Formulas):
         else:
             used = boxes
         values = {box.id: self.value(box) for box in used if box is not None}
-        return [*([] if loss and source is self.loss else [behind]), *values.values()]
+        return [*([] if loss and source is self.loss else [arrived]), *values.values()]
 
     # -- figures ----------------------------------------------------------------------------------------------
 
     def value(self, box: Box, sign: str = "") -> Data:
-        return figure("value", box.id, self.label(box), sign=sign)
+        return figure("value", box.id, box.label, sign=sign)
 
     def gradient(self, box: Box, sign: str = "") -> Data:
         return figure("gradient", box.id, self.gradient_label(box), sign=sign)
 
     def update(self, box: Box) -> list[Data]:
         """A parameter, its gradient, and the parameter after a step of gradient descent."""
-        new = figure("value", name=f"new {self.label(box)}", numbers=excerpt(self.moved(box)), sign="=")
+        new = figure("value", name=f"new {box.label}", numbers=excerpt(self.moved(box)), sign="=")
         return [self.value(box), self.gradient(box, f"− {number(self.lr)} ·"), new]
 
     def moved(self, box: Box) -> Array:
@@ -188,14 +175,14 @@ class Walk(Formulas):
             first, g = learned[0], np.asarray(self.grads[id(learned[0].node)])
             at = largest(g)
             numbers = f"{number(np.asarray(first.value)[at])} - {number(self.lr)} · {signed(g[at])} = {number(self.moved(first)[at])}"
-            worked = f"new {entry(self.label(first), at)} = {numbers}"
+            worked = f"new {entry(first.label, at)} = {numbers}"
         return step("end", "", [], sentence, f"new w = w - {number(self.lr)} dL/dw", worked=worked, shown=[self.update(box) for box in learned])
 
     # -- all of it --------------------------------------------------------------------------------------------
 
     def steps(self) -> list[Data]:
         """From the inputs to the loss and back."""
-        start = "So far only the inputs and the parameters are known. Each step computes one thing more."
+        start = "So far only the inputs and the parameters are known. Each step computes one more value."
         turn = "The forward pass is done. Now the backward pass: how does the loss change with each number?"
         given = [self.value(box) for box in self.values if box.kind == "input"]
         return [

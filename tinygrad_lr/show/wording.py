@@ -7,7 +7,6 @@ first sentence of its rule's docstring.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
 
 import numpy as np
 
@@ -29,40 +28,37 @@ WORDS: dict[Function, tuple[str, ...]] = {
     np.divide:        ("over the divisor", "times -result / divisor"),
     np.remainder:     ("passed on as it is", "times -floor(a / b)"),
     np.fmod:          ("passed on as it is", "times -trunc(a / b)"),
-    np.power:         ("times b a^(b - 1)", "times result log(a)"),
-    np.float_power:   ("times b a^(b - 1)", "times result log(a)"),
+    **dict.fromkeys((np.power, np.float_power), ("times b a^(b - 1)", "times result log(a)")),
     np.ldexp:         ("times 2^n",),
     np.negative:      ("negated",),
-    np.positive:      ("passed on as it is",),
+    **dict.fromkeys((np.positive, np.conjugate, np.real, np.real_if_close), ("passed on as it is",)),
     np.square:        ("times 2 x",),
-    np.sqrt:          ("over 2 times the result",),
-    np.cbrt:          ("over 3 times the result squared",),
+    np.sqrt:          ("over (2 result)",),
+    np.cbrt:          ("over (3 result squared)",),
     np.reciprocal:    ("times -result squared",),
 
     # exponentials and logarithms
     np.exp:           ("times the result",),
-    np.exp2:          ("times the result and log 2",),
+    np.exp2:          ("times result log 2",),
     np.expm1:         ("times exp(x)",),
     np.log:           ("over x",),
-    np.log2:          ("over x log 2",),
-    np.log10:         ("over x log 10",),
-    np.log1p:         ("over 1 + x",),
+    np.log2:          ("over (x log 2)",),
+    np.log10:         ("over (x log 10)",),
+    np.log1p:         ("over (1 + x)",),
     np.logaddexp:     ("times sigmoid(a - b)", "times sigmoid(b - a)"),
-    np.logaddexp2:    ("times sigmoid of the gap", "times sigmoid of the gap"),
+    np.logaddexp2:    ("times 2^(a - result)", "times 2^(b - result)"),
 
     # angles
     np.sin:           ("times cos(x)",),
     np.cos:           ("times -sin(x)",),
-    np.tan:           ("times 1 + result squared",),
+    np.tan:           ("times (1 + result squared)",),
     np.arcsin:        ("over sqrt(1 - x^2)",),
     np.arccos:        ("over -sqrt(1 - x^2)",),
-    np.arctan:        ("over 1 + x^2",),
+    np.arctan:        ("over (1 + x^2)",),
     np.arctan2:       ("times b / (a^2 + b^2)", "times -a / (a^2 + b^2)"),
     np.hypot:         ("times a / result", "times b / result"),
-    np.degrees:       ("times 180 / pi",),
-    np.rad2deg:       ("times 180 / pi",),
-    np.radians:       ("times pi / 180",),
-    np.deg2rad:       ("times pi / 180",),
+    **dict.fromkeys((np.degrees, np.rad2deg), ("times 180 / pi",)),
+    **dict.fromkeys((np.radians, np.deg2rad), ("times pi / 180",)),
     np.sinc:          ("times (cos(pi x) - sinc(x)) / x",),
 
     # hyperbolic functions
@@ -70,54 +66,37 @@ WORDS: dict[Function, tuple[str, ...]] = {
     np.cosh:          ("times sinh(x)",),
     np.arcsinh:       ("over sqrt(x^2 + 1)",),
     np.arccosh:       ("over sqrt(x^2 - 1)",),
-    np.arctanh:       ("over 1 - x^2",),
+    np.arctanh:       ("over (1 - x^2)",),
 
     # signs and choices
-    np.absolute:      ("times the sign",),
-    np.fabs:          ("times the sign",),
-    np.copysign:      ("times the sign",),
+    **dict.fromkeys((np.absolute, np.fabs, np.copysign), ("times the sign",)),
     np.heaviside:     ("", "where x is 0"),
-    np.maximum:       ("where this is larger", "where this is larger"),
-    np.minimum:       ("where this is smaller", "where this is smaller"),
-    np.fmax:          ("where this is larger", "where this is larger"),
-    np.fmin:          ("where this is smaller", "where this is smaller"),
+    **dict.fromkeys((np.maximum, np.fmax), ("where this is larger", "where this is larger")),
+    **dict.fromkeys((np.minimum, np.fmin), ("where this is smaller", "where this is smaller")),
     np.where:         ("", "where the condition holds", "where the condition fails"),
     np.clip:          ("within the bounds", "below the bound", "above the bound"),
     np.nan_to_num:    ("where finite", "", "where nan", "where inf", "where -inf"),
-    np.conjugate:     ("passed on as it is",),
-    np.real:          ("passed on as it is",),
-    np.real_if_close: ("passed on as it is",),
 
     # reductions
     np.sum:           ("the same to each element",),
     np.mean:          ("an equal share to each element",),
-    np.max:           ("to the largest element",),
-    np.min:           ("to the smallest element",),
-    np.nanmax:        ("to the largest element",),
-    np.nanmin:        ("to the smallest element",),
-    np.prod:          ("times the product of the others",),
+    **dict.fromkeys((np.max, np.nanmax), ("to the largest element",)),
+    **dict.fromkeys((np.min, np.nanmin), ("to the smallest element",)),
+    **dict.fromkeys((np.prod, np.cumprod), ("times the product of the others",)),
     np.cumsum:        ("summed from the end",),
-    np.cumprod:       ("times the product of the others",),
     np.var:           ("times 2 (x - mean) / n",),
     np.std:           ("times (x - mean) / (n result)",),
 
     # moving, picking and joining elements
     getitem:          ("put back where it was picked",),
     scatter:          ("picked where it was put",),
-    concatenate:      (),
-    np.reshape:       ("laid back in the old shape",),
-    np.ravel:         ("laid back in the old shape",),
-    np.squeeze:       ("laid back in the old shape",),
-    np.expand_dims:   ("laid back in the old shape",),
+    **dict.fromkeys((np.reshape, np.ravel, np.squeeze, np.expand_dims), ("reshaped back",)),
     np.broadcast_to:  ("summed over the copies",),
-    np.transpose:     ("transposed back",),
-    np.matrix_transpose: ("transposed back",),
+    **dict.fromkeys((np.transpose, np.matrix_transpose), ("transposed back",)),
     np.swapaxes:      ("axes swapped back",),
     np.moveaxis:      ("axes moved back",),
-    np.flip:          ("flipped back",),
-    np.flipud:        ("flipped back",),
-    np.fliplr:        ("flipped back",),
-    np.rot90:         ("turned back",),
+    **dict.fromkeys((np.flip, np.flipud, np.fliplr), ("flipped back",)),
+    np.rot90:         ("rotated back",),
     np.roll:          ("rolled back",),
     np.tril:          ("the lower triangle",),
     np.triu:          ("the upper triangle",),
@@ -144,17 +123,9 @@ def rule_in_words(func: Function, i: int) -> str:
     if (info := DESCRIPTIONS.get(func)) and (said := info.in_words(i)):
         return said
     if func is concatenate:
-        return "cut out again"
-    rule = rule_of(func, i)
+        return "the slice that belongs to it"
+    rule: object = next(itertools.islice(RULES[func], i, None), None)
     doc = (getattr(rule.rule if isinstance(rule, SideGradient) else rule, "__doc__", None) or "").strip()
-    return first_sentence(doc) if doc and rule.__class__.__name__ == "function" else f"rule of {name_of(func)}"
-
-
-def rule_of(func: Function, i: int) -> object:
-    """The rule of argument ``i``; None where no gradient flows."""
-    rules: Iterable[object] = RULES[func]
-    return next(itertools.islice(rules, i, None), None)
-
-
-def first_sentence(text: str) -> str:
-    return " ".join(text.split()).split(". ")[0].rstrip(".")
+    if not doc or type(rule).__name__ != "function":  # a rule without words of its own
+        return f"rule of {name_of(func)}"
+    return " ".join(doc.split()).split(". ")[0].rstrip(".")
