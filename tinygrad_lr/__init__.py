@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from tinygrad_lr.show.explorer import explore as explore
     from tinygrad_lr.show.observe import observe as observe
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 _HOMES = {
     "autodiff.derivatives": "grad gradients hvp jvp value_and_grad vjp",
