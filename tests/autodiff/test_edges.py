@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import tinygrad_lr as tg
+from tinygrad_lr import nn
 
 NUMBERS = np.arange(24.0).reshape(2, 3, 4)
 
@@ -318,3 +319,26 @@ def test_ranges_have_as_many_points_as_numpys_by_default(make):
     value = lambda a, b: np.sum(make(a, b) * weights)
     want = [(value(1 + step, 2.0) - value(1 - step, 2.0)) / (2 * step), (value(1.0, 2 + step) - value(1.0, 2 - step)) / (2 * step)]
     np.testing.assert_allclose(got, want, rtol=1e-6)
+
+
+def test_complex_numbers_on_the_way_are_named_as_such():
+    """The leaf is real and so is the result; what is in between is refused by the function that meets it."""
+    with pytest.raises(TypeError, match="met complex numbers, whose derivatives no rule knows"):
+        tg.grad(lambda x: np.sum(np.real(x * 1j)))(np.ones(2))
+
+
+def test_a_side_gradient_has_the_type_of_its_value():
+    z = tg.Tensor(np.zeros((4, 1), np.float16), requires_grad=True)
+    a = tg.sigmoid(z)
+    nn.BCELoss()(a, np.ones((4, 1), np.float16)).backward(retain_graph=True)
+    assert (a.grad.dtype, z.grad.dtype) == (np.float16, np.float16)
+
+
+def test_a_side_gradient_through_a_freed_view_says_that_the_graph_was_freed():
+    z = tg.Tensor(np.zeros((4, 2)), requires_grad=True)
+    a = tg.sigmoid(z)
+    b = a.reshape(8, 1)
+    loss = nn.BCELoss()(b, np.ones((8, 1)))
+    np.sum(b * b).backward()
+    with pytest.raises(RuntimeError, match="this graph was freed by an earlier backward"):
+        tg.gradients(loss, [a])

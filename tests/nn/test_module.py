@@ -312,7 +312,7 @@ def test_a_parameter_with_data_of_integers_is_refused_by_backward():
     loss = nn.MSELoss()(model(np.full((1, 2), 0.25)), [[0.0]])
     with pytest.raises(TypeError) as caught:
         loss.backward()
-    assert str(caught.value) == "the data of weight became int64 after gradients were required of it, and has none: assign floats to .data"
+    assert str(caught.value) == "the data of weight became int64 after gradients were required of it, and integers have none: assign floats to .data"
     leaf = tg.Tensor([1.0], requires_grad=True)
     leaf.data = np.array([1])
     with pytest.raises(TypeError, match=r"^a leaf's data became int64 after"):

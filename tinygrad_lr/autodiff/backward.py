@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from heapq import heappop, heappush
+from typing import NoReturn
 
 from tinygrad_lr.autodiff.node import Node
-from tinygrad_lr.autodiff.rules.registry import RULES, VIEWS, Array, SideGradient, name_of
+from tinygrad_lr.autodiff.rules.registry import RULES, VIEWS, Array, SideGradient, conformed
 
 Lift = Callable[[Array, Node | None], Array]
 
@@ -29,7 +30,12 @@ def pull_back(seeds: dict[Node, Array], keep: Collection[Node] | None = (), lift
         Turns a saved value and its node into the Tensor it was. With it the rules are themselves recorded,
         so gradients can be differentiated again; without it they run on bare arrays.
     free : bool
-        Whether to free each node's saved arrays once its rules have run. A later pass then ends in a RuntimeError.
+        Whether to free each node's saved arrays once its rules have run.
+
+    Raises
+    ------
+    RuntimeError
+        If an earlier pass has freed part of the graph.
     """
     gradients = dict(seeds)  # what has arrived so far; at the end only leaves are left in it
     kept: dict[Node, Array] = {}
@@ -45,7 +51,9 @@ def pull_back(seeds: dict[Node, Array], keep: Collection[Node] | None = (), lift
         if keep is None or node in keep:
             kept[node] = g
         values, y, kwargs = node.values, node.value, node.kwargs
-        if values is None or lift is not None:
+        if values is None:
+            refuse_freed()
+        if lift is not None:
             values, y = lifted(node, lift)
         for parent, value, rule in zip(node.parents, values, RULES[node.func]):  # type: ignore[index]  # None is for leaves, which have no turn
             if parent is None or not parent.requires_grad:
@@ -53,11 +61,11 @@ def pull_back(seeds: dict[Node, Array], keep: Collection[Node] | None = (), lift
             if rule is None or isinstance(rule, SideGradient):
                 bypassed.append(parent)
                 if rule is not None and is_wanted(parent, keep):
-                    side.append((parent, rule.rule(g, y, *values, **kwargs)))
+                    side.append((parent, conformed(rule.rule(g, y, *values, **kwargs), value, node.func, parent.name)))
                 continue
             gradient = rule(g, y, *values, **kwargs) if kwargs else rule(g, y, *values)
             if gradient.dtype is not value.dtype:
-                gradient = conformed(gradient, value, node, parent)
+                gradient = conformed(gradient, value, node.func, parent.name)
             if parent in gradients:
                 gradients[parent] = gradients[parent] + gradient
             else:
@@ -75,21 +83,13 @@ def pull_back(seeds: dict[Node, Array], keep: Collection[Node] | None = (), lift
     return gradients
 
 
-def lifted(node: Node, lift: Lift | None) -> tuple[tuple[Array, ...], Array]:
+def refuse_freed() -> NoReturn:
+    raise RuntimeError("this graph was freed by an earlier backward(); call the first one as backward(retain_graph=True), or compute the loss again")
+
+
+def lifted(node: Node, lift: Lift) -> tuple[tuple[Array, ...], Array]:
     """The arguments and the result that a node has saved, as the Tensors that they were."""
-    if node.values is None or lift is None:
-        raise RuntimeError("this graph was freed by an earlier backward(); call the first one as backward(retain_graph=True), or compute the loss again")
     return tuple(map(lift, node.values, node.parents)), lift(node.value, node)
-
-
-def conformed(gradient: Array, value: Array, node: Node, parent: Node) -> Array:
-    """A gradient of another dtype in the dtype of the value that it belongs to."""
-    if gradient.dtype.kind == "c":
-        raise TypeError(f"{name_of(node.func)} met complex numbers, whose derivatives no rule knows: compute with real and imaginary parts")  # type: ignore[arg-type]  # no leaf
-    if value.dtype.kind != "f":
-        what = f"the data of {parent.name}" if parent.name else "a leaf's data"
-        raise TypeError(f"{what} became {value.dtype} after gradients were required of it, and has none: assign floats to .data")
-    return gradient.astype(value.dtype)
 
 
 # -- what gradients bypass -----------------------------------------------------------------------------
@@ -103,6 +103,8 @@ def add_side_gradients(gradients: dict[Node, Array], side: list[tuple[Node, Arra
                 gradients[node] = gradients[node] + g if node in gradients else g
             if node.func not in VIEWS:
                 break
+            if node.values is None:
+                refuse_freed()
             values = node.values if lift is None else lifted(node, lift)[0]
             (rule,) = RULES[node.func]
             g = rule(g, None, *values, **node.kwargs)  # type: ignore[operator, misc]  # views have a rule

@@ -163,3 +163,13 @@ HALF = np.dtype(np.float16)
 def wide(x: Array) -> Array:
     """float16 as float32, to sum and count in: float16 ends at 65,504, and beyond 2,048 adding 1 changes nothing."""
     return x * np.float32(1) if x.dtype == HALF else x  # a product, which every kind of array has
+
+
+def conformed(g: Array, x: Array, func: Function | None, name: str | None) -> Array:
+    """``g`` in the dtype of ``x``, an argument of ``func`` that is called ``name``; no rule knows the derivatives of complex numbers."""
+    if "c" in (g.dtype.kind, x.dtype.kind):
+        raise TypeError(f"{name_of(func) if func else 'a leaf'} met complex numbers, whose derivatives no rule knows: compute with real and imaginary parts")
+    if x.dtype.kind != "f":
+        what = f"the data of {name}" if name else "a leaf's data"
+        raise TypeError(f"{what} became {x.dtype} after gradients were required of it, and integers have none: assign floats to .data")
+    return g.astype(x.dtype)
