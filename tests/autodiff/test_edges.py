@@ -318,3 +318,32 @@ def test_ranges_have_as_many_points_as_numpys_by_default(make):
     value = lambda a, b: np.sum(make(a, b) * weights)
     want = [(value(1 + step, 2.0) - value(1 - step, 2.0)) / (2 * step), (value(1.0, 2 + step) - value(1.0, 2 - step)) / (2 * step)]
     np.testing.assert_allclose(got, want, rtol=1e-6)
+
+
+def test_whole_divisions_with_remainder():
+    x = np.array([2.0, 3.0])
+    for call in (lambda t: divmod(t, 2.0), lambda t: divmod(7.0, t), lambda t: divmod(np.array([7.0, -7.0]), t)):
+        for t in (tensor(x), tg.Tensor(x)):
+            for got, want in zip(call(t), call(x), strict=True):
+                np.testing.assert_array_equal(getattr(got, "data", got), want)
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_derivatives_with_respect_to_a_tuple_are_a_tuple(number):
+    """Also of one argument; a single argument that is no tuple stands alone."""
+    fn = lambda *xs: sum(x**3 for x in xs)
+    xs, vs = (2.0, 3.0)[:number], (1.0, 10.0)[:number]
+    assert tg.hvp(fn, xs, vs) == (12.0, 180.0)[:number]
+    assert tg.grad(fn, tuple(range(number)))(*xs) == (12.0, 27.0)[:number]
+    assert tg.hvp(fn, 2.0, 1.0) == 12.0
+
+
+def test_a_primitive_that_reaches_outside_is_named():
+    w = tensor(2.0)
+
+    def reaching(x):
+        return w * x
+
+    primitive = tg.primitive(reaching, lambda g, y, x: w.numpy() * g)
+    with pytest.raises(TypeError, match=r"^the primitive reaching returned a Tensor that depends on a tracked Tensor from outside"):
+        tg.grad(primitive)(1.0)
