@@ -347,3 +347,15 @@ def test_a_primitive_that_reaches_outside_is_named():
     primitive = tg.primitive(reaching, lambda g, y, x: w.numpy() * g)
     with pytest.raises(TypeError, match=r"^the primitive reaching returned a Tensor that depends on a tracked Tensor from outside"):
         tg.grad(primitive)(1.0)
+
+
+@pytest.mark.parametrize("given", [2.0, np.array(2.0), np.float64(2.0), tg.Tensor(2.0), 2])
+def test_a_gradient_to_start_with_takes_the_type_of_the_tensor(given):
+    """Also on a leaf, which no rule stands behind to see to it."""
+    t = tensor(np.float32(1.0))
+    t.backward(given)
+    assert t.grad == 2
+    assert t.grad.dtype == np.float32
+    (t * 2).backward(given)
+    assert t.grad == 6
+    assert t.grad.dtype == np.float32
