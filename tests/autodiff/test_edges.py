@@ -359,3 +359,40 @@ def test_a_gradient_to_start_with_takes_the_type_of_the_tensor(given):
     (t * 2).backward(given)
     assert t.grad == 6
     assert t.grad.dtype == np.float32
+
+
+# -- derivatives inside others, and where nothing is recorded ------------------------------------------
+
+
+def test_a_derivative_of_numbers_alone_stays_plain_inside_another():
+    seen = []
+
+    def outer(x):
+        seen.append(tg.grad(lambda z: z**2)(3.0))
+        seen.append(tg.grad(lambda z: z * x)(3.0))
+        seen.append(tg.value_and_grad(lambda z: 5.0)(3.0))
+        return x * seen[-3] + seen[-2]
+
+    assert tg.grad(outer)(2.0) == 7
+    assert type(seen[0]) is np.float64
+    assert isinstance(seen[1], tg.Tensor)
+    assert seen[2] == (5.0, 0.0)
+
+
+def test_a_constant_answer_under_no_grad_is_handed_back():
+    x = tg.Tensor(1.0)
+    with tg.no_grad():
+        value, slope = tg.value_and_grad(lambda x: 7.0)(x)
+        inner = tg.grad(lambda x: x**3)(tensor(2.0))
+    assert value == 7
+    assert np.asarray(slope) == 0
+    assert inner.item() == 12
+    assert not inner.requires_grad
+
+
+@pytest.mark.parametrize(
+    "given, words", [("up", "str"), (None, "NoneType"), ({"a": 1.0}, "a dict with the keys 'a'"), (np.ones(2), r"an array of shape \(2,\)")]
+)
+def test_a_direction_that_is_none_is_described(given, words):
+    with pytest.raises(ValueError, match=rf"^the direction of jvp\(\) for argument 0 must be an array of shape \(3,\), got {words}$"):
+        tg.jvp(np.sin, np.ones(3), given)
