@@ -342,3 +342,81 @@ def test_a_side_gradient_through_a_freed_view_says_that_the_graph_was_freed():
     np.sum(b * b).backward()
     with pytest.raises(RuntimeError, match="this graph was freed by an earlier backward"):
         tg.gradients(loss, [a])
+
+
+def test_whole_divisions_with_remainder():
+    x = np.array([2.0, 3.0])
+    for call in (lambda t: divmod(t, 2.0), lambda t: divmod(7.0, t), lambda t: divmod(np.array([7.0, -7.0]), t)):
+        for t in (tensor(x), tg.Tensor(x)):
+            for got, want in zip(call(t), call(x), strict=True):
+                np.testing.assert_array_equal(getattr(got, "data", got), want)
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_derivatives_with_respect_to_a_tuple_are_a_tuple(number):
+    """Also of one argument; a single argument that is no tuple stands alone."""
+    fn = lambda *xs: sum(x**3 for x in xs)
+    xs, vs = (2.0, 3.0)[:number], (1.0, 10.0)[:number]
+    assert tg.hvp(fn, xs, vs) == (12.0, 180.0)[:number]
+    assert tg.grad(fn, tuple(range(number)))(*xs) == (12.0, 27.0)[:number]
+    assert tg.hvp(fn, 2.0, 1.0) == 12.0
+
+
+def test_a_primitive_that_reaches_outside_is_named():
+    w = tensor(2.0)
+
+    def reaching(x):
+        return w * x
+
+    primitive = tg.primitive(reaching, lambda g, y, x: w.numpy() * g)
+    with pytest.raises(TypeError, match=r"^the primitive reaching returned a Tensor that depends on a tracked Tensor from outside"):
+        tg.grad(primitive)(1.0)
+
+
+@pytest.mark.parametrize("given", [2.0, np.array(2.0), np.float64(2.0), tg.Tensor(2.0), 2])
+def test_a_gradient_to_start_with_takes_the_type_of_the_tensor(given):
+    """Also on a leaf, which no rule stands behind to see to it."""
+    t = tensor(np.float32(1.0))
+    t.backward(given)
+    assert t.grad == 2
+    assert t.grad.dtype == np.float32
+    (t * 2).backward(given)
+    assert t.grad == 6
+    assert t.grad.dtype == np.float32
+
+
+# -- derivatives inside others, and where nothing is recorded ------------------------------------------
+
+
+def test_a_derivative_of_numbers_alone_stays_plain_inside_another():
+    seen = []
+
+    def outer(x):
+        seen.append(tg.grad(lambda z: z**2)(3.0))
+        seen.append(tg.grad(lambda z: z * x)(3.0))
+        seen.append(tg.value_and_grad(lambda z: 5.0)(3.0))
+        return x * seen[-3] + seen[-2]
+
+    assert tg.grad(outer)(2.0) == 7
+    assert type(seen[0]) is np.float64
+    assert isinstance(seen[1], tg.Tensor)
+    assert seen[2] == (5.0, 0.0)
+
+
+def test_a_constant_answer_under_no_grad_is_handed_back():
+    x = tg.Tensor(1.0)
+    with tg.no_grad():
+        value, slope = tg.value_and_grad(lambda x: 7.0)(x)
+        inner = tg.grad(lambda x: x**3)(tensor(2.0))
+    assert value == 7
+    assert np.asarray(slope) == 0
+    assert inner.item() == 12
+    assert not inner.requires_grad
+
+
+@pytest.mark.parametrize(
+    "given, words", [("up", "str"), (None, "NoneType"), ({"a": 1.0}, "a dict with the keys 'a'"), (np.ones(2), r"an array of shape \(2,\)")]
+)
+def test_a_direction_that_is_none_is_described(given, words):
+    with pytest.raises(ValueError, match=rf"^the direction of jvp\(\) for argument 0 must be an array of shape \(3,\), got {words}$"):
+        tg.jvp(np.sin, np.ones(3), given)

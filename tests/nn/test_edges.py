@@ -224,3 +224,23 @@ def test_targets_are_learnt_quietly_beside_certain_probabilities():
     y = tg.Tensor([0.25, 0.25, 0.25], requires_grad=True)
     nn.BCELoss(reduction="sum")(np.array([0.0, 0.5, 1.0]), y).backward()
     np.testing.assert_allclose(y.grad, [100, 0, -100], atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    "after",
+    [lambda a: a * 0.5, lambda a: a**2, lambda a: 1.0 - a, lambda a: np.minimum(a, 0.6), lambda a: np.sort(a)],
+    ids=["half", "square", "rest", "cut", "sorted"],
+)
+def test_bce_of_what_was_computed_from_a_sigmoid_is_of_that(after):
+    """Only the sigmoid itself, or its elements laid out anew, has the logits that the loss may take."""
+    z, y = np.array([-1.0, 2.0, 0.5]), np.array([0.0, 1.0, 0.25])
+    p = after(1 / (1 + np.exp(-z)))
+    for logits in (tg.Tensor(z, requires_grad=True), tg.Tensor(z)):
+        loss = nn.BCELoss(reduction="none")(after(tg.sigmoid(logits)), y)
+        np.testing.assert_allclose(loss.data, -(y * np.log(p) + (1 - y) * np.log(1 - p)), rtol=1e-12)
+
+
+def test_classes_in_a_tensor_are_looked_at_too():
+    with pytest.raises(ValueError, match=r"^CrossEntropyLoss got class 2 for logits of 2 classes: expected 0 to 1$"):
+        nn.CrossEntropyLoss()(np.zeros((2, 2)), tg.Tensor(np.array([0, 2])))
+    assert nn.CrossEntropyLoss()(np.zeros((2, 2)), tg.Tensor(np.array([0, 1]))).item() == pytest.approx(np.log(2))
