@@ -396,6 +396,14 @@ def test_gradients_of_inputs_that_saturate_the_neuron():
 # -- terminals, pipes and signals ----------------------------------------------------------------------
 
 
+@pytest.fixture(autouse=True, scope="module")
+def interruptible():
+    """Where a shell runs the tests in the background, SIGINT is ignored, which the commands would inherit."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 class OnTerminal:
     """A run whose standard error is a terminal of 80 columns; standard output is a pipe."""
 

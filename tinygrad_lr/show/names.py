@@ -127,7 +127,7 @@ class Naming:
         operands: dict[int, dict[int, str]] = {}
         for box in boxes:
             if box.kind == "op":
-                operands[id(box.node)] = {i: operand.label for i, operand in arguments[id(box.node)].items()}
+                operands[id(box.node)] = {i: argument.label for i, argument in arguments[id(box.node)].items()}
             elif not box.label:
                 made = operands.get(id(box.node))
                 box.name = nameless.computed(box.node, made) if box.node is not None and made is not None else nameless.numbered(box.kind)
