@@ -44,7 +44,7 @@ def plot(way: np.ndarray, path: str) -> None:
     try:
         import matplotlib.pyplot as plt
     except ImportError:
-        print("\nnothing drawn: --plot needs matplotlib; pip install 'tinygrad_lr[plot]'")
+        print("\nnothing drawn: --plot needs matplotlib; pip install matplotlib")
         return
 
     figure, (classes, surface, regions) = plt.subplots(1, 3, figsize=(15, 4.6), layout="constrained")

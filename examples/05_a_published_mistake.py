@@ -16,7 +16,7 @@ from tinygrad_lr.regression.likelihood import maximum_likelihood
 try:
     from sklearn.datasets import make_classification
 except ImportError:
-    raise SystemExit("this example draws its data with scikit-learn; pip install 'tinygrad_lr[sklearn]'") from None
+    raise SystemExit("this example draws its data with scikit-learn; pip install scikit-learn") from None
 
 X, y = make_classification(n_samples=1000, n_features=10, n_classes=2, n_clusters_per_class=1, random_state=0)
 m = len(y)
@@ -74,7 +74,7 @@ def plot(histories: dict[str, list[tuple[float, float]]], path: str) -> None:
     try:
         import matplotlib.pyplot as plt
     except ImportError:
-        print("\nnothing drawn: --plot needs matplotlib; pip install 'tinygrad_lr[plot]'")
+        print("\nnothing drawn: --plot needs matplotlib; pip install matplotlib")
         return
 
     figure, panels = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")

@@ -67,11 +67,11 @@ def test_without_scikit_learn_one_line_names_the_extra():
     finished = run(without="sklearn.datasets")
     assert finished.returncode == 1
     assert finished.stdout == ""
-    assert finished.stderr == "this example draws its data with scikit-learn; pip install 'tinygrad_lr[sklearn]'\n"
+    assert finished.stderr == "this example draws its data with scikit-learn; pip install scikit-learn\n"
 
 
 def test_without_matplotlib_all_but_the_pictures(output, tmp_path):
     finished = run("--plot", str(tmp_path / "none.png"), without="matplotlib.pyplot")
     assert finished.returncode == 0, finished.stderr
     assert finished.stdout.startswith(output)
-    assert finished.stdout.endswith("nothing drawn: --plot needs matplotlib; pip install 'tinygrad_lr[plot]'\n")
+    assert finished.stdout.endswith("nothing drawn: --plot needs matplotlib; pip install matplotlib\n")

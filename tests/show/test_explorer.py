@@ -18,7 +18,7 @@ from tinygrad_lr.autodiff.rules.elementwise import sigmoid
 from tinygrad_lr.autodiff.tensor import Tensor
 from tinygrad_lr.check.backprop import backprop_report
 from tinygrad_lr.show.cells import heat_map
-from tinygrad_lr.show.explorer import data_of, explore, numbers_of, page_of
+from tinygrad_lr.show.explorer import explore, numbers_of, page_data, page_of
 from tinygrad_lr.show.picture import number
 
 X = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
@@ -51,7 +51,7 @@ def data_in(path):
 
 def test_gradients_are_those_of_the_equations():
     model = network()
-    nodes = {node["label"]: node for node in data_of(model, nn.BCELoss(), X, Y)["nodes"]}
+    nodes = {node["label"]: node for node in page_data(model, nn.BCELoss(), X, Y)["nodes"]}
     for label, gradient in by_hand(model).items():
         np.testing.assert_allclose(np.array(nodes[label]["grad"]["table"], float), np.atleast_2d(gradient), rtol=2e-3, atol=1e-12)
     assert nodes["X"]["value"]["table"] == table(X)
@@ -59,7 +59,7 @@ def test_gradients_are_those_of_the_equations():
 
 
 def test_steps_are_told_in_order():
-    steps = data_of(network(), nn.BCELoss(), X, Y)["steps"]
+    steps = page_data(network(), nn.BCELoss(), X, Y)["steps"]
     assert [step["phase"] for step in steps] == ["start", *["forward"] * 5, "turn", *["backward"] * 8, "end"]
     backward = [(step["tag"], step["formula"].split(" = ")[0]) for step in steps if step["tag"]]
     layer = [("BP2", "dL/da1"), ("BP2", "delta1"), ("BP4", "dL/dw1"), ("BP3", "dL/db1")]
@@ -79,7 +79,7 @@ def test_steps_are_told_in_order():
 
 @pytest.mark.parametrize("loss", [nn.BCELoss(), nn.BCELoss("sum")])
 def test_worked_entries_are_true(loss):
-    steps = data_of(network(), loss, X, Y)["steps"]
+    steps = page_data(network(), loss, X, Y)["steps"]
     worked = [step["worked"].split(" = ") for step in steps if step["worked"].count(" = ") == 2]
     assert len(worked) == 13
     for name, calculation, result in worked:
@@ -95,7 +95,7 @@ def test_other_networks_have_words_for_their_steps():
         def forward(self, x):
             return (np.exp(self.scale * x) + self.scale).sum(axis=1)
 
-    data = data_of(Own(), nn.MSELoss(), X, np.zeros(4))
+    data = page_data(Own(), nn.MSELoss(), X, np.zeros(4))
     texts = [step["formula"] for step in data["steps"]]
     assert "scale * X" in texts  # it has no other name
     twice = [step for step in data["steps"] if step["formula"].partition(" = ")[0].endswith("dL/dscale")]
@@ -114,7 +114,7 @@ def test_each_call_of_a_module_is_a_cluster():
         def forward(self, x):
             return np.tanh(self.cell(np.tanh(self.cell(x))))
 
-    data = data_of(Recurrent(), nn.MSELoss(), X, X.copy())
+    data = page_data(Recurrent(), nn.MSELoss(), X, X.copy())
     clusters = {cluster["id"]: cluster for cluster in data["clusters"]}
     homes = {node["label"]: clusters.get(node["cluster"], {"title": None})["title"] for node in data["nodes"]}
     assert homes == {
@@ -134,7 +134,7 @@ def test_two_calls_in_a_row_are_two_clusters():
         def forward(self, x):
             return self.cell(self.cell(x))
 
-    titles = [cluster["title"] for cluster in data_of(Twice(), nn.MSELoss(), X, X.copy())["clusters"]]
+    titles = [cluster["title"] for cluster in page_data(Twice(), nn.MSELoss(), X, X.copy())["clusters"]]
     assert titles == ["Twice", "Dense(2 -> 2)", "Dense(2 -> 2), call 2", "MSELoss()"]
 
 
@@ -143,7 +143,7 @@ def test_nothing_of_the_user_changes():
     loss = nn.BCELoss()(model(X), Y)
     loss.backward()
     before = {path: (p.data, p.grad.copy()) for path, p in model.named_parameters()}
-    data_of(model, nn.BCELoss(), X, Y, [(0.5, {path: 0 * value for path, value in model.state_dict().items()})])
+    page_data(model, nn.BCELoss(), X, Y, [(0.5, {path: 0 * value for path, value in model.state_dict().items()})])
     for path, p in model.named_parameters():
         assert p.data is before[path][0]
         np.testing.assert_array_equal(p.grad, before[path][1])
@@ -151,11 +151,11 @@ def test_nothing_of_the_user_changes():
 
 def test_what_is_refused():
     with pytest.raises(ValueError, match="single number"):
-        data_of(network(), nn.BCELoss("none"), X, Y)
+        page_data(network(), nn.BCELoss("none"), X, Y)
     with pytest.raises(ValueError, match="follows gradients"):
-        data_of(nn.Sigmoid(), nn.BCELoss(), X, np.zeros((4, 2)))
+        page_data(nn.Sigmoid(), nn.BCELoss(), X, np.zeros((4, 2)))
     with pytest.raises(ValueError, match="state does not fit"):
-        data_of(network(), nn.BCELoss(), X, Y, [(1.0, {})])
+        page_data(network(), nn.BCELoss(), X, Y, [(1.0, {})])
 
 
 # -- numbers -----------------------------------------------------------------------------------------------
@@ -238,7 +238,7 @@ def test_what_is_no_page_is_shown_as_a_path(tmp_path):
 
 
 def test_titles_are_escaped():
-    data = data_of(network(), nn.BCELoss(), X, Y) | {"title": "<b>{{data}}"}
+    data = page_data(network(), nn.BCELoss(), X, Y) | {"title": "<b>{{data}}"}
     assert "<title>&lt;b&gt;{{data}}</title>" in page_of(data)
 
 

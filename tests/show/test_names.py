@@ -13,7 +13,7 @@ import tinygrad_lr as tg
 from tinygrad_lr import nn
 from tinygrad_lr.check.backprop import backprop_report
 from tinygrad_lr.show import draw, observe
-from tinygrad_lr.show.explorer import data_of
+from tinygrad_lr.show.explorer import page_data
 
 X = np.array([[0.0, 1.0], [1.0, 1.0]])
 Y = np.array([[0.0], [1.0]])
@@ -243,14 +243,14 @@ def labels(data):
 
 
 def test_variables_of_parts_are_told_apart_by_their_paths():
-    found = labels(data_of(Residual(), nn.MSELoss(), X, Y))
+    found = labels(page_data(Residual(), nn.MSELoss(), X, Y))
     assert [name for name in found if name.endswith("h")] == ["h", "blocks.0.h", "blocks.1.h", "blocks.2.h"]
     assert [name for name in found if re.fullmatch(r"h\[\d\]", name)] == ["h[1]", "h[2]", "h[3]"]
 
 
 def test_an_unrolled_loop_is_named_step_by_step():
     x = np.random.default_rng(0).normal(size=(2, 3, 2))
-    found = labels(data_of(Recurrent(), nn.MSELoss(), x, Y))
+    found = labels(page_data(Recurrent(), nn.MSELoss(), x, Y))
     step = ["x[t={t}]", "z1[t={t}]", "z2[t={t}]", "z1[t={t}] + z2[t={t}]", "h[t={t}]"]
     assert [name for name in found if name not in ("w1", "b1", "w2", "b2", "h")] == [
         *(name.format(t=t) for t in range(3) for name in step),
@@ -260,7 +260,7 @@ def test_an_unrolled_loop_is_named_step_by_step():
         "y",
         "L",
     ]
-    formulas = [step["formula"] for step in data_of(Recurrent(), nn.MSELoss(), x, Y)["steps"]]
+    formulas = [step["formula"] for step in page_data(Recurrent(), nn.MSELoss(), x, Y)["steps"]]
     assert "z2[t=2] = h[t=1] w2^T + b2" in formulas
     assert "h[t=2] = tanh(z1[t=2] + z2[t=2])" in formulas
     assert "z1[t=2] + z2[t=2]" in formulas
@@ -289,7 +289,7 @@ def test_no_name_is_used_twice(depth):
             y = x + 1
             return y  # noqa: RET504
 
-    found = labels(data_of(Deep(), nn.MSELoss(), X, np.zeros((2, 2))))
+    found = labels(page_data(Deep(), nn.MSELoss(), X, np.zeros((2, 2))))
     assert len(set(found)) == len(found)
     assert not [name for name in found if re.fullmatch(r"[vc]\d+(_\d+)?", name)]
 
@@ -320,7 +320,7 @@ def test_drawing_page_and_report_agree(stack):
     with observe():
         loss = loss_fn(model(X), Y)
     pictured = {box.label: np.asarray(box.value) for box in draw(loss, model=model).picture.boxes if box.kind != "op"}
-    shown = {node["label"] for node in data_of(model, loss_fn, X, Y)["nodes"]}
+    shown = {node["label"] for node in page_data(model, loss_fn, X, Y)["nodes"]}
     checked = 0
     for n, layer in enumerate(report.layers, start=1):
         for name in ("z", "a"):

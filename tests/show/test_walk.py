@@ -17,7 +17,7 @@ from tinygrad_lr.autodiff.rules.elementwise import sigmoid
 from tinygrad_lr.autodiff.rules.reductions import softmax
 from tinygrad_lr.autodiff.tensor import Tensor
 from tinygrad_lr.nn.descriptions import loss_info
-from tinygrad_lr.show.explorer import data_of, numbers_of, walk_of
+from tinygrad_lr.show.explorer import numbers_of, page_data, walk_of
 from tinygrad_lr.show.formulas import excerpt, plain_name
 from tinygrad_lr.show.picture import number
 
@@ -101,7 +101,7 @@ def walked(request):
     case = (NETWORKS | OTHERS)[request.param]
     walk = walk_of(*case(), 0.1)
     walk.steps()
-    return walk, data_of(*case())
+    return walk, page_data(*case())
 
 
 # -- reading a formula ----------------------------------------------------------------------------------------------
@@ -348,7 +348,7 @@ def test_every_formula_is_true_of_its_numbers(walked):
 
 def test_formulas_of_the_five_networks_are_all_read():
     for case in NETWORKS.values():
-        assert not any(IN_WORDS.search(step["formula"]) for step in data_of(*case())["steps"])
+        assert not any(IN_WORDS.search(step["formula"]) for step in page_data(*case())["steps"])
 
 
 def test_parts_are_what_differences_say(walked):
@@ -412,7 +412,7 @@ def test_the_last_step_has_the_new_weights(walked):
     assert [[figure["sign"] for figure in group] for group in last["shown"]] == [["", "− 0.1 ·", "="]] * len(learned)
     model, loss_fn, x, y = (NETWORKS | OTHERS)["XOR"]()
     optimizer = nn.SGD(model.parameters(), lr=0.25)
-    first = data_of(model, loss_fn, x, y, lr=0.25)["steps"][-1]
+    first = page_data(model, loss_fn, x, y, lr=0.25)["steps"][-1]
     assert first["formula"] == "new w = w - 0.25 dL/dw"
     loss_fn(model(x), y).backward()
     optimizer.step()
@@ -510,7 +510,7 @@ def shown_terms(text, pairs, at, worked):
 
 
 def test_a_gradient_that_adds_up_is_told_in_parts():
-    steps = [step for step in data_of(*NETWORKS["residual"]())["steps"] if step["formula"].partition(" = ")[0].endswith("dL/dw3")]
+    steps = [step for step in page_data(*NETWORKS["residual"]())["steps"] if step["formula"].partition(" = ")[0].endswith("dL/dw3")]
     assert [step["formula"] for step in steps] == [
         "part 1 of dL/dw3 = delta3[3]^T a2[3]",
         "part 2 of dL/dw3 = delta3[2]^T a2[2]",
@@ -531,31 +531,31 @@ def test_a_gradient_that_adds_up_is_told_in_parts():
 
 
 def test_the_panel_tells_the_whole_sum():
-    nodes = {node["label"]: node for node in data_of(*NETWORKS["residual"]())["nodes"]}
+    nodes = {node["label"]: node for node in page_data(*NETWORKS["residual"]())["nodes"]}
     assert nodes["w3"]["equation"] == "dL/dw3 = delta3[3]^T a2[3] + delta3[2]^T a2[2] + delta3[1]^T a2[1]"
     assert nodes["a1"]["equation"] == "dL/da1 = dL/dh[1] + delta2[1] w2"
 
 
 def test_a_value_used_with_itself_gets_two_parts():
-    steps = [step for step in data_of(*assorted())["steps"] if "part" in step["formula"] and "*" in step["formula"]]
+    steps = [step for step in page_data(*assorted())["steps"] if "part" in step["formula"] and "*" in step["formula"]]
     pair = [step["formula"] for step in steps if re.fullmatch(r"part \d of dL/d(\S+) = dL/d(\(.+\)|\S+) \* \1", step["formula"])]
     assert len(pair) == 2
 
 
 def test_a_mean_over_rows_and_columns_is_told_so():
-    (bp1,) = [step["formula"] for step in data_of(*two_outputs())["steps"] if step["tag"] == "BP1"]
+    (bp1,) = [step["formula"] for step in page_data(*two_outputs())["steps"] if step["tag"] == "BP1"]
     assert bp1 == "delta2 = 2 (z2 - y)/(m n)"
-    (bp1,) = [step["formula"] for step in data_of(*one_sample())["steps"] if step["tag"] == "BP1"]
+    (bp1,) = [step["formula"] for step in page_data(*one_sample())["steps"] if step["tag"] == "BP1"]
     assert bp1 == "delta2 = 2 (z2 - y)/m"
 
 
 def test_what_is_broadcast_is_summed_over_its_copies():
-    formulas = [step["formula"] for step in data_of(*assorted())["steps"]]
+    formulas = [step["formula"] for step in page_data(*assorted())["steps"]]
     assert any(formula.startswith("part 1 of dL/dscale = ") and formula.endswith(", summed over the copies") for formula in formulas)
 
 
 def test_a_gradient_that_flows_on_only_in_part():
-    steps = [step for step in data_of(*penalised())["steps"] if step["phase"] == "backward"]
+    steps = [step for step in page_data(*penalised())["steps"] if step["phase"] == "backward"]
     assert "part 2 of delta1 = (dL/da1 without part 3) * s′(z1)" in [step["formula"] for step in steps]
     assert any("nothing flows on from it" in step["sentence"] for step in steps)
 
@@ -563,7 +563,7 @@ def test_a_gradient_that_flows_on_only_in_part():
 def test_a_clamped_logarithm_is_mentioned():
     model = nn.Sequential(nn.Dense(1, 1, rng=0), nn.Sigmoid())
     model.load_state_dict({"0.weight": [[1000.0]], "0.bias": [0.0]})
-    formulas = [step["formula"] for step in data_of(model, nn.BCELoss(), np.array([[1.0], [0.5]]), np.array([[1.0], [0.0]]))["steps"]]
+    formulas = [step["formula"] for step in page_data(model, nn.BCELoss(), np.array([[1.0], [0.5]]), np.array([[1.0], [0.0]]))["steps"]]
     assert "dL/da1 = ((1 - y)/(1 - a1) - y/a1)/m, without the logarithms that are clamped" in formulas
 
 
@@ -577,5 +577,5 @@ def test_names_with_braces_stay_as_they_are():
         def forward(self, x):
             return x * self.w * scale
 
-    formulas = [step["formula"] for step in data_of(Named(), nn.MSELoss(), X, X * 2)["steps"]]
+    formulas = [step["formula"] for step in page_data(Named(), nn.MSELoss(), X, X * 2)["steps"]]
     assert any("{0} {g}" in formula for formula in formulas)

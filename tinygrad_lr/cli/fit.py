@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from tinygrad_lr.cli.gradients import three_gradients
+from tinygrad_lr.check.neuron import three_gradients
 from tinygrad_lr.regression.data import read_table
 from tinygrad_lr.regression.descent import lipschitz_constant, neuron, train
 from tinygrad_lr.show.fit import print_gradients, print_table, print_table_fit, print_training, progress_line

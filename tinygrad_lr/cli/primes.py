@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tinygrad_lr import nn
 from tinygrad_lr.autodiff.rules.registry import Array
-from tinygrad_lr.cli.gradients import three_gradients
+from tinygrad_lr.check.neuron import three_gradients
 from tinygrad_lr.regression.data import PRIMES
 from tinygrad_lr.regression.descent import neuron, train
 from tinygrad_lr.show.explorer import explore

@@ -13,7 +13,7 @@ from tinygrad_lr.autodiff.node import Node
 from tinygrad_lr.autodiff.rules.registry import Array
 from tinygrad_lr.autodiff.tensor import Tensor
 from tinygrad_lr.nn.module import Module, Parameter, title_of
-from tinygrad_lr.show.names import Naming, arguments_of, called, constants_of, memory
+from tinygrad_lr.show.names import Naming, arguments_of, constants_of, memory_key, operation_title
 from tinygrad_lr.show.notation import Notation
 from tinygrad_lr.show.observe import Observed
 from tinygrad_lr.show.picture import Box, Cluster, Edge, Picture
@@ -35,7 +35,7 @@ def picture_of(outputs: Sequence[Tensor], model: Module | None = None, inputs: M
     clusters = Clusters(nodes, model)
     notation = Notation(nodes, [t.node for t in outputs if t.node is not None], list(clusters.roots.values()))
     tensors = {id(t.node): t for t in outputs}
-    known = {memory(value.data if isinstance(value, Tensor) else value): name for name, value in (inputs or {}).items()}
+    known = {memory_key(value.data if isinstance(value, Tensor) else value): name for name, value in (inputs or {}).items()}
     used = {id(parent): value for node in nodes for parent, value in zip(node.parents, arguments_of(node)) if parent is not None and parent.func is None}
     boxes: list[Box] = []
     edges: list[Edge] = []
@@ -50,12 +50,12 @@ def picture_of(outputs: Sequence[Tensor], model: Module | None = None, inputs: M
             continue
         operands = arguments[id(node)] = {i: values[id(parent)] for i, parent in enumerate(node.parents) if parent is not None}
         for i, array in constants_of(node):
-            key = memory(array)
+            key = memory_key(array)
             if key not in constants:
                 constants[key] = constant_box(array, k, i, known.get(key), node, clusters)
                 boxes.append(constants[key])
             operands[i] = constants[key]
-        name, settings = called(node)
+        name, settings = operation_title(node)
         op = Box(f"op{k}", "op", name, detail=settings, shape=value.shape, dtype=value.dtype, cluster=clusters.of(node), line=value.line, node=node)
         boxes += [op, value]
         edges += [*(Edge(operands[i].id, op.id, "forward") for i in sorted(operands)), Edge(op.id, value.id, "forward")]

@@ -23,7 +23,7 @@ from tinygrad_lr.autodiff.trees import leaves
 from tinygrad_lr.nn.module import Module
 from tinygrad_lr.show.build import picture_of
 from tinygrad_lr.show.observe import observe
-from tinygrad_lr.show.picture import Box, Cluster, Edge, Picture, in_short, reduced, table_of
+from tinygrad_lr.show.picture import Box, Cluster, Edge, Picture, in_short, smaller_picture, table_of
 
 if TYPE_CHECKING:
     from graphviz import Digraph
@@ -118,7 +118,7 @@ def draw(
         raise TypeError(f"draw() calls a Module on inputs, but got a {type(target).__name__} first: draw(model, x) or draw(loss)")
     else:
         outputs, names = tensors_in(target, TypeError(f"draw() takes a Tensor or a Module, got {type(target).__name__}")), {}
-    return Drawing(reduced(picture_of(outputs, model, names), depth, max_nodes), values, grads, direction)
+    return Drawing(smaller_picture(picture_of(outputs, model, names), depth, max_nodes), values, grads, direction)
 
 
 def observed(model: Module, inputs: tuple[object, ...]) -> tuple[list[Tensor], dict[str, object]]:
@@ -132,7 +132,7 @@ def observed(model: Module, inputs: tuple[object, ...]) -> tuple[list[Tensor], d
     with observe():
         outputs = tensors_in(model(*arrays), refusal)
         if all(t.node is None or not t.requires_grad for t in outputs):  # nothing to learn: follow the inputs instead
-            followed = tuple(Tensor(x, requires_grad=True) if is_floating(x) else x for x in arrays)
+            followed = tuple(Tensor(x, requires_grad=True) if is_floating_leaf(x) else x for x in arrays)
             names = {name: next((f for f, x in zip(followed, arrays) if x is value), value) for name, value in names.items()}
             for name, x in names.items():
                 if isinstance(x, Tensor) and x.name is None:
@@ -146,7 +146,7 @@ def is_numeric(x: object) -> bool:
     return all(isinstance(leaf, bool | int | float) for leaf in leaves(x)) and not isinstance(x, dict)
 
 
-def is_floating(x: object) -> bool:
+def is_floating_leaf(x: object) -> bool:
     return hasattr(x, "dtype") and np.issubdtype(x.dtype, np.floating) and not (isinstance(x, Tensor) and not x.is_leaf)
 
 
@@ -191,14 +191,14 @@ class Drawing:
         if form in ("gv", "dot"):
             path.write_text(self.source, encoding="utf-8", newline="\n")
         elif form in ("svg", "png", "pdf"):
-            path.write_bytes(materialized(self.source, form))
+            path.write_bytes(rendered(self.source, form))
         else:
             raise ValueError(f"cannot save a drawing as {path.name!r}: the name must end in .svg, .png, .pdf or .gv")
         return path
 
     def svg(self) -> str:
         """The drawing as SVG text."""
-        return materialized(self.source, "svg").decode()
+        return rendered(self.source, "svg").decode()
 
     def _repr_svg_(self) -> str | None:
         return self.svg() if engine() is not None else None
@@ -232,7 +232,7 @@ def engine() -> str | ModuleType | None:
     return pygraphviz  # type: ignore[no-any-return]  # it has no type hints
 
 
-def materialized(source: str, form: str) -> bytes:
+def rendered(source: str, form: str) -> bytes:
     """The DOT text as a picture."""
     maker = engine()
     if maker is None:

@@ -106,11 +106,11 @@ def explore(
     network.html True
     """
     path = Page(path)
-    path.write_text(page_of(data_of(model, loss_fn, x, y, history, lr)), encoding="utf-8", newline="\n")
+    path.write_text(page_of(page_data(model, loss_fn, x, y, history, lr)), encoding="utf-8", newline="\n")
     return path
 
 
-def data_of(model: Module, loss_fn: Callable[..., Tensor], x: Array, y: Array, history: History | None = None, lr: float = 0.1) -> Data:
+def page_data(model: Module, loss_fn: Callable[..., Tensor], x: Array, y: Array, history: History | None = None, lr: float = 0.1) -> Data:
     """Everything the page shows, ready for JSON."""
     walk = walk_of(model, loss_fn, x, y, lr)
     steps = walk.steps()
@@ -118,7 +118,7 @@ def data_of(model: Module, loss_fn: Callable[..., Tensor], x: Array, y: Array, h
     return {
         "title": f"{type(model).__name__}, one forward and one backward pass",
         "loss": number(walk.loss.value.item()),
-        "nodes": [node_of(box, walk, checks) for box in walk.values],
+        "nodes": [node_data(box, walk, checks) for box in walk.values],
         "edges": walk.edges(),
         "clusters": [{"id": cluster.id, "path": cluster.path, "title": cluster.title, "parent": cluster.parent} for cluster in walk.picture.clusters],
         "steps": steps,
@@ -140,7 +140,7 @@ def walk_of(model: Module, loss_fn: Callable[..., Tensor], x: Array, y: Array, l
     return Walk(picture_of([loss], model, {"X": x, "y": y}), grads, equations_of(model, loss_fn, x, y), lr)
 
 
-def node_of(box: Box, walk: Walk, checks: dict[str, str]) -> Data:
+def node_data(box: Box, walk: Walk, checks: dict[str, str]) -> Data:
     """One node: a value together with the operation that made it."""
     op = walk.op_of(box)
     return {

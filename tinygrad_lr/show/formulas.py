@@ -21,7 +21,7 @@ from tinygrad_lr.check.parts import Part
 from tinygrad_lr.nn.descriptions import LossInfo, activation_info, loss_info
 from tinygrad_lr.nn.layers import linear
 from tinygrad_lr.show.cells import Data, matrix_of
-from tinygrad_lr.show.names import arguments_of, constants_of, memory, operand, setting
+from tinygrad_lr.show.names import arguments_of, constants_of, memory_key, operand, setting
 from tinygrad_lr.show.picture import Box, Picture, number
 from tinygrad_lr.show.wording import SIGNS, rule_in_words
 
@@ -60,7 +60,7 @@ class Formulas:
         self.boxes = {box.id: box for box in picture.boxes}
         self.values = [box for box in picture.boxes if box.kind != "op"]
         self.by_node = {id(box.node): box for box in self.values if box.node is not None}
-        self.by_array = {memory(box.value): box for box in self.values if box.node is None}
+        self.by_array = {memory_key(box.value): box for box in self.values if box.node is None}
         self.computed = [box for box in self.values if self.op_of(box) is not None]
         self.loss = self.computed[-1]
         self.tags = {(edge.tail, edge.head): edge.tag for edge in picture.edges if edge.kind == "backward"}
@@ -91,7 +91,7 @@ class Formulas:
         arrays = {i for i, _ in constants_of(node)}
         found: list[tuple[str, Box | None]] = []
         for i, (value, parent) in enumerate(zip(arguments_of(node), node.parents)):
-            box = self.by_node.get(id(parent)) if parent is not None else self.by_array.get(memory(value)) if i in arrays else None
+            box = self.by_node.get(id(parent)) if parent is not None else self.by_array.get(memory_key(value)) if i in arrays else None
             if box is not None or value is not None:
                 found.append((operand(box.label) if box is not None else setting(value), box))
         return found

@@ -47,17 +47,17 @@ def told_apart(claims: Sequence[Claim]) -> list[str]:
     ['left.h', 'right.h', 'x[1]', 'x[2]', 'x']
     """
     names = [claim.name for claim in claims]
-    for same in alike(names):
+    for same in repeated(names):
         for k in same:
             names[k] = ".".join(filter(None, (claims[k].path, names[k])))
-    for same in alike(names):
+    for same in repeated(names):
         marks = marks_of([claims[k] for k in same])
         for k, mark in zip(same, marks):
             names[k] += mark
     return names
 
 
-def alike(keys: Sequence[Hashable]) -> list[list[int]]:
+def repeated(keys: Sequence[Hashable]) -> list[list[int]]:
     """The indices of each key that occurs several times."""
     indices: dict[Hashable, list[int]] = {}
     for k, key in enumerate(keys):
@@ -68,7 +68,7 @@ def alike(keys: Sequence[Hashable]) -> list[list[int]]:
 def marks_of(claims: Sequence[Claim]) -> list[str]:
     """What tells values of one name apart: [t=3] in a loop; nothing for the one that was given, or is alone outside the loop."""
     marks: dict[int, str] = {}
-    for loop in alike([claim.code for claim in claims]):
+    for loop in repeated([claim.code for claim in claims]):
         marks.update(zip(loop, counters([claims[k].counts for k in loop])))
     alone = [k for k in range(len(claims)) if k not in marks]
     first = [k for k in alone if claims[k].given] or alone
@@ -210,7 +210,7 @@ def constants_of(node: Node) -> Iterator[tuple[int, Array]]:
             yield i, value
 
 
-def memory(array: object) -> Hashable:
+def memory_key(array: object) -> Hashable:
     """A key for an array's memory, the same for two equal views of it; for other objects their identity."""
     if not isinstance(array, np.ndarray) or not array.size:
         return id(array)
@@ -230,7 +230,7 @@ def argument_name(func: Function | None, i: int) -> str:
     return names[i] if i < len(names) else ""
 
 
-def called(node: Node) -> tuple[str, str]:
+def operation_title(node: Node) -> tuple[str, str]:
     """An operation's name, and its other arguments as text."""
     func = node.func
     assert func is not None

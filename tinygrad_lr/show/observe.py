@@ -29,7 +29,7 @@ from tinygrad_lr.nn.module import Module, watching
 LIBRARIES = tuple(str(Path(file).parent) + os.sep for file in (Path(__file__).parent, np.__file__))  # whose variables are not the user's
 
 
-class Line(NamedTuple):
+class CodeLine(NamedTuple):
     """A line of the user's code."""
 
     file: str
@@ -54,7 +54,7 @@ class Observed(Node):
 
     modules: tuple[Module, ...]  # that are being called at the time, outermost first
     calls: tuple[tuple[int, int], ...]  # what identifies each of these calls: the age of the first node in it, and its height on the stack
-    line: Line | None  # the innermost line of code outside this package
+    line: CodeLine | None  # the innermost line of code outside this package
     inside: tuple[int, ...]  # for each positional argument how many of the modules it belongs to; fewer than all if it was passed in from outside
     seen: tuple[Array, ...]  # the positional arguments and, last, the result
     variables: tuple[Variable | None, ...]  # for each positional argument the variable that held it, if it was not computed
@@ -139,7 +139,7 @@ class Observer:
 
     def look_around(self, age: int) -> list[Seen]:
         """The frames of user code and of calls of modules, innermost first."""
-        frames = [frame for frame in stack(sys._getframe(2)) if id(frame) in self.calls or not frame.f_code.co_filename.startswith(LIBRARIES)]
+        frames = [frame for frame in callers(sys._getframe(2)) if id(frame) in self.calls or not frame.f_code.co_filename.startswith(LIBRARIES)]
         module = None
         for height, frame in enumerate(reversed(frames), start=1):
             module, inputs = self.calls.get(id(frame), (module, None))
@@ -175,17 +175,17 @@ def read(seen: Seen, counts: dict[str, int]) -> dict[int, Variable]:
     return held
 
 
-def stack(frame: FrameType | None) -> Iterator[FrameType]:
+def callers(frame: FrameType | None) -> Iterator[FrameType]:
     """A frame and those that called it."""
     while frame is not None:
         yield frame
         frame = frame.f_back
 
 
-def line_of(frame: FrameType) -> Line:
+def line_of(frame: FrameType) -> CodeLine:
     """The line that a frame is at."""
     file, number = frame.f_code.co_filename, frame.f_lineno
-    return Line(file, number, linecache.getline(file, number, frame.f_globals).strip())
+    return CodeLine(file, number, linecache.getline(file, number, frame.f_globals).strip())
 
 
 def passed_through(value: Array, calls: list[Seen]) -> int:

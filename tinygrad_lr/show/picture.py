@@ -14,7 +14,7 @@ import numpy as np
 from tinygrad_lr.autodiff.node import Node
 from tinygrad_lr.autodiff.rules.registry import Array
 from tinygrad_lr.nn.module import Module
-from tinygrad_lr.show.observe import Line
+from tinygrad_lr.show.observe import CodeLine
 
 Kind = Literal["op", "value", "parameter", "input", "constant", "output", "module", "more"]
 
@@ -35,7 +35,7 @@ class Box:
     value: Array = None  # the numbers themselves, where they are known
     grad: Array = None  # the gradient that `backward` left
     cluster: str | None = None  # the id of the innermost cluster around it
-    line: Line | None = None  # the line of the user's code that made it
+    line: CodeLine | None = None  # the line of the user's code that made it
     node: Node | None = None  # of the graph
 
     @property
@@ -84,7 +84,7 @@ class Picture:
 # -- a smaller picture -----------------------------------------------------------------------------------
 
 
-def reduced(picture: Picture, depth: int | None = None, max_nodes: int | None = None) -> Picture:
+def smaller_picture(picture: Picture, depth: int | None = None, max_nodes: int | None = None) -> Picture:
     """The picture with modules below level ``depth`` closed, and more of them until at most ``max_nodes`` boxes are left."""
     whole, note = len(picture.boxes), ""
     smaller = picture if depth is None else closed(picture, depth)

@@ -11,7 +11,7 @@ import numpy as np
 from tinygrad_lr.autodiff.node import Node
 from tinygrad_lr.autodiff.rules.registry import RULES, Array, Function, Rule, SideGradient, public_name
 from tinygrad_lr.check.gradcheck.differences import Floats
-from tinygrad_lr.check.gradcheck.function import CheckedFunction, as_array, pulled, visited
+from tinygrad_lr.check.gradcheck.function import CheckedFunction, plain_array, pulled, visited
 from tinygrad_lr.check.gradcheck.report import Row
 from tinygrad_lr.check.gradcheck.search import relative_error
 
@@ -59,7 +59,7 @@ class Causes:
     def with_weights(self, factor: float | Floats, index: int | None = None) -> list[Floats]:
         """The gradient when the weights of all results, or of one of them, are multiplied."""
         last = [w * factor if index in (None, i) else w for i, w in enumerate(self.seeds[-1])]
-        return [as_array(g) for g in pulled(self.outputs, self.variables, [*self.seeds[:-1], last])]
+        return [plain_array(g) for g in pulled(self.outputs, self.variables, [*self.seeds[:-1], last])]
 
     def proportional(self, rows: list[Row]) -> list[Row]:
         """The rows, with wrong ones for gradients that are not proportional to the incoming one, even if they happen to be right here."""

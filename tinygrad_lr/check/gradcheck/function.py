@@ -55,7 +55,7 @@ class CheckedFunction:
 
     def __init__(self, fn: Function, inputs: tuple[object, ...], names: Sequence[str] | None = None) -> None:
         self.fn = fn
-        self.inputs = tree_map(as_array, inputs)
+        self.inputs = tree_map(plain_array, inputs)
         self.names = [path for name, x in zip(names or argument_names(fn, len(inputs)), self.inputs) for path in paths(name, x)]
         self.given: list[Floats] = leaves(self.inputs)
         for name, x in zip(self.names, self.given):
@@ -91,22 +91,22 @@ class CheckedFunction:
 
     def values(self, xs: Sequence[Array]) -> Floats:
         """The results as one flat array."""
-        return flattened(self.call(xs))
+        return in_a_row(self.call(xs))
 
     def unsteady(self) -> str:
         """How another call at the same point differs from the first; empty if it does not."""
-        return differing("fn", flattened(self.results), self.values(self.xs))
+        return differing("fn", in_a_row(self.results), self.values(self.xs))
 
     def written(self) -> list[str]:
         """The names of the inputs that the last call, which was at `xs`, changed in place."""
         held = leaves(self.passed)
         if len(held) != len(self.xs):
             return self.names
-        return [name for name, x, y in zip(self.names, self.xs, held) if not np.array_equal(x, as_array(y))]
+        return [name for name, x, y in zip(self.names, self.xs, held) if not np.array_equal(x, plain_array(y))]
 
     def derivative(self, xs: Sequence[Array], seeds: Sequence[Sequence[Array]]) -> list[Floats]:
         """`recorded_derivative` as arrays."""
-        return [as_array(g) for g in self.recorded_derivative(xs, seeds, create_graph=False)]
+        return [plain_array(g) for g in self.recorded_derivative(xs, seeds, create_graph=False)]
 
     def recorded_derivative(self, xs: Sequence[Array], seeds: Sequence[Sequence[Array]], create_graph: bool = True) -> list[Tensor]:
         """The derivative of order ``len(seeds)`` by autodiff: each time the gradient of all that is there, weighted with the next seeds."""
@@ -119,7 +119,7 @@ class CheckedFunction:
         return floating(call.value), call.variables
 
 
-def as_array(x: Array) -> Array:
+def plain_array(x: Array) -> Array:
     """The numbers of an array-like or Tensor."""
     return np.asarray(x.data if isinstance(x, Tensor) else x)
 
@@ -215,9 +215,9 @@ def floating(result: object) -> list[Array]:
     return found
 
 
-def flattened(results: Sequence[Array]) -> Floats:
+def in_a_row(results: Sequence[Array]) -> Floats:
     """Arrays or Tensors as one flat float64 (or complex) array."""
-    numbers = np.concatenate([as_array(y).ravel() for y in results])
+    numbers = np.concatenate([plain_array(y).ravel() for y in results])
     return numbers if np.iscomplexobj(numbers) else numbers.astype(np.float64)
 
 

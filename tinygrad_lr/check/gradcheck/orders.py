@@ -19,7 +19,7 @@ from tinygrad_lr.check.gradcheck.causes import Causes
 from tinygrad_lr.check.gradcheck.diagnosis import Misshapen, about_elements, common_factor, misshapen, one_triangle, recognised, worst_places
 from tinygrad_lr.check.gradcheck.differences import ROUNDED, Floats
 from tinygrad_lr.check.gradcheck.estimates import NOISY
-from tinygrad_lr.check.gradcheck.function import CheckedFunction, RuleError, as_array, differing, flattened, rounding
+from tinygrad_lr.check.gradcheck.function import CheckedFunction, RuleError, differing, in_a_row, plain_array, rounding
 from tinygrad_lr.check.gradcheck.report import Report, Row
 from tinygrad_lr.check.gradcheck.search import Finding, Gradient, Problem, Search, Tolerance, relative_error, search
 
@@ -60,7 +60,7 @@ class Options(NamedTuple):
 
 def report_on(function: CheckedFunction, gradient: Function | None, order: int, options: Options) -> Report:
     """The report on a function, at every order."""
-    results = flattened(function.results)
+    results = in_a_row(function.results)
     if not np.all(np.isfinite(results)):
         raise ValueError("gradcheck() needs a point at which the function is finite")
     if gradient is not None and results.size != 1:
@@ -130,7 +130,7 @@ class Check:
         """What is differentiated, as one flat array."""
         if self.order == 1:
             return self.function.values(xs)
-        return flattened(self.function.derivative(xs, self.seeds[:-1]))
+        return in_a_row(self.function.derivative(xs, self.seeds[:-1]))
 
     def gradients(self, xs: Sequence[Floats]) -> list[Floats | None]:
         """The gradient in question; None for inputs that have none."""
@@ -139,26 +139,26 @@ class Check:
         parts = leaves(self.gradient(*self.function.arguments([np.array(x) for x in xs])))
         if len(parts) != len(xs):
             raise ValueError(f"gradient() must return one array per input: {len(xs)} ({', '.join(self.function.names)}), got {len(parts)}")
-        return [None if g is None else as_array(g) for g in parts]
+        return [None if g is None else plain_array(g) for g in parts]
 
     def unsteady(self) -> str:
         """How another call of the user's gradient differs from the first; empty if it does not."""
         if self.gradient is None:
             return ""
-        first, again = (flattened([g for g in self.gradients(self.function.given) if g is not None]) for _ in range(2))
+        first, again = (in_a_row([g for g in self.gradients(self.function.given) if g is not None]) for _ in range(2))
         return differing("gradient", first, again)
 
     def problem(self, xs: list[Floats], exact: list[Floats | None]) -> tuple[Problem, list[Misshapen | None]]:
         """The problem at a point with this gradient, and for each input what is wrong with the gradient's shape."""
         results = (self.function.results if xs is self.function.xs else self.function.call(xs)) if self.order == 1 else [self.values(xs)]
-        eps = max(float(np.finfo(as_array(y).dtype).eps) for y in results)
+        eps = max(float(np.finfo(plain_array(y).dtype).eps) for y in results)
         faults = [None if g is None or g.shape == x.shape else misshapen(g, x.shape) for x, g in zip(xs, exact)]
         found = [g if fault is None else fault.mended for g, fault in zip(exact, faults)]
         mended: list[Floats] = [np.zeros(x.shape) if g is None else g.astype(np.float64) for x, g in zip(xs, found)]
-        weights = flattened(self.seeds[-1])
+        weights = in_a_row(self.seeds[-1])
         inside = functools.cache(lambda: self.inside(xs))
         blur, slope = functools.partial(self.blur, xs), functools.partial(self.slope, xs)
-        return Problem(self.order, self.function.names, xs, mended, self.values, weights, flattened(results), eps, inside, blur, slope), faults
+        return Problem(self.order, self.function.names, xs, mended, self.values, weights, in_a_row(results), eps, inside, blur, slope), faults
 
     def inside(self, xs: list[Floats]) -> float:
         """What rounding inside the function does to the weighted values; 0 if autodiff cannot look into it."""
@@ -352,7 +352,7 @@ class Check:
 
         def judge(fn: Function, inputs: tuple[Array, ...], names: list[str]) -> list[Row]:
             part = CheckedFunction(fn, inputs, names)
-            if not np.all(np.isfinite(flattened(part.results))):
+            if not np.all(np.isfinite(in_a_row(part.results))):
                 return []
             return list(report_on(part, None, self.order, self.options._replace(blame=False, mode="fast")).rows)
 

@@ -26,3 +26,15 @@ def three_gradients(model: nn.Sequential, X: Floats, y: Floats) -> Floats:
         differences = central_differences(loss_at, parameter.data)
         blocks.append(np.column_stack([parameter.grad.ravel(), differences.ravel(), equations[path].ravel()]))
     return np.vstack(blocks)
+
+
+def distances(gradients: Floats) -> tuple[float, float]:
+    """How far autodiff is from the differences, and from the equations, in the worst entry."""
+    exact, differences, equations = gradients.T
+    return float(np.max(np.abs(exact - differences))), float(np.max(np.abs(exact - equations)))
+
+
+def all_agree(model: nn.Sequential, *gradients: Floats) -> bool:
+    """Whether the three sources differ by no more than the errors of differences, which grow with the square of the step, and rounding."""
+    step = max(1.0, *(np.max(np.abs(p.data)) for p in model.parameters()))
+    return all(differences < 1e-8 * step**2 and equations < 1e-12 for differences, equations in map(distances, gradients))
