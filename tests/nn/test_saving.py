@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import shutil
 import stat
 import subprocess
@@ -513,3 +514,8 @@ def test_the_first_error_is_reported_if_nothing_can_be_cleaned_up(tmp_path):
     with pytest.raises(OSError) as caught:
         gone()
     assert caught.value.filename == str(path)
+
+
+def test_a_model_that_version_0_1_pickled():
+    model = pickle.loads((FILES / "model_0_1.pickle").read_bytes())
+    np.testing.assert_allclose(model(np.array([[0.5, -1.0]])).numpy(), [[0.29615865]], rtol=1e-7)

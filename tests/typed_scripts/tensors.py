@@ -19,6 +19,7 @@ assert_type(t.T.reshape(4), tg.Tensor)
 assert_type(t.shape, tuple[int, ...])
 assert_type(t.requires_grad, bool)
 t.sums()  # error: "Tensor" has no attribute "sums"
+(1 - t * 2).mean(axis=0).T.reshape(1, 1)[0].bakward()  # error: "Tensor" has no attribute "bakward"
 
 
 def loss(w: npt.NDArray[np.float64], scale: float = 1.0) -> float:
@@ -30,6 +31,7 @@ print(slope(np.ones(2), scale=2.0))
 slope(np.ones(2), scal=2.0)  # error: Unexpected keyword argument "scal"
 slope("w")  # error: Argument 1 has incompatible type "str"
 tg.hessian(loss)(np.ones(2), 1.0, 2.0)  # error: Too many arguments
+tg.jacobian(loss)()  # error: Too few arguments
 value, gradient = tg.value_and_grad(loss)(np.ones(2))
 assert_type(value, float)
 

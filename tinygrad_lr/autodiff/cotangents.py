@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
+from tinygrad_lr.autodiff.rules.registry import PLAIN, Array, Function, name_of
+
 if TYPE_CHECKING:
     import numpy.typing as npt
-
-from tinygrad_lr.autodiff.rules.registry import PLAIN, Array, Function, name_of
 
 
 class BatchError(TypeError, AttributeError):

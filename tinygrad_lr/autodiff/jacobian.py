@@ -18,10 +18,10 @@ from tinygrad_lr.autodiff.cotangents import BatchError, CotangentBatch
 from tinygrad_lr.autodiff.derivatives import Differentiated, as_tensor, check_numbers, differentiated, dtype_of, grad, is_tracked, selected
 from tinygrad_lr.autodiff.rules.registry import Array, P
 from tinygrad_lr.autodiff.tensor import Tensor, leaf_of
+from tinygrad_lr.autodiff.trees import Tree, filled, tree_map
 
 if TYPE_CHECKING:
     import numpy.typing as npt
-from tinygrad_lr.autodiff.trees import Tree, filled, tree_map
 
 
 def jacobian(fn: Callable[P, Tree], argnums: int | Sequence[int] = 0) -> Callable[P, Tree]:

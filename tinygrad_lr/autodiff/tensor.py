@@ -22,10 +22,10 @@ from tinygrad_lr.autodiff.node import NO_SETTINGS, Node, node_of
 from tinygrad_lr.autodiff.operands import HARMLESS, MEANT, NUMBERS, check_operand, operand
 from tinygrad_lr.autodiff.protocols import data_of, tracked
 from tinygrad_lr.autodiff.record import recorder
+from tinygrad_lr.autodiff.rules.registry import PLAIN, REMEMBERED, VIEWS, Array, Function, name_of
 
 if TYPE_CHECKING:
     import numpy.typing as npt
-from tinygrad_lr.autodiff.rules.registry import PLAIN, REMEMBERED, VIEWS, Array, Function, name_of
 
 
 def operators(func: np.ufunc, op: Callable[[Array, Array], Array]) -> tuple[Callable[[Tensor, Array], Tensor], Callable[[Tensor, Array], Tensor]]:

@@ -11,6 +11,9 @@ from tinygrad_lr.autodiff.operands import operand
 from tinygrad_lr.autodiff.rules.linalg.products import materialized
 from tinygrad_lr.autodiff.rules.registry import HALF, RULES, Array, dispatching, wide
 from tinygrad_lr.autodiff.tensor import Tensor, record
+from tinygrad_lr.nn.activations import ReLU as ReLU  # these three stood here in version 0.1, and models pickled by it look for them here
+from tinygrad_lr.nn.activations import Sigmoid as Sigmoid
+from tinygrad_lr.nn.activations import Tanh as Tanh
 from tinygrad_lr.nn.descriptions import Info, describe
 from tinygrad_lr.nn.module import LayerError, Module, Parameter
 
