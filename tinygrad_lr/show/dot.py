@@ -166,7 +166,7 @@ class Drawing:
     picture : Picture
         Its boxes and edges.
     source : str
-        The DOT text; the same program gives the same text, byte for byte.
+        The DOT text; the same program always leads to the same text, byte for byte.
     """
 
     def __init__(self, picture: Picture, values: bool = True, grads: bool = True, direction: str = "TB") -> None:

@@ -184,7 +184,7 @@ def root_of(variance_input: Rule) -> Rule:
 
 
 def all_equal(x: Array, axis: Axis, where: Array = True) -> Array:
-    """Whether the numbers of each reduction are equal, nan aside. (Rounding can give equal numbers a tiny deviation.)"""
+    """Whether the numbers of each reduction are equal, nan aside. (Rounding can leave equal numbers with a tiny deviation.)"""
     missing = np.isnan(x) if where is True else ~(~np.isnan(x) & where)
     return np.where(missing, -np.inf, x).max(axis=axis, keepdims=True) <= np.where(missing, np.inf, x).min(axis=axis, keepdims=True)
 

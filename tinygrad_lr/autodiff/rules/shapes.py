@@ -98,7 +98,7 @@ def indices_of(x: Any, elements: list[Array]) -> Any:
 
 
 def reshaped(func: Function) -> Function:
-    """``func``, which only gives each of its arguments another shape; NumPy finds it, from a stand-in without data."""
+    """``func``, which only changes the shape of each of its arguments; NumPy finds the new one from a stand-in without data."""
 
     def call(*arrays: Array) -> Any:
         results = tuple(np.reshape(a, func(np.broadcast_to(0, np.shape(a))).shape) for a in arrays)
