@@ -252,5 +252,5 @@ def test_long_names_come_back_and_longer_ones_are_refused(tmp_path):
     name = "layer_" + "x" * 1000
     nn.save(nn.Sequential(**{name: nn.Dense(1, 1, rng=0)}), path)
     assert [found for found, _ in nn.load(path).named_parameters()] == [f"{name}.weight", f"{name}.bias"]
-    with pytest.raises(ValueError, match=r"^a file cannot keep the name 'x"):
+    with pytest.raises(ValueError, match=r"^a file cannot \w+ the name 'x"):
         nn.save(nn.Sequential(**{"x" * 2**16: nn.Dense(1, 1)}), path)
