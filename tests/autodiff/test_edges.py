@@ -420,3 +420,20 @@ def test_a_constant_answer_under_no_grad_is_handed_back():
 def test_a_direction_that_is_none_is_described(given, words):
     with pytest.raises(ValueError, match=rf"^the direction of jvp\(\) for argument 0 must be an array of shape \(3,\), got {words}$"):
         tg.jvp(np.sin, np.ones(3), given)
+
+
+def test_outer_of_a_ufunc_keeps_its_settings_or_refuses_them():
+    t, v = tensor([1.0, 2.0]), np.array([3.0, 4.0, 5.0])
+    np.testing.assert_array_equal(np.multiply.outer(t, v).data, np.multiply.outer(t.data, v))
+    with pytest.raises(TypeError, match=r"^np\.multiply\(dtype=\.\.\.\) is not supported on a tracked Tensor"):
+        np.multiply.outer(t, v, dtype=np.float32)
+
+
+def test_a_result_may_be_written_into_an_array_and_not_into_a_tensor():
+    """Of functions as of ufuncs, by name as by position."""
+    t, out = tg.Tensor([[1.0, 2.0], [3.0, 4.0]]), np.zeros(2)
+    assert np.sum(t, axis=0, out=out) is out
+    np.testing.assert_array_equal(out, [4, 6])
+    for call in (lambda: np.sum(t, axis=0, out=tg.Tensor(out)), lambda: np.sum(t, 0, None, tg.Tensor(out))):
+        with pytest.raises(TypeError, match=r"^np\.sum\(out=\.\.\.\) into a Tensor: Tensors are never written in place$"):
+            call()

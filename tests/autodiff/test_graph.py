@@ -567,3 +567,16 @@ def test_the_activation_alone_may_be_differentiated_twice_through_a_view():
     (ga,) = tg.gradients(nn.BCELoss(reduction="sum")(a.reshape(-1), y.reshape(-1)), a, create_graph=True)
     (second,) = tg.gradients(np.sum(ga), a)
     np.testing.assert_allclose(second.data, y / a.data**2 + (1 - y) / (1 - a.data) ** 2, rtol=1e-13)
+
+
+def test_several_losses_each_have_the_gradient_of_their_activation():
+    """Asked for at once, with and without the logits'."""
+    z1, z2, y = variable([-1.0, 0.5]), variable([[2.0], [0.0]]), np.array([0.0, 1.0])
+    a1, a2 = tg.sigmoid(z1), tg.sigmoid(z2)
+    loss = nn.BCELoss(reduction="sum")(a1, y) + nn.BCELoss(reduction="sum")(a2.reshape(-1), y) * 3 + nn.BCELoss(reduction="sum")(a1, 1 - y)
+    want1 = (a1.data - y) / (a1.data * (1 - a1.data)) + (a1.data - (1 - y)) / (a1.data * (1 - a1.data))
+    want2 = 3 * (a2.data - y[:, None]) / (a2.data * (1 - a2.data))
+    for inputs in ([a1, a2], [a2, a1, z1, z2]):
+        found = dict(zip(map(id, inputs), tg.gradients(loss, inputs), strict=True))
+        np.testing.assert_allclose(found[id(a1)].data, want1, rtol=1e-13)
+        np.testing.assert_allclose(found[id(a2)].data, want2, rtol=1e-13)

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tinygrad_lr.autodiff.text import quoted, shown
+from tinygrad_lr.autodiff.text import quoted, shortened, shown
 
 
 @pytest.mark.parametrize("words", ["plain", "größe 身長", "", 'it\'s "quoted"', "back\\slash"])
@@ -34,3 +34,9 @@ def test_all_characters():
     words = "".join(map(chr, range(sys.maxunicode + 1)))
     assert shown(words).isprintable()
     assert shown(words).encode()
+
+
+def test_what_fits_is_not_shortened():
+    assert shortened("0123456789", 10) == "0123456789"
+    assert len(shortened("0123456789a", 10)) == 10
+    assert "..." in shortened("0123456789a", 10)

@@ -244,3 +244,13 @@ def test_classes_in_a_tensor_are_looked_at_too():
     with pytest.raises(ValueError, match=r"^CrossEntropyLoss got class 2 for logits of 2 classes: expected 0 to 1$"):
         nn.CrossEntropyLoss()(np.zeros((2, 2)), tg.Tensor(np.array([0, 2])))
     assert nn.CrossEntropyLoss()(np.zeros((2, 2)), tg.Tensor(np.array([0, 1]))).item() == pytest.approx(np.log(2))
+
+
+def test_long_names_come_back_and_longer_ones_are_refused(tmp_path):
+    """A name in a zip file has at most 65,535 bytes."""
+    path = tmp_path / "model.npz"
+    name = "layer_" + "x" * 1000
+    nn.save(nn.Sequential(**{name: nn.Dense(1, 1, rng=0)}), path)
+    assert [found for found, _ in nn.load(path).named_parameters()] == [f"{name}.weight", f"{name}.bias"]
+    with pytest.raises(ValueError, match=r"^a file cannot \w+ the name 'x"):
+        nn.save(nn.Sequential(**{"x" * 2**16: nn.Dense(1, 1)}), path)
