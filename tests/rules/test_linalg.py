@@ -602,3 +602,14 @@ def test_the_power_0_of_a_singular_matrix_is_the_identity_and_does_not_move():
     a = np.array([[1.0, 2.0], [2.0, 4.0]])
     np.testing.assert_array_equal(np.linalg.matrix_power(tensors(a)[0], 0).data, np.eye(2))
     np.testing.assert_array_equal(gradient(lambda a: np.sum(np.linalg.matrix_power(a, 0) * a), a), np.eye(2))
+
+
+@pytest.mark.parametrize("rcond", [None, -1, 1e-5])
+def test_lstsq_cuts_off_what_numpy_does_in_float32(rcond):
+    a, b = np.zeros((6, 2), np.float32), np.zeros(6, np.float32)
+    a[0, 0], a[1, 1], b[:2] = 1, 4e-7, 1
+    x, _, rank, _ = np.linalg.lstsq(tg.Tensor(a, requires_grad=True), b, rcond)
+    expected, _, expected_rank, _ = np.linalg.lstsq(a, b, rcond)
+    assert rank == expected_rank
+    np.testing.assert_allclose(x.numpy(), expected, rtol=1e-6)
+    assert x.dtype == np.float32

@@ -43,7 +43,8 @@ def lstsq(a: Array, b: Array, rcond: float | None = None) -> tuple[Array, Array,
     """pinv(a) b, and the residuals, the rank and the singular values, as NumPy returns them."""
     a, b = as_array(a), as_array(b)
     m, n = a.shape
-    cutoff = max(m, n) * np.finfo(a.dtype).eps if rcond is None else rcond
+    eps = float(np.finfo(np.float64).eps)  # NumPy computes in float64, and rounds what it returns
+    cutoff = max(m, n) * eps if rcond is None else eps if rcond == -1 else rcond
     s = singular_values(a)
     rank = int(np.count_nonzero(s > cutoff * np.max(s)))
     x = np.matmul(np.linalg.pinv(a, cutoff), b)
