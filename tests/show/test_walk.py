@@ -557,7 +557,7 @@ def test_what_is_broadcast_is_summed_over_its_copies():
 def test_a_gradient_that_flows_on_only_in_part():
     steps = [step for step in data_of(*penalised())["steps"] if step["phase"] == "backward"]
     assert "part 2 of delta1 = (dL/da1 without part 3) * s′(z1)" in [step["formula"] for step in steps]
-    assert any("nothing flows from it" in step["sentence"] for step in steps)
+    assert any("nothing flows on from it" in step["sentence"] for step in steps)
 
 
 def test_a_clamped_logarithm_is_mentioned():
