@@ -149,6 +149,13 @@ def test_functions_of_the_library_are_described_once():
         assert layer()([1.0]).tolist() == [2.0]
 
 
+def test_a_function_described_again_has_the_name_of_the_newest_class():
+    renamed = {name: type(name, (nn.Loss,), {"about": (nn.LossInfo(**LOSS),)}) for name in ("Older", "Newer")}
+    with tg.observe():
+        loss = renamed["Newer"]()(nn.Dense(3, 2, rng=0)(X), NUMBERS)
+    assert "Newer" in tg.draw(loss).source
+
+
 def test_the_settings_of_a_class_are_not_one_dict_for_all():
     with pytest.raises(TypeError, match="does not support item assignment"):
         nn.Tanh().options["slope"] = 0.5

@@ -181,13 +181,15 @@ LIBRARY: set[Function] = set()  # those of them that the library itself describe
 def describe(*infos: Info, kind: type | None = None) -> None:
     """Enter descriptions into the table: those of a class, or of functions of the library that have none."""
     for info in infos:
+        if DESCRIPTIONS.get(info.function) is info:
+            continue  # restated by a derived class
         if kind is None or kind.__module__.startswith("tinygrad_lr."):
             LIBRARY.add(info.function)
-        elif info.function in LIBRARY and DESCRIPTIONS[info.function] is not info:
+        elif info.function in LIBRARY:
             raise ValueError(f"{kind.__name__} describes {name_of(info.function)}, which the library describes already: give it a function of its own")
         DESCRIPTIONS[info.function] = info
         if kind and (isinstance(info, LossInfo) or name_of(info.function) == "<lambda>"):
-            PUBLIC.setdefault(info.function, kind)
+            PUBLIC[info.function] = kind
 
 
 def activation_info(func: Function | None) -> ActivationInfo | None:
