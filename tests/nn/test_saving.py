@@ -19,8 +19,10 @@ import pytest
 
 import tinygrad_lr
 from tests.nn.broken_files import crafted, model_file, npy, packed
+from tests.nn.rows import Leaky
 from tinygrad_lr import nn
 from tinygrad_lr.autodiff.text import quoted
+from tinygrad_lr.nn import saving
 from tinygrad_lr.nn.saving import replacing
 
 FILES = Path(__file__).parent / "files"
@@ -130,7 +132,8 @@ def test_a_users_module_needs_one_of_its_class(tmp_path):
     with pytest.raises(ValueError) as caught:
         nn.load(tmp_path / "model.npz")
     assert str(caught.value) == (
-        f"{tmp_path}/model.npz holds a Sequential, whose modules are not part of this package: pass a model to load it into, nn.load(path, into=model)"
+        f"{tmp_path}/model.npz holds a Sequential, whose modules are not part of this package (tests.nn.test_saving.BatchNorm at '1'): "
+        "pass a model to load it into, nn.load(path, into=model)"
     )
     nn.load(tmp_path / "model.npz", into=nn.Sequential(nn.Dense(8, 8), BatchNorm(8)))
 
@@ -208,6 +211,39 @@ def test_a_model_that_the_file_does_not_fit_is_left_unchanged(tmp_path, other, p
     assert problem in str(caught.value)
     for path, value in model.state_dict().items():
         np.testing.assert_array_equal(value, before[path])
+
+
+@pytest.fixture
+def leaky_of_the_library(monkeypatch):
+    for table in (saving.LAYERS, saving.ACTIVATIONS):
+        monkeypatch.setitem(table, "Leaky", Leaky)
+
+
+@pytest.mark.parametrize("beside", [nn.Dense(2, 2), BatchNorm(2)], ids=["layers", "users"])
+def test_settings_are_compared(tmp_path, leaky_of_the_library, beside):
+    nn.save(nn.Sequential(Leaky(0.3), beside), tmp_path / "model.npz")
+    with pytest.raises(ValueError) as caught:
+        nn.load(tmp_path / "model.npz", into=nn.Sequential(Leaky(0.01), beside))
+    message = "does not fit Sequential: layer '0' is Leaky(slope=0.3) in the file and Leaky(slope=0.01) in the model"
+    assert str(caught.value) == f"{tmp_path}/model.npz {message}"
+    nn.load(tmp_path / "model.npz", into=nn.Sequential(Leaky(np.float64(0.3)), beside))
+
+
+@pytest.mark.parametrize("slope", [1, np.float64(0.3), np.float32(0.3), np.int64(2)])
+def test_settings_of_all_numbers_come_back(tmp_path, leaky_of_the_library, slope):
+    nn.save(nn.Sequential(Leaky(slope)), tmp_path / "model.npz")
+    assert nn.load(tmp_path / "model.npz")[0].options == {"slope": float(slope)}
+    nn.load(tmp_path / "model.npz", into=nn.Sequential(Leaky(slope)))
+
+
+@pytest.mark.parametrize("slope, message", [(1, ""), (True, "is not a layer"), ("1", "is not a layer")])
+def test_settings_are_numbers(leaky_of_the_library, slope, message):
+    structure = {"layer": "Leaky", "settings": {"slope": slope}}
+    if message:
+        with pytest.raises(ValueError, match=message):
+            saving.built(structure)
+    else:
+        assert saving.built(structure).options == {"slope": 1}
 
 
 # -- what is not saved ---------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from tinygrad_lr.nn.activations import Sigmoid as Sigmoid
 from tinygrad_lr.nn.activations import Softplus as Softplus
 from tinygrad_lr.nn.activations import Tanh as Tanh
 from tinygrad_lr.nn.descriptions import ActivationInfo as ActivationInfo
+from tinygrad_lr.nn.descriptions import Info as Info
 from tinygrad_lr.nn.descriptions import LossInfo as LossInfo
 from tinygrad_lr.nn.functional import functional_call as functional_call
 from tinygrad_lr.nn.layers import Dense as Dense

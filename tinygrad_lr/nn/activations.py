@@ -6,6 +6,8 @@ at the end.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -24,27 +26,43 @@ if TYPE_CHECKING:
 class Activation(Module):
     """A layer that applies a function to each element.
 
-    A subclass states its function in ``about``. If the function has settings, ``__init__`` puts them into ``options`` by name.
+    A subclass states its function in ``about``. If that has settings, with defaults, ``__init__`` puts a dict of them into ``options``.
 
     Examples
     --------
-    >>> from tinygrad_lr import nn
-    >>> nn.ReLU()([-1.0, 2.0]).tolist()
-    [0.0, 2.0]
+    >>> from tinygrad_lr import nn, primitive
+    >>> cube = primitive(lambda z: z**3, lambda g, a, z: g * 3 * z**2)
+    >>> class Cube(nn.Activation):
+    ...     about = nn.ActivationInfo(
+    ...         function=cube, sentence="The cube.", formula="{z}^3", slopes={"z": "3 {z}^2"}, prime="cube′", value=lambda z: z**3, slope=lambda z, a: 3 * z**2
+    ...     )
+    >>> Cube()([1.0, -2.0]).tolist()
+    [1.0, -8.0]
     """
 
     about: ClassVar[ActivationInfo]
-    options: dict[str, float] = {}  # noqa: RUF012 - an instance gets its own
+    options: Mapping[str, float] = MappingProxyType({})
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         if "about" in vars(cls):
-            describe(cls.about)
+            if not isinstance(cls.about, ActivationInfo):
+                raise TypeError(f"{cls.__name__}.about must be an ActivationInfo, got {cls.about!r}")
+            describe(cls.about, kind=cls)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name == "options" and isinstance(value, dict):  # a NumPy number would be part of the state
+            value = {setting: number.item() if isinstance(number, np.generic) else number for setting, number in value.items()}
+        super().__setattr__(name, value)
 
     def forward(self, z: Array) -> Tensor:
+        try:
+            function = self.about.function
+        except AttributeError:
+            raise TypeError(f"{type(self).__name__} needs a description of its function, about = nn.ActivationInfo(...), or a forward of its own") from None
         if self.options:
-            return record(self.about.function, (z if isinstance(z, Tensor) else Tensor(z),), self.options)
-        return unary(self.about.function, z)
+            return record(function, (z if isinstance(z, Tensor) else Tensor(z),), {**self.options})
+        return unary(function, z)
 
     def settings(self) -> str:
         return ", ".join(f"{name}={value!r}" for name, value in self.options.items())
@@ -80,7 +98,7 @@ class Tanh(Activation):
         function=np.tanh,
         sentence="Tanh squashes each number into one between -1 and 1.",
         formula="tanh({z})",
-        slopes={"z": "(1 - {a}^2)"},
+        slopes={"z": "1 - {a}^2"},
         prime="tanh′",
         value=np.tanh,
         slope=lambda z, a: 1 - a**2,

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 
-from tinygrad_lr.autodiff.rules.registry import PLAIN, Array, Function
+from tinygrad_lr.autodiff.rules.registry import PLAIN, PUBLIC, RULES, Array, Function, has_rules, name_of
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -25,11 +26,11 @@ class Info:
     Attributes
     ----------
     function : callable
-        The function, which has rules. Its arguments without a default are arrays, the others are settings.
+        The function, with rules (see `tg.primitive`). Its arguments without a default are arrays, the others are settings.
     sentence : str
         What it does, for learners.
     formula : str
-        One element of the result.
+        One element of the result, with the names of arguments and settings in braces: ``2 ({p} - {y})``.
     slopes : mapping of str to str
         For each argument, by name, the derivative of that element with respect to it; ``{a}`` stands for the result.
     words : mapping of str to str
@@ -41,6 +42,24 @@ class Info:
     formula: str
     slopes: Mapping[str, str] = field(default_factory=dict)
     words: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        name = name_of(self.function)
+        for part in ("function", "value", "slope", "terms"):
+            if not callable(getattr(self, part, callable)):
+                raise TypeError(f"the {part} in the description of {name} must be callable, got {getattr(self, part)!r}")
+        if self.function not in RULES and not (isinstance(self.function, np.ufunc) and has_rules(self.function)):
+            raise TypeError(f"{name} has no rule: wrap it in tg.primitive({name}, ...)")
+        if isinstance(self, LossInfo) and self.parameters.get("reduction") != "mean":
+            raise ValueError(f'{name} needs a setting reduction="mean": return reduced(losses, reduction), from tinygrad_lr.nn.losses')
+        known = list(self.parameters)
+        texts = [("formula", self.formula), *(("slopes", text) for text in self.slopes.values())]
+        texts += [(part, f"{{{argument}}}") for part in ("slopes", "words", "remarks") for argument in getattr(self, part, {})]
+        for part, text in texts:  # an argument that does not exist is like a formula that names it
+            try:
+                self.written(text, known, {})
+            except (LookupError, ValueError, AttributeError) as error:
+                raise ValueError(f"the {part} in the description of {name} may name {{{'}, {'.join(known)}}} and the result {{a}}, got {text!r}") from error
 
     @property
     def parameters(self) -> dict[str, object]:
@@ -60,38 +79,35 @@ class Info:
         return {name: named[name] for name, default in self.parameters.items() if default is not inspect.Parameter.empty and name != "reduction"}
 
     def written(self, formula: str, names: Sequence[str], settings: Mapping[str, object], result: str = "a") -> str:
-        """A formula with the names of a call's arguments and result, and its settings, filled in.
-
-        Examples
-        --------
-        >>> from tinygrad_lr import nn
-        >>> info = nn.MSELoss.about[0]
-        >>> info.written(info.slope_of(0), ["z2", "y"], {})
-        '2 (z2 - y)'
-        """
+        """A formula with the names of a call's arguments and result, and its settings, filled in: 2 (z2 - y)."""
         named = {"a": result, **self.arguments(names, settings)}
         return formula.format_map({name: f"{value:.4g}" if isinstance(value, float) else value for name, value in named.items()})
 
     def slope_of(self, i: int) -> str:
-        """The formula of the derivative with respect to argument ``i``; "" if it is not stated."""
-        return self.slopes.get(list(self.parameters)[i], "")
+        """The derivative with respect to argument ``i`` as a factor of a product; "" if it is not stated."""
+        return as_factor(self.slopes.get(list(self.parameters)[i], ""))
 
     def in_words(self, i: int) -> str:
-        """What the rule of argument ``i`` does to a gradient; "" if it is not stated.
-
-        Examples
-        --------
-        >>> from tinygrad_lr import nn
-        >>> nn.Sigmoid.about.in_words(0)
-        'times result (1 - result)'
-        """
+        """What the rule of argument ``i`` does to a gradient, such as "times result (1 - result)"; "" if it is not stated."""
         names, slope = list(self.parameters), self.slope_of(i)
         return self.words.get(names[i]) or (slope and "times " + self.written(slope, names, {}, "result"))
 
 
+def as_factor(formula: str) -> str:
+    """A formula as a factor of a product: in parentheses, unless it is a single term.
+
+    >>> as_factor("2 ({p} - {y})"), as_factor("{p} - {y}"), as_factor("1 where {z} > 0, else 0")
+    ('2 ({p} - {y})', '({p} - {y})', '(1 where {z} > 0, else 0)')
+    """
+    outside, inside = formula, ""
+    while outside != inside:  # from the innermost brackets outwards
+        inside, outside = outside, re.sub(r"[({\[][^(){}\[\]]*[)}\]]", "", outside)
+    return f"({formula})" if re.search(r"(?<![\^e])[-+]|[,<>=]| where | else ", outside) else formula
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ActivationInfo(Info):
-    """What is known about a function of each single element, a = s(z).
+    """What is known about a function of each single element, a = s(z): what `nn.Info` describes, and its derivative.
 
     Attributes
     ----------
@@ -109,7 +125,7 @@ class ActivationInfo(Info):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LossInfo(Info):
-    """What is known about a loss, a function of a prediction and, last of its arrays, the targets.
+    """What `nn.Info` describes and more about a loss, a function of a prediction, targets (the last array) and a setting ``reduction="mean"``.
 
     Attributes
     ----------
@@ -140,8 +156,6 @@ class LossInfo(Info):
     def count(self, shape: tuple[int, ...]) -> str:
         """The number of losses of a prediction of this shape, as formulas write it: m is the number of rows.
 
-        Examples
-        --------
         >>> from tinygrad_lr import nn
         >>> [nn.MSELoss.about[0].count(shape) for shape in ((6,), (6, 1), (6, 2), (3, 6, 2))]
         ['m', 'm', '(m n)', '36']
@@ -161,11 +175,21 @@ class LossInfo(Info):
 
 DESCRIPTIONS: dict[Function, Info] = {}
 """Every described function. Classes are entered when they are defined."""
+LIBRARY: set[Function] = set()  # those of them that the library itself describes
 
 
-def describe(*infos: Info) -> None:
-    """Enter descriptions into the table."""
-    DESCRIPTIONS.update((info.function, info) for info in infos)
+def describe(*infos: Info, kind: type | None = None) -> None:
+    """Enter descriptions into the table: those of a class, or of functions of the library that have none."""
+    for info in infos:
+        if DESCRIPTIONS.get(info.function) is info:
+            continue  # restated by a derived class
+        if kind is None or kind.__module__.startswith("tinygrad_lr."):
+            LIBRARY.add(info.function)
+        elif info.function in LIBRARY:
+            raise ValueError(f"{kind.__name__} describes {name_of(info.function)}, which the library describes already: give it a function of its own")
+        DESCRIPTIONS[info.function] = info
+        if kind and (isinstance(info, LossInfo) or name_of(info.function) == "<lambda>"):
+            PUBLIC[info.function] = kind
 
 
 def activation_info(func: Function | None) -> ActivationInfo | None:

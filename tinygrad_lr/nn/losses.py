@@ -11,7 +11,7 @@ of targets is checked once; lazy ones (Dask's) are not computed for that.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 from weakref import ref
 
 import numpy as np
@@ -19,7 +19,7 @@ import numpy as np
 from tinygrad_lr.autodiff.protocols import data_of
 from tinygrad_lr.autodiff.rules.elementwise import SIGMOIDS, sigmoid
 from tinygrad_lr.autodiff.rules.reductions import log_softmax, softmax
-from tinygrad_lr.autodiff.rules.registry import HALF, PUBLIC, RULES, VIEWS, Array, SideGradient, dispatching, wide
+from tinygrad_lr.autodiff.rules.registry import HALF, RULES, VIEWS, Array, SideGradient, dispatching, wide
 from tinygrad_lr.autodiff.tensor import Tensor, lift, record
 from tinygrad_lr.nn.activations import logistic
 from tinygrad_lr.nn.descriptions import LossInfo, describe
@@ -28,14 +28,18 @@ from tinygrad_lr.nn.module import Module
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+Reduction = Literal["mean", "sum", "none"]
 CLASSES = " (call the two classes 0 and 1)"
 
 
 class Loss(Module):
     """What losses share: the reduction, and the checks of shapes and targets.
 
-    A subclass states its functions in ``about``. If it has just one, of the prediction and the target, it needs no ``forward``.
-    Settings of the function go to ``super().__init__`` by name.
+    A subclass states its functions in ``about``, a tuple. If it has just one, of the prediction and the target, it needs no ``forward``.
+    Settings of the function, which have defaults, go to ``super().__init__`` by name, and are then in ``options``. CONTRIBUTING.md has a whole example::
+
+        class FourthPower(nn.Loss):
+            about = (nn.LossInfo(function=tg.primitive(fourth, fourth_slope, None), sentence=..., formula="({p} - {y})^4", terms=...),)
 
     Parameters
     ----------
@@ -57,14 +61,17 @@ class Loss(Module):
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        for info in vars(cls).get("about", ()):
-            describe(info)
-            PUBLIC[info.function] = cls
-            cls.binary = info.prediction == "probability"
+        if "about" in vars(cls):
+            if not isinstance(cls.about, tuple) or {type(info) for info in cls.about} != {LossInfo}:
+                raise TypeError(f"{cls.__name__}.about must be a tuple of LossInfo, such as (nn.LossInfo(...),), got {cls.about!r}")
+            describe(*cls.about, kind=cls)
+            cls.binary = cls.about[-1].prediction == "probability"
 
-    def __init__(self, reduction: str = "mean", **settings: float) -> None:
+    def __init__(self, reduction: Reduction = "mean", **settings: float) -> None:
         if reduction not in ("mean", "sum", "none"):
             raise ValueError(f'reduction must be "mean", "sum" or "none", got {reduction!r}')
+        if type(self).forward is Loss.forward and not hasattr(self, "about"):
+            raise TypeError(f"{type(self).__name__} needs a description of its function, about = (nn.LossInfo(...),), or a forward of its own")
         self.reduction = reduction
         self.options: dict[str, object] = {**settings} if reduction == "mean" else {"reduction": reduction, **settings}
 
@@ -231,7 +238,7 @@ class BCELoss(Loss):
             function=bce,
             sentence=CLOSE_PROBABILITY,
             formula="-{y} log {p} - (1 - {y}) log(1 - {p})",
-            slopes={"p": "((1 - {y})/(1 - {p}) - {y}/{p})"},
+            slopes={"p": "(1 - {y})/(1 - {p}) - {y}/{p}"},
             words={"y": "times log(1 - p) - log(p), each clamped at -100"},
             terms=bce_terms,
             prediction="probability",
@@ -241,7 +248,7 @@ class BCELoss(Loss):
             function=bce_of_sigmoid,
             sentence=CLOSE_PROBABILITY,
             formula="-{y} log {a} - (1 - {y}) log(1 - {a})",
-            slopes={"z": "({a} - {y})", "a": "((1 - {y})/(1 - {a}) - {y}/{a})", "y": "(-{z})"},
+            slopes={"z": "{a} - {y}", "a": "(1 - {y})/(1 - {a}) - {y}/{a}", "y": "-{z}"},
             terms=lambda a, y: (a, y),
             through=sigmoid,
             prediction="probability",
@@ -306,7 +313,7 @@ class BCEWithLogitsLoss(Loss):
             function=bce_with_logits,
             sentence="The loss is small where the sigmoid of the prediction is close to the target: binary cross-entropy.",
             formula="log(1 + exp({z})) - {y} {z}",
-            slopes={"z": "(sigmoid({z}) - {y})", "y": "(-{z})"},
+            slopes={"z": "sigmoid({z}) - {y}", "y": "-{z}"},
             terms=lambda z, y: (logistic(z), y),
             prediction="probability",
             response=sigmoid,
@@ -368,7 +375,7 @@ class CrossEntropyLoss(Loss):
             function=cross_entropy,
             sentence="The loss is small where the true class gets a high share of the softmax: cross-entropy.",
             formula="-log softmax({z})[{y}]",
-            slopes={"z": "(softmax({z}) - onehot({y}))"},
+            slopes={"z": "softmax({z}) - onehot({y})"},
             terms=cross_entropy_terms,
             prediction="class",
             response=softmax,
@@ -458,7 +465,7 @@ class HuberLoss(Loss):
     ----------
     delta : float
         The distance beyond which a loss grows only in proportion to it, so that outliers count less
-        (Huber, *Robust estimation of a location parameter*, 1964).
+        (Huber, *Robust estimation of a location parameter*, 1964). It is in ``options["delta"]``.
 
     Raises
     ------
@@ -482,7 +489,7 @@ class HuberLoss(Loss):
         ),
     )
 
-    def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
+    def __init__(self, reduction: Reduction = "mean", delta: float = 1.0) -> None:
         if not delta > 0:
             raise ValueError(f"HuberLoss needs a positive delta, got {delta}")
         super().__init__(reduction, delta=float(delta))

@@ -38,7 +38,8 @@ def save(model: Module, path: str | Path) -> None:
     """Write a model to a file: its layers, parameters and buffers.
 
     The file replaces an older one in a single step, so that there is a whole model at any time. (A process killed
-    meanwhile leaves a ``.model.npz.*.tmp`` behind.) To load modules of your own, pass `load` a model to load into.
+    meanwhile leaves a ``.model.npz.*.tmp`` behind.) To load modules of your own, pass `load` a model to load into: of them
+    only parameters and buffers are written, no settings.
 
     Parameters
     ----------
@@ -97,8 +98,9 @@ def load(path: str | Path, into: Module | None = None) -> Module:
     path : str or Path
         The file.
     into : Module, optional
-        The model whose parameters and buffers to set. It must have the same layers and shapes. Required if the saved
-        model holds modules that are not part of this package, because a file holds no code.
+        The model whose parameters and buffers to set. It must have the same layers, with the same settings, and shapes.
+        Of modules that are not part of this package neither classes nor settings are compared. Required if the saved
+        model holds such modules, because a file holds no code.
 
     Returns
     -------
@@ -153,8 +155,9 @@ def read_model(path: str | Path, into: Module | None) -> Module:
         raise ValueError(f"{where} holds no model saved by tinygrad_lr.nn.save: {shown(shortened(str(error), 300))}") from error
     model = made if into is None else into
     if model is None:
-        kind = shown(shortened(structure["layer"], 60))
-        raise ValueError(f"{where} holds a {kind}, whose modules are not part of this package: pass a model to load it into, nn.load(path, into=model)")
+        foreign = ", ".join(f"{name} at {place!r}" for place, name in structure["modules"] if name.partition("(")[0] not in LAYERS)
+        what = shown(shortened(f"{structure['layer']}, whose modules are not part of this package ({foreign})", 300))
+        raise ValueError(f"{where} holds a {what}: pass a model to load it into, nn.load(path, into=model)")
     problems = differing_layers(structure, structure_of(model))
     if problems:
         raise ValueError(f"{where} does not fit {type(model).__name__}: " + "; ".join(problems))
@@ -183,11 +186,18 @@ class Structure(TypedDict, total=False):
 
 def structure_of(model: Module) -> Structure:
     """The structure of any model."""
-    kinds = [(path, type(module)) for path, module in model.named_modules()]
-    if all(kind in LAYERS.values() for _, kind in kinds):
+    modules = [(path, module, type(module)) for path, module in model.named_modules()]
+    if all(kind in LAYERS.values() for _, _, kind in modules):
         return structure_of_layer(model)
-    names = [(path, kind.__name__ if kind in LAYERS.values() else f"{kind.__module__}.{kind.__qualname__}") for path, kind in kinds]
-    return {"layer": type(model).__name__, "modules": names}
+    names = {path: kind.__name__ if kind in LAYERS.values() else f"{kind.__module__}.{kind.__qualname__}" for path, _, kind in modules}
+    names.update((path, named(structure_of_layer(module))) for path, module, kind in modules if kind in ACTIVATIONS.values())
+    return {"layer": type(model).__name__, "modules": list(names.items())}
+
+
+def named(layer: Structure) -> str:
+    """The class of a layer and its settings, as text."""
+    settings = ", ".join(f"{name}={value!r}" for name, value in sorted(layer.get("settings", {}).items()))
+    return f"{layer['layer']}({settings})" if settings else layer["layer"]
 
 
 def structure_of_layer(module: Module, depth: int = 0) -> Structure:
@@ -199,7 +209,8 @@ def structure_of_layer(module: Module, depth: int = 0) -> Structure:
         return {"layer": kind, "layers": [(name, structure_of_layer(layer, depth + 1)) for name, layer in module.layers.items()]}
     if isinstance(module, Dense):
         return {"layer": kind, "n_in": module.n_in, "n_out": module.n_out, "bias": module.bias is not None, "dtype": str(module.weight.dtype)}
-    settings = module.options if isinstance(module, Activation) else {}
+    options = module.options if isinstance(module, Activation) else {}
+    settings = {name: float(value) if type(value) is int else value for name, value in options.items()}
     return {"layer": kind, "settings": settings} if settings else {"layer": kind}
 
 
@@ -226,7 +237,7 @@ def built(structure: object, depth: int = 0) -> Module:
             return dense
         case {"layer": str(kind), **rest} if kind in ACTIVATIONS:
             layer, settings = ACTIVATIONS[kind](), rest.get("settings", {})
-            if isinstance(settings, dict) and settings.keys() == layer.options.keys() and all(type(value) is float for value in settings.values()):
+            if isinstance(settings, dict) and settings.keys() == layer.options.keys() and all(type(value) in (int, float) for value in settings.values()):
                 return ACTIVATIONS[kind](**settings)
     raise ValueError(f"{quoted(structure)} is not a layer")
 
@@ -245,10 +256,10 @@ def check_rebuilds(structure: Structure, state: dict[str, np.ndarray]) -> None:
 
 
 def classes_in(structure: Structure, path: str = "") -> dict[str, str]:
-    """The class of each module by its path."""
+    """The class of each module, with its settings, by its path."""
     if "modules" in structure:
         return dict(structure["modules"])
-    classes = {path: structure["layer"]}
+    classes = {path: named(structure)}
     for name, inner in structure.get("layers", ()):
         classes.update(classes_in(inner, dotted(path, name)))
     return classes
@@ -259,7 +270,7 @@ def differing_layers(theirs: Structure, mine: Structure) -> list[str]:
     a, b = classes_in(theirs), classes_in(mine)
     paths = [path for path in {**a, **b} if a.get(path) != b.get(path)]
     if "modules" in theirs or "modules" in mine:
-        paths = [path for path in paths if a.get(path) in LAYERS and b.get(path) in LAYERS]
+        paths = [path for path in paths if all(side.get(path, "").partition("(")[0] in LAYERS for side in (a, b))]
     return [f"layer {quoted(path)} is {a.get(path, 'missing')} in the file and {b.get(path, 'missing')} in the model" for path in paths]
 
 

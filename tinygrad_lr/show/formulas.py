@@ -13,8 +13,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from tinygrad_lr.autodiff.node import Node
-from tinygrad_lr.autodiff.rules import name_of
-from tinygrad_lr.autodiff.rules.registry import Array, Function
+from tinygrad_lr.autodiff.rules.registry import Array, Function, public_name
 from tinygrad_lr.autodiff.rules.shapes import getitem
 from tinygrad_lr.check.backprop import Comparison
 from tinygrad_lr.check.parts import Part
@@ -193,16 +192,17 @@ class Formulas:
         """An entry of the gradient that a loss sends, in numbers; "" if its formula is not one of single entries."""
         node = part.source
         values = [np.asarray(value) for value in arguments_of(node)]
-        if any(value.shape != np.shape(part.value) for value in values) or loss.remark(part.i, values[part.i]):
+        slope = loss.slope_of(part.i)
+        if any(value.shape != np.shape(part.value) for value in values) or loss.remark(part.i, values[part.i]) or " where " in slope:
             return ""
-        product = re.sub(r"(?<=[\w)}]) (?=[\w({])", " · ", loss.slope_of(part.i))
+        product = re.sub(r"(?<=[\w)}]) (?=[\w({])", " · ", slope)
         written = loss.written(product, [signed(value[at]) for value in values], node.kwargs)
         share = f" / {values[0].size}" if loss.reduction(values, node.kwargs) == "mean" else ""
         return re.sub(r"\(\((-[^()]*)\)(?= [-+])", r"(\1", written) + share
 
 
 def plain_name(func: Function) -> str:
-    return name_of(func).removeprefix("np.")
+    return public_name(func).removeprefix("np.")
 
 
 def sum_of(terms: list[str]) -> str:

@@ -123,7 +123,7 @@ class Walk(Formulas):
         if tag == "BP4":
             return f"The gradient of each weight: its input times the error at its output{f', summed{samples}' if samples else ''}."
         if tag == "BP2" and (known := activation_info(node.func)):
-            slope = known.written(known.slope_of(0), [text for text, _ in self.arguments(node)], node.kwargs, operand(source.label))
+            slope = known.written([*known.slopes.values(), ""][0], [text for text, _ in self.arguments(node)], node.kwargs, operand(source.label))
             return f"Multiplied by the slope of {plain_name(known.function)} at {name}, which is {slope}, it becomes the error of this layer."
         if tag == "BP2":
             return f"The error flows back through the weights to {name}, the output of the layer before."
