@@ -14,7 +14,6 @@ from numpy.lib.array_utils import normalize_axis_tuple
 
 from tinygrad_lr.autodiff.rules.reductions import Axis, as_last_axis, reduced_axes, reduced_count, unfold
 from tinygrad_lr.autodiff.rules.registry import COMPOSITES, RULES, Array, Function, dispatching
-from tinygrad_lr.autodiff.rules.shapes import refuse_out
 
 # -- means and ranges ----------------------------------------------------------------------------------
 
@@ -45,7 +44,6 @@ def along_axes(weights: Array, shape: tuple[int, ...], axis: Axis) -> Array:
 
 def ptp(a: Array, axis: Axis = None, out: None = None, keepdims: bool = False) -> Array:
     """The largest number minus the smallest (peak to peak)."""
-    refuse_out(out)
     return np.max(a, axis, keepdims=keepdims) - np.min(a, axis, keepdims=keepdims)
 
 
@@ -59,7 +57,6 @@ def with_nan_as(neutral: float, func: Function) -> Function:
 
 def nanmean(a: Array, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: bool = False, *, where: Array = True) -> Array:
     """The mean of the numbers that are not nan."""
-    refuse_out(out)
     total = np.nansum(a, axis, dtype, keepdims=keepdims, where=where)
     count = np.sum(~np.isnan(a), axis, np.result_type(total.dtype, np.float32), keepdims=keepdims, where=where)
     mean = total / np.where(count == 0, np.nan, count)
@@ -71,7 +68,6 @@ def nanmean(a: Array, axis: Axis = None, dtype: Any = None, out: None = None, ke
 
 def median(a: Array, axis: Axis = None, out: None = None, overwrite_input: bool = False, keepdims: bool = False) -> Array:
     """The middle of the sorted numbers, or the mean of the middle two."""
-    refuse_out(out)
     row = np.sort(as_last_axis(a, reduced_axes(a, axis)), axis=-1)
     n = row.shape[-1]
     middle = np.mean(row[..., max(n - 1, 0) // 2 : n // 2 + 1], axis=-1)
@@ -92,7 +88,6 @@ def quantile(
     skip_nan: bool = False,
 ) -> Array:
     """The numbers at given fractions of the sorted data, interpolated between neighbours."""
-    refuse_out(out)
     if weights is not None:
         raise TypeError("np.quantile(weights=...) on a Tensor: there is no rule for weighted quantiles")
     fractions = np.asarray(q)

@@ -18,7 +18,6 @@ from tinygrad_lr.autodiff.rules.linalg.decompositions import gaps_to_zero, round
 from tinygrad_lr.autodiff.rules.linalg.matrices import diagonal_matrix, per_matrix, result_class, transposed
 from tinygrad_lr.autodiff.rules.reductions import Axis
 from tinygrad_lr.autodiff.rules.registry import COMPOSITES, PUBLIC, RULES, Array, Function, dispatching
-from tinygrad_lr.autodiff.rules.shapes import refuse_out
 
 Order = float | str | None
 
@@ -173,7 +172,6 @@ SlogdetResult = result_class(np.linalg.slogdet)
 
 def trace(a: Array, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: None = None) -> Array:
     """The sum of the diagonal."""
-    refuse_out(out)
     return np.sum(np.diagonal(a, offset, axis1, axis2), -1, dtype)
 
 
