@@ -127,7 +127,7 @@ class Differentiated(NamedTuple):
     def result(self, tree: Tree) -> Tree:
         """Tensors as the caller wants them, in a structure of its own; cut out of the graph where nothing is recorded."""
         if not self.as_tensors:
-            return tree_map(as_numpy, tree)
+            return tree_map(lambda x: x.data[()] if isinstance(x, Tensor) else x, tree)  # single numbers as NumPy scalars
         return structure(tree) if recorder.get() is not None else tree_map(cut, tree)
 
 
@@ -224,11 +224,6 @@ def own_array(x: Array) -> Array:
     return x.copy() if isinstance(x, np.ndarray) else x
 
 
-def as_numpy(x: Array) -> Array:
-    """The data of a Tensor, a single number as a NumPy scalar."""
-    return x.data[()] if isinstance(x, Tensor) else x
-
-
 def selected(argnums: int | Sequence[int]) -> tuple[int, ...]:
     """``argnums`` as a tuple."""
     indices = tuple(argnums) if isinstance(argnums, Sequence) else (argnums,)
@@ -281,9 +276,12 @@ def value_and_grad(fn: Callable[P, Array], argnums: int | Sequence[int] = 0) -> 
     @functools.wraps(fn)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> tuple[Array, Tree]:
         call = differentiated(fn, args, kwargs, indices)
-        check_single_number(call.value)
-        found = filled(call.arguments, call.gradients([call.value], [None]))
-        return call.result(call.value), call.result(found if isinstance(argnums, Sequence) else found[0])
+        y = call.value
+        if not is_number(y) or math.prod(np.shape(y)) != 1:
+            what = f"an array of shape {np.shape(y)}" if is_number(y) else type(y).__name__
+            raise ValueError(f"grad() needs a function that returns a single number, this one returned {what}: sum it, or use jacobian()")
+        found = filled(call.arguments, call.gradients([y], [None]))
+        return call.result(y), call.result(found if isinstance(argnums, Sequence) else found[0])
 
     return wrapped
 
@@ -304,13 +302,6 @@ def grad(fn: Callable[P, Array], argnums: int | Sequence[int] = 0) -> Callable[P
         return both(*args, **kwargs)[1]
 
     return wrapped
-
-
-def check_single_number(y: Array) -> None:
-    """Refuse to take the gradient of anything but a number."""
-    if not is_number(y) or math.prod(np.shape(y)) != 1:
-        found = f"an array of shape {np.shape(y)}" if is_number(y) else type(y).__name__
-        raise ValueError(f"grad() needs a function that returns a single number, this one returned {found}: sum it, or use jacobian()")
 
 
 def vjp(fn: Function, *xs: Tree) -> tuple[Tree, Callable[[Tree], tuple[Tree, ...]]]:

@@ -19,8 +19,7 @@ from tinygrad_lr.autodiff.derivatives import as_tensor, grad, gradients
 from tinygrad_lr.autodiff.record import recording
 from tinygrad_lr.autodiff.rules.registry import Array
 from tinygrad_lr.autodiff.tensor import Tensor
-from tinygrad_lr.check.equations import ByHand, Stage, brief, by_hand, covers, out
-from tinygrad_lr.check.equations import stages_of as stages_of
+from tinygrad_lr.check.equations import ByHand, Stage, brief, by_hand, covers, out, stages_of
 from tinygrad_lr.check.gradcheck import gradcheck
 from tinygrad_lr.nn.functional import substitute
 from tinygrad_lr.nn.layers import as_rows
