@@ -23,9 +23,9 @@ from tests.nn.broken_files import crafted
 from tests.regression.test_data import BAD
 from tinygrad_lr import cli, nn
 from tinygrad_lr.autodiff.rules.elementwise import sigmoid
+from tinygrad_lr.check import neuron as sources
 from tinygrad_lr.check.backprop import backprop_report
 from tinygrad_lr.check.gradcheck import central_differences
-from tinygrad_lr.cli import gradients
 from tinygrad_lr.regression.descent import neuron
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -374,13 +374,13 @@ def test_wrong_equations(monkeypatch, capsys):
         layer.rows = [replace(row, by_hand=row.by_hand + 1e-11) if row.name == "dL/db" else row for row in layer.rows]
         return report
 
-    monkeypatch.setattr(gradients, "backprop_report", slightly_off)
+    monkeypatch.setattr(sources, "backprop_report", slightly_off)
     assert cli.main([]) == 1
     assert capsys.readouterr().out.count("\n  Autodiff DISAGREES.\n") == 1
 
 
 def test_wrong_differences(monkeypatch, capsys):
-    monkeypatch.setattr(gradients, "central_differences", lambda fn, x: central_differences(fn, x) + 2e-7)
+    monkeypatch.setattr(sources, "central_differences", lambda fn, x: central_differences(fn, x) + 2e-7)
     assert cli.main([]) == 1
     assert capsys.readouterr().out.count("\n  Autodiff DISAGREES.\n") == 1
 
@@ -389,7 +389,7 @@ def test_gradients_of_inputs_that_saturate_the_neuron():
     X, y = np.array([[1e6], [-1e6], [0.0]]), np.array([[0.0], [0.0], [1.0]])
     model = neuron(n_inputs=1)
     model[0].weight.data = np.array([[1.0]])
-    autodiff, _, equations = gradients.three_gradients(model, X, y).T
+    autodiff, _, equations = sources.three_gradients(model, X, y).T
     assert autodiff.tolist() == equations.tolist() == [1e6 / 3, 1 / 3 - 0.5 / 3]
 
 

@@ -30,12 +30,7 @@ def pull_back(seeds: dict[Node, Array], keep: Collection[Node] | None = (), lift
         Turns a saved value and its node into the Tensor it was. With it the rules are themselves recorded,
         so gradients can be differentiated again; without it they run on bare arrays.
     free : bool
-        Whether to free each node's saved arrays once its rules have run.
-
-    Raises
-    ------
-    RuntimeError
-        If an earlier pass has freed part of the graph.
+        Whether to free each node's saved arrays once its rules have run; a later pass there is a RuntimeError.
     """
     gradients = dict(seeds)  # what has arrived so far; at the end only leaves are left in it
     kept: dict[Node, Array] = {}
