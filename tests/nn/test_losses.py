@@ -496,3 +496,11 @@ def test_reductions_have_names(kind, reduction):
 def test_repr():
     assert repr(nn.BCELoss()) == "BCELoss()"
     assert repr(nn.MSELoss(reduction="sum")) == "MSELoss(reduction='sum')"
+
+
+def test_probabilities_too_small_for_float32_agree_with_the_equations():
+    """Below the smallest normal number the logarithm counts as clamped, in the rule and in the report."""
+    model = nn.Sequential(nn.Dense(1, 1, dtype=np.float32))
+    model.load_state_dict({"0.weight": [[1.0]], "0.bias": [0.0]})
+    x, y = np.array([[1e-40], [0.5]], np.float32), np.array([[1.0], [0.0]], np.float32)
+    assert not tg.backprop_report(model, nn.BCELoss(), x, y).disagreements

@@ -157,9 +157,14 @@ def bce(p: Array, y: Array, reduction: str = "mean") -> Array:
         return reduced(-(y * np.maximum(np.log(p), LOG_FLOOR) + (1 - y) * np.maximum(np.log1p(-p), LOG_FLOOR)), reduction)
 
 
+def smallest(p: Array) -> float:
+    """The probability below which the logarithm is clamped; 1 / p must not overflow in float32 either."""
+    return float(max(np.exp(LOG_FLOOR), np.finfo(p.dtype).tiny))
+
+
 def bce_probability(g: Array, loss: Array, p: Array, y: Array, reduction: str = "mean") -> Array:
     """-y/p + (1-y)/(1-p), without the part whose logarithm is clamped."""
-    low, high = p > max(np.exp(LOG_FLOOR), np.finfo(p.dtype).tiny), p < 1  # 1 / p must not overflow in float32
+    low, high = p > smallest(p), p < 1
     return share(g, p.size, reduction) * (np.where(high, (1 - y) / np.where(high, 1 - p, 1), 0) - np.where(low, y / np.where(low, p, 1), 0))
 
 
@@ -199,13 +204,13 @@ RULES[bce_of_sigmoid] = (
 
 def bce_terms(p: Array, y: Array) -> tuple[Array, Array]:
     """(1 - y)/(1 - p) and y/p, each 0 where `BCELoss` clamps its logarithm."""
-    high, low = p < 1, p > np.exp(-100)
+    high, low = p < 1, p > smallest(p)
     return np.where(high, 1 - y, 0) / np.where(high, 1 - p, 1), np.where(low, y, 0) / np.where(low, p, 1)
 
 
 def clamped(p: Array) -> str:
     """The remark to add to the formula of a slope if a logarithm is clamped."""
-    return "" if np.all((p > np.exp(LOG_FLOOR)) & (p < 1)) else ", without the logarithms that are clamped"
+    return "" if np.all((p > smallest(p)) & (p < 1)) else ", without the logarithms that are clamped"
 
 
 class BCELoss(Loss):

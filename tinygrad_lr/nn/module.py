@@ -258,7 +258,7 @@ class Module:
     # -- description -----------------------------------------------------------------------------------
 
     def summary(self, /, *inputs: object, **named: object) -> Summary:
-        """A table of the layers, their output shapes, parameter counts and memory, for one call on these inputs.
+        """A table of the layers, with output shapes, parameter counts and memory, for one call (what is called by ``layer(x)`` is seen).
 
         Examples
         --------
