@@ -1,4 +1,4 @@
-"""Tables from CSV files: what is read, what is refused, and the error texts. tests/test_cli.py runs the same files through the command line."""
+"""Tables from CSV files: what is read, what is refused, and the error texts. tests/cli/test_misuse.py runs the same files through the command line."""
 
 from __future__ import annotations
 
