@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from tests.show.test_draw import RecurrentNet, ResidualNet
+from tests.show.test_layout import RecurrentNet, ResidualNet
 from tinygrad_lr import nn
 from tinygrad_lr.show.explorer import explore
 
