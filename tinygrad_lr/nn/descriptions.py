@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -61,7 +62,7 @@ class Info:
             except (LookupError, ValueError, AttributeError) as error:
                 raise ValueError(f"the {part} in the description of {name} may name {{{'}, {'.join(known)}}} and the result {{a}}, got {text!r}") from error
 
-    @property
+    @cached_property
     def parameters(self) -> dict[str, object]:
         """The names of the arguments, each with its default; arrays have none, which is `inspect.Parameter.empty`."""
         if isinstance(self.function, np.ufunc):  # their signatures, where NumPy has them, list much else
