@@ -7,7 +7,7 @@ nothing recurses: depth costs nothing. `pull_back` is all of it; the functions b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from heapq import heappop, heappush
 from typing import NoReturn
 
@@ -92,18 +92,25 @@ def lifted(node: Node, lift: Lift) -> tuple[tuple[Array, ...], Array]:
 
 def add_side_gradients(gradients: dict[Node, Array], side: list[tuple[Node, Array]], keep: Collection[Node] | None, lift: Lift | None) -> None:
     """Add each side gradient to its node, and to those that it is only a view of, as far as they are wanted."""
-    for node, g in side:
-        while is_wanted(node, keep):
+    for first, side_gradient in side:
+        for node, g in through_views(first, side_gradient, lift):
+            if not is_wanted(node, keep):
+                break
             if keep is None or node in keep:
                 gradients[node] = gradients[node] + g if node in gradients else g
-            if node.func not in VIEWS:
-                break
-            if node.values is None:
-                refuse_freed()
-            values = node.values if lift is None else lifted(node, lift)[0]
-            (rule,) = RULES[node.func]
-            g = rule(g, None, *values, **node.kwargs)  # type: ignore[operator, misc]  # views have a rule
-            node = node.parents[0]  # type: ignore[assignment]
+
+
+def through_views(node: Node, g: Array, lift: Lift | None = None) -> Iterator[tuple[Node, Array]]:
+    """A node with its gradient, then what it is a view of with the gradient of that, and so on."""
+    yield node, g
+    while node.func in VIEWS:
+        if node.values is None:
+            refuse_freed()
+        values = node.values if lift is None else lifted(node, lift)[0]
+        (rule,) = RULES[node.func]
+        g = rule(g, None, *values, **node.kwargs)  # type: ignore[operator, misc]  # views have a rule
+        node = node.parents[0]  # type: ignore[assignment]  # a view that requires gradients has a parent
+        yield node, g
 
 
 def is_wanted(node: Node, keep: Collection[Node] | None) -> bool:

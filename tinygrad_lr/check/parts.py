@@ -6,16 +6,16 @@ The pass itself only keeps sums. Here each term of a gradient is kept, so that i
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
 
-from tinygrad_lr.autodiff.backward import pull_back
+from tinygrad_lr.autodiff.backward import pull_back, through_views
 from tinygrad_lr.autodiff.node import Node
 from tinygrad_lr.autodiff.rules import RULES, SideGradient
 from tinygrad_lr.autodiff.rules.elementwise import astype
-from tinygrad_lr.autodiff.rules.registry import VIEWS, Array, Rule
+from tinygrad_lr.autodiff.rules.registry import Array, Rule
 
 
 class Part(NamedTuple):
@@ -50,8 +50,11 @@ def parts_of(root: Node) -> list[Part]:
             if parent is None or rule is None or not parent.requires_grad:
                 continue
             if isinstance(rule, SideGradient):
-                sent.append(Part(node, parent, i, g, sent_by(rule.rule, node, i, g), False))
-                sent += behind_views(sent[-1])
+                part = Part(node, parent, i, g, sent_by(rule.rule, node, i, g), False)
+                sent.append(part)
+                for viewed, value in islice(through_views(parent, part.value), 1, None):
+                    part = Part(part.target, viewed, 0, part.value, value, False)
+                    sent.append(part)
             else:
                 value = sent_by(rule, node, i, g)
                 sent.append(Part(node, parent, i, g, value, True))
@@ -63,17 +66,6 @@ def parts_of(root: Node) -> list[Part]:
 def sent_by(rule: Rule, node: Node, i: int, g: Array) -> Array:
     """The gradient that a rule computes, in the type of its argument."""
     return astype(rule(g, node.value, *node.values, **node.kwargs), node.values[i].dtype)
-
-
-def behind_views(part: Part) -> Iterator[Part]:
-    """A side gradient, passed from a view to what it is a view of."""
-    node = part.target
-    while node.func in VIEWS and node.parents[0] is not None and node.requires_grad:
-        (rule,) = RULES[node.func]
-        value = rule(part.value, None, *node.values, **node.kwargs)  # type: ignore[operator, misc]
-        part = Part(node, node.parents[0], 0, part.value, value, False)
-        yield part
-        node = part.target
 
 
 def numbered(parts: list[Part]) -> list[Part]:

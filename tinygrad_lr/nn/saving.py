@@ -78,7 +78,7 @@ def save(model: Module, path: str | Path) -> None:
     for name, value in state.items():
         if not is_a_member(f"state.{name}.npy"):
             raise ValueError(f"a file cannot store the name {quoted(name)}: rename the layer, key or attribute")
-        if not DTYPE.fullmatch(value.dtype.str):
+        if not re.fullmatch(DTYPE, value.dtype.str):
             raise TypeError(f"{quoted(name)} is an array of {value.dtype}, but a file holds only numbers and text, which run no code when loaded")
     structure = structure_of(model)
     if "modules" not in structure:
@@ -333,9 +333,9 @@ class Header(NamedTuple):
 
 
 UTF8 = 0x800  # the flag of a name in UTF-8
-DTYPE = re.compile(r"[<>|][biufcSU][1-9][0-9]{0,8}|[<>][mM]8(?:\[\w+\])?")
+DTYPE = r"[<>|][biufcSU][1-9][0-9]{0,8}|[<>][mM]8(?:\[\w+\])?"
 SHAPE = r"(?:[0-9]{1,18}, ?)*(?:[0-9]{1,18})?"
-HEADER = re.compile(rf"\{{'descr': '({DTYPE.pattern})', 'fortran_order': (True|False), 'shape': \(({SHAPE})\), \}} *\n")
+HEADER = rf"\{{'descr': '({DTYPE})', 'fortran_order': (True|False), 'shape': \(({SHAPE})\), \}} *\n"
 """A header exactly as NumPy writes it; nothing in it is evaluated."""
 
 
@@ -361,7 +361,7 @@ def header_of(file: ZipFile, member: ZipInfo) -> Header:
     with file.open(member) as content:
         magic = content.read(10)
         length = int.from_bytes(magic[8:], "little")
-        header = HEADER.fullmatch(content.read(length).decode("latin-1"))
+        header = re.fullmatch(HEADER, content.read(length).decode("latin-1"))
     if magic[:8] != b"\x93NUMPY\x01\x00" or header is None:
         raise ValueError(f"{quoted(member.filename)} is not an array of plain numbers or text")
     dtype, shape = dtype_of(header[1]), tuple(int(n) for n in header[3].split(",") if n)
