@@ -18,7 +18,7 @@ ROOT = Path(tinygrad_lr.__file__).parent
 PROJECT = Path(__file__).parents[1]
 README = PROJECT / "README.md"
 CONFIGURATION = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
-PYPROJECT, SETUPTOOLS = CONFIGURATION["project"], CONFIGURATION["tool"]["setuptools"]
+PYPROJECT, HATCH = CONFIGURATION["project"], CONFIGURATION["tool"]["hatch"]
 
 
 def imports_of(path: Path) -> set[str]:
@@ -113,4 +113,4 @@ def test_commits_are_checked_by_the_commands_of_ci():
 
 def test_the_version_is_in_one_place():
     assert PYPROJECT["dynamic"] == ["version"]
-    assert SETUPTOOLS["dynamic"]["version"] == {"attr": "tinygrad_lr.__version__"}
+    assert HATCH["version"] == {"path": "tinygrad_lr/__init__.py"}
